@@ -1,0 +1,3 @@
+"""farthing plans where large language models run."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What farthing reasons about: frozen records, no input or output."""
