@@ -8,7 +8,9 @@ from typing import Literal
 from farthing.errors import InvalidInput
 
 AcceleratorKind = Literal["gpu", "soc", "cpu", "tpu", "npu"]
-LinkKind = Literal["nvlink", "xgmi", "pcie", "ici", "memory", "ethernet", "roce", "infiniband", "thunderbolt", "wan"]
+LinkKind = Literal[
+    "nvlink", "xgmi", "pcie", "ici", "memory", "ethernet", "roce", "infiniband", "thunderbolt", "wan"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,9 +316,13 @@ class Cluster:
         if not self.groups:
             raise InvalidInput(f"cluster {self.name!r} has no hosts")
         if not self.oversubscription >= 1:
-            raise InvalidInput(f"cluster {self.name!r}: oversubscription must be at least 1 (1 is full bisection)")
+            raise InvalidInput(
+                f"cluster {self.name!r}: oversubscription must be at least 1 (1 is full bisection)"
+            )
         if self.hosts > 1 and self.network is None:
-            raise InvalidInput(f"cluster {self.name!r} has {self.hosts} hosts: name their network, e.g. @10gbe")
+            raise InvalidInput(
+                f"cluster {self.name!r} has {self.hosts} hosts: name their network, e.g. @10gbe"
+            )
 
     @property
     def hosts(self) -> int:

@@ -157,11 +157,15 @@ class Model:
     def __post_init__(self) -> None:
         for field in ("layers", "hidden", "vocab", "max_context"):
             if getattr(self, field) < 1:
-                raise InvalidInput(f"model {self.id!r}: {field} must be at least 1, not {getattr(self, field)}")
+                raise InvalidInput(
+                    f"model {self.id!r}: {field} must be at least 1, not {getattr(self, field)}"
+                )
         if self.uses("full") or self.uses("window"):
             for field in ("heads", "kv_heads", "head_dim"):
                 if getattr(self, field) < 1:
-                    raise InvalidInput(f"model {self.id!r}: {field} must be at least 1, not {getattr(self, field)}")
+                    raise InvalidInput(
+                        f"model {self.id!r}: {field} must be at least 1, not {getattr(self, field)}"
+                    )
             if self.heads % self.kv_heads:
                 raise InvalidInput(
                     f"model {self.id!r}: kv_heads ({self.kv_heads}) must divide heads ({self.heads})"
@@ -179,7 +183,9 @@ class Model:
                     f"({self.experts})"
                 )
             if self.moe_ffn_hidden < 1:
-                raise InvalidInput(f"model {self.id!r}: MoE layers need moe_ffn_hidden, the width of an expert")
+                raise InvalidInput(
+                    f"model {self.id!r}: MoE layers need moe_ffn_hidden, the width of an expert"
+                )
         if any(kind.feed_forward == "dense" for kind in self.layer_kinds) and self.ffn_hidden < 1:
             raise InvalidInput(f"model {self.id!r}: dense layers need ffn_hidden")
 
@@ -189,7 +195,9 @@ class Model:
         kinds = []
         for index in range(self.layers):
             mixer = self.mixer_pattern[index % len(self.mixer_pattern)]
-            feed_forward = "d" if index < self.dense_layers else self.ffn_pattern[index % len(self.ffn_pattern)]
+            feed_forward = (
+                "d" if index < self.dense_layers else self.ffn_pattern[index % len(self.ffn_pattern)]
+            )
             if mixer not in _MIXERS or feed_forward not in _FEED_FORWARDS:
                 raise InvalidInput(
                     f"model {self.id!r}: a mixer_pattern is made of f, w, l, n and an ffn_pattern of d, m, n"
