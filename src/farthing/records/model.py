@@ -70,7 +70,7 @@ class Model:
         Experts that every token passes; ``shared_ffn_hidden`` is the width of all of them together
         (0: ``shared_experts * moe_ffn_hidden``).
     position
-        ``rotary``, ``learned``, ``alibi``, ``relative`` or ``none``. ``learned`` adds ``max_context x hidden``.
+        ``rotary``, ``learned`` (adds ``max_context x hidden``), ``alibi``, ``relative`` or ``none``.
     tied_embeddings
         The LM head is the embedding.
     norm
@@ -90,7 +90,7 @@ class Model:
     type_vocab
         Segment embeddings (BERT).
     other_parameters
-        Parameters that the shape does not tell (pooler, per-layer embeddings), resident but outside the layers.
+        Parameters that the shape does not tell (pooler, per-layer embeddings), outside the layers.
     published_parameters, published_active_parameters
         What the publisher prints; 0 where it prints nothing.
     source
