@@ -1,0 +1,138 @@
+"""How a model is split and run.
+
+Sizes are ints for one plan, or NumPy columns of ints for many: prediction functions take both. Words
+(schedule, recompute, formats) are always scalars; a search loops over them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from farthing.errors import InvalidInput
+
+Schedule = Literal["gpipe", "1f1b", "interleaved", "zero-bubble"]
+Recompute = Literal["none", "selective", "full"]
+Offload = Literal["none", "optimizer", "optimizer+weights"]
+
+
+def _positive(owner: str, **values: Any) -> None:
+    for field, value in values.items():
+        if isinstance(value, int) and value < 1:
+            raise InvalidInput(f"{owner}: {field} must be at least 1, not {value}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """A split of a training run.
+
+    Attributes
+    ----------
+    tp, pp, dp, cp, ep
+        Tensor, pipeline, data, context and expert parallel sizes. ``ep`` divides ``dp * cp``.
+    sequence_parallel
+        Norms and dropouts between tensor-parallel regions hold 1/tp of the sequence.
+    zero_stage
+        0 replicates, 1 shards the optimizer over dp, 2 also gradients, 3 also weights (FSDP).
+    schedule, interleave
+        Pipeline schedule and virtual stages a device.
+    micro_batch_size
+        Sequences of one micro-batch.
+    recompute, recompute_layers
+        Activations recomputed in the backward pass; with ``full``, ``recompute_layers`` layers form a group
+        whose input alone is kept.
+    flash_attention
+        The score matrix is never stored.
+    weight_format, compute_format
+        Numbers of the stored weights (QLoRA: ``bnb-nf4``) and of the matrix products.
+    offload, offload_to
+        What lives outside the device, in the host's ``memory`` or on ``nvme``.
+    overlap_data_parallel, overlap_tensor_parallel
+        Share of that traffic that may hide under compute.
+    """
+
+    tp: Any = 1
+    pp: Any = 1
+    dp: Any = 1
+    cp: Any = 1
+    ep: Any = 1
+    sequence_parallel: bool = True
+    zero_stage: int = 1
+    schedule: Schedule = "1f1b"
+    interleave: Any = 1
+    micro_batch_size: Any = 1
+    recompute: Recompute = "selective"
+    recompute_layers: int = 1
+    flash_attention: bool = True
+    weight_format: str = "bf16"
+    compute_format: str = "bf16"
+    offload: Offload = "none"
+    offload_to: Literal["memory", "nvme"] = "memory"
+    overlap_data_parallel: float = 1.0
+    overlap_tensor_parallel: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive(
+            "plan",
+            tp=self.tp,
+            pp=self.pp,
+            dp=self.dp,
+            cp=self.cp,
+            ep=self.ep,
+            interleave=self.interleave,
+            micro_batch_size=self.micro_batch_size,
+            recompute_layers=self.recompute_layers,
+        )
+        if self.zero_stage not in (0, 1, 2, 3):
+            raise InvalidInput(f"plan: zero_stage must be 0, 1, 2 or 3, not {self.zero_stage}")
+        for field in ("overlap_data_parallel", "overlap_tensor_parallel"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise InvalidInput(f"plan: {field} must be in 0..1, not {getattr(self, field)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferencePlan:
+    """A split of a serving load.
+
+    Attributes
+    ----------
+    tp, pp, dp, ep
+        Tensor and pipeline parallel sizes, replicas, and expert parallel size (divides ``tp * dp``).
+    stage_layers
+        Layers of each pipeline stage; empty divides them evenly over like cards, and by memory bandwidth over
+        unlike ones.
+    micro_batches
+        Batches in flight in the pipeline; 0 means one for each stage where the batch allows.
+    weight_format, kv_format, compute_format
+        Ids of number formats; ``compute_format`` empty means what the weights' format computes in.
+    engine
+        Id of the engine whose overheads count; empty for none in particular.
+    overlap_communication
+        Share of the tensor-parallel traffic that hides under the compute of another batch (double buffering).
+    chunk_tokens
+        Tokens of a prefill chunk; 0 prefills each prompt at once.
+    """
+
+    tp: Any = 1
+    pp: Any = 1
+    dp: Any = 1
+    ep: Any = 1
+    stage_layers: tuple[int, ...] = ()
+    micro_batches: int = 0
+    weight_format: str = "bf16"
+    kv_format: str = "fp16"
+    compute_format: str = ""
+    engine: str = ""
+    overlap_communication: float = 0.0
+    chunk_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        _positive("plan", tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
+        if not 0 <= self.overlap_communication <= 1:
+            raise InvalidInput(
+                f"plan: overlap_communication must be in 0..1, not {self.overlap_communication}"
+            )
+        if any(layers < 1 for layers in self.stage_layers):
+            raise InvalidInput("plan: stage_layers must all be at least 1")
+        if self.micro_batches < 0 or self.chunk_tokens < 0:
+            raise InvalidInput("plan: micro_batches and chunk_tokens cannot be negative")
