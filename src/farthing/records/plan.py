@@ -29,7 +29,9 @@ class TrainingPlan:
     Attributes
     ----------
     tp, pp, dp, cp, ep
-        Tensor, pipeline, data, context and expert parallel sizes. ``ep`` divides ``dp * cp``.
+        Tensor, pipeline, data, context and expert parallel sizes.
+    expert_tp
+        Tensor parallel size inside an expert; 0 means ``tp``. ``ep * expert_tp`` divides ``tp * cp * dp``.
     sequence_parallel
         Norms and dropouts between tensor-parallel regions hold 1/tp of the sequence.
     zero_stage
@@ -56,6 +58,7 @@ class TrainingPlan:
     dp: Any = 1
     cp: Any = 1
     ep: Any = 1
+    expert_tp: Any = 0
     sequence_parallel: bool = True
     zero_stage: int = 1
     schedule: Schedule = "1f1b"
@@ -97,7 +100,8 @@ class InferencePlan:
     Attributes
     ----------
     tp, pp, dp, ep
-        Tensor and pipeline parallel sizes, replicas, and expert parallel size (divides ``tp * dp``).
+        Tensor and pipeline parallel sizes, replicas, and expert parallel size (divides ``tp * dp``; experts
+        are split inside by ``tp`` where ``ep`` is smaller).
     stage_layers
         Layers of each pipeline stage; empty divides them evenly over like cards, and by memory bandwidth over
         unlike ones.

@@ -1,0 +1,413 @@
+"""Time of collectives and of point-to-point transfers: steps x latency plus bytes / bandwidth.
+
+Rates are one-way for one card; a message is what one card holds before (all-reduce, all-to-all) or after
+(all-gather) the operation, or before it is scattered (reduce-scatter).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from farthing.predict.trace import Number, formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """The cards that one parallel dimension joins, and the ways between them.
+
+    Attributes
+    ----------
+    ranks
+        Cards in the group, scalar or column.
+    inside
+        How many of them share a host; divides ``ranks``.
+    inside_bytes_per_s, inside_latency_s
+        Between cards of one host: rate that is reached [byte/s], time of one step [s].
+    across_bytes_per_s, across_latency_s
+        The same between hosts, for one card's share of its host's ports.
+    """
+
+    ranks: Number
+    inside: Number
+    inside_bytes_per_s: Number
+    inside_latency_s: Number
+    across_bytes_per_s: Number
+    across_latency_s: Number
+
+    @property
+    def hosts(self) -> Number:
+        """Hosts that the group spans."""
+        return self.ranks / self.inside
+
+
+@formula(reference="hockney-1994")
+def point_to_point_time_s(message_bytes: Number, *, bytes_per_s: Number, latency_s: Number) -> Number:
+    """Time of one message.
+
+    Parameters
+    ----------
+    message_bytes
+        [byte], scalar or column.
+    bytes_per_s, latency_s
+        [byte/s], [s]
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> round(point_to_point_time_s(16384, bytes_per_s=125e6, latency_s=250e-6) * 1e3, 3)
+    0.381
+    """
+    return message_bytes / bytes_per_s + latency_s
+
+
+@formula(reference="patarasuk-2009")
+def ring_all_reduce_time_s(
+    message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number
+) -> Number:
+    """All-reduce in a ring: 2 (n-1)/n of the message each way, 2 (n-1) steps.
+
+    Parameters
+    ----------
+    message_bytes
+        [byte], scalar or column.
+    ranks
+        Cards.
+    bytes_per_s, latency_s
+        [byte/s], [s] a step
+
+    Returns
+    -------
+    Number
+        [s]; bandwidth-optimal.
+
+    References
+    ----------
+    patarasuk-2009
+
+    Examples
+    --------
+    >>> round(ring_all_reduce_time_s(1e9, 8, bytes_per_s=100e9, latency_s=0), 4)
+    0.0175
+    """
+    return 2 * (ranks - 1) / ranks * message_bytes / bytes_per_s + 2 * (ranks - 1) * latency_s
+
+
+@formula(reference="sanders-2009")
+def tree_all_reduce_time_s(
+    message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number
+) -> Number:
+    """All-reduce over two pipelined binary trees: twice the message, 2 ceil(log2 n) steps.
+
+    Parameters
+    ----------
+    message_bytes
+        [byte], scalar or column.
+    ranks
+        Cards.
+    bytes_per_s, latency_s
+        [byte/s], [s] a step
+
+    Returns
+    -------
+    Number
+        [s]; beats the ring where many ranks exchange little.
+
+    References
+    ----------
+    sanders-2009
+
+    Examples
+    --------
+    >>> round(tree_all_reduce_time_s(1e3, 1024, bytes_per_s=25e9, latency_s=5e-6) * 1e6)
+    100
+    """
+    steps = 2 * np.ceil(np.log2(ranks))
+    return np.where(ranks > 1, 2 * message_bytes / bytes_per_s, 0.0) + steps * latency_s
+
+
+@formula(reference="thakur-2005")
+def direct_all_reduce_time_s(
+    message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number
+) -> Number:
+    """All-reduce as a direct reduce-scatter and all-gather: every card talks to all others at once.
+
+    The ring's volume in two steps; needs a switch or a full mesh.
+
+    Parameters
+    ----------
+    message_bytes
+        [byte], scalar or column.
+    ranks
+        Cards.
+    bytes_per_s, latency_s
+        [byte/s], [s] a step
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    thakur-2005
+
+    Examples
+    --------
+    >>> round(direct_all_reduce_time_s(16384, 8, bytes_per_s=300e9, latency_s=4e-6) * 1e6, 2)
+    8.1
+    """
+    return 2 * (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 2.0, 0.0) * latency_s
+
+
+@formula(reference="thakur-2005")
+def all_gather_time_s(
+    message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number
+) -> Number:
+    """All-gather, or reduce-scatter, of a message: (n-1)/n of it each way, all peers at once.
+
+    Parameters
+    ----------
+    message_bytes
+        The whole gathered (or not yet scattered) message [byte], scalar or column.
+    ranks
+        Cards.
+    bytes_per_s, latency_s
+        [byte/s], [s]
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    thakur-2005
+
+    Examples
+    --------
+    >>> all_gather_time_s(8e9, 8, bytes_per_s=100e9, latency_s=0)
+    0.07
+    """
+    return (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 1.0, 0.0) * latency_s
+
+
+@formula(reference="thakur-2005")
+def all_to_all_time_s(
+    message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number
+) -> Number:
+    """All-to-all: each card keeps 1/n of its message and sends the rest to the others.
+
+    Parameters
+    ----------
+    message_bytes
+        What one card sends and keeps [byte], scalar or column.
+    ranks
+        Cards.
+    bytes_per_s, latency_s
+        [byte/s], [s]
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    thakur-2005
+
+    Examples
+    --------
+    >>> all_to_all_time_s(8e9, 8, bytes_per_s=100e9, latency_s=0)
+    0.07
+    """
+    return (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 1.0, 0.0) * latency_s
+
+
+def _flat_all_reduce(message: Number, ranks: Number, bandwidth: Number, latency: Number) -> Number:
+    best = direct_all_reduce_time_s(message, ranks, bytes_per_s=bandwidth, latency_s=latency)
+    return np.minimum(best, tree_all_reduce_time_s(message, ranks, bytes_per_s=bandwidth, latency_s=latency))
+
+
+def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
+    """All-reduce over an axis, by host first: reduce inside, exchange between hosts, spread inside.
+
+    Inside a host cards talk directly; between hosts the best of the direct, ring and tree algorithms counts
+    (the ring never beats the direct exchange in this model, which has no congestion).
+
+    Parameters
+    ----------
+    message_bytes
+        [byte], scalar or column.
+    axis
+        The group.
+
+    Returns
+    -------
+    Number
+        [s]; 0 for one rank.
+
+    References
+    ----------
+    patarasuk-2009, thakur-2005, sanders-2009
+
+    Examples
+    --------
+    >>> axis = Axis(ranks=8, inside=8, inside_bytes_per_s=300e9, inside_latency_s=0,
+    ...             across_bytes_per_s=25e9, across_latency_s=0)
+    >>> round(all_reduce_time_s(300e9, axis), 4)
+    1.75
+    """
+    inside = 2 * all_gather_time_s(
+        message_bytes, axis.inside, bytes_per_s=axis.inside_bytes_per_s, latency_s=axis.inside_latency_s
+    )
+    across = _flat_all_reduce(
+        message_bytes / axis.inside, axis.hosts, axis.across_bytes_per_s, axis.across_latency_s
+    )
+    return inside + across
+
+
+def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
+    """All-gather (or reduce-scatter) over an axis: between hosts first, then inside.
+
+    Parameters
+    ----------
+    message_bytes
+        The whole gathered message [byte], scalar or column.
+    axis
+        The group.
+
+    Returns
+    -------
+    Number
+        [s]; 0 for one rank.
+
+    References
+    ----------
+    thakur-2005
+
+    Examples
+    --------
+    >>> axis = Axis(ranks=4, inside=1, inside_bytes_per_s=300e9, inside_latency_s=0,
+    ...             across_bytes_per_s=25e9, across_latency_s=0)
+    >>> axis_all_gather_time_s(100e9, axis)
+    3.0
+    """
+    inside = all_gather_time_s(
+        message_bytes, axis.inside, bytes_per_s=axis.inside_bytes_per_s, latency_s=axis.inside_latency_s
+    )
+    across = all_gather_time_s(
+        message_bytes / axis.inside,
+        axis.hosts,
+        bytes_per_s=axis.across_bytes_per_s,
+        latency_s=axis.across_latency_s,
+    )
+    return inside + across
+
+
+def axis_all_to_all_time_s(message_bytes: Number, axis: Axis) -> Number:
+    """All-to-all over an axis: what stays in the host and what leaves it travel at the same time.
+
+    Parameters
+    ----------
+    message_bytes
+        What one card sends and keeps [byte], scalar or column.
+    axis
+        The group.
+
+    Returns
+    -------
+    Number
+        [s]; 0 for one rank.
+
+    References
+    ----------
+    thakur-2005
+
+    Examples
+    --------
+    >>> axis = Axis(ranks=16, inside=8, inside_bytes_per_s=450e9, inside_latency_s=0,
+    ...             across_bytes_per_s=50e9, across_latency_s=0)
+    >>> axis_all_to_all_time_s(100e9, axis)
+    1.0
+    """
+    inside = (axis.inside - 1) / axis.ranks * message_bytes / axis.inside_bytes_per_s
+    across = (axis.ranks - axis.inside) / axis.ranks * message_bytes / axis.across_bytes_per_s
+    latency = np.where(axis.inside > 1, axis.inside_latency_s, 0.0) + np.where(
+        axis.hosts > 1, axis.across_latency_s, 0.0
+    )
+    return np.maximum(inside, across) + latency
+
+
+@formula(reference="li-2023-article")
+def host_copy_bytes_per_s(
+    *, pcie_bytes_per_s: Number, host_memory_bytes_per_s: Number, accelerators: Number
+) -> Number:
+    """Rate of card-to-card transfers that cross the host's memory, when all cards send at once.
+
+    Each byte is written to main memory and read from it again.
+
+    Parameters
+    ----------
+    pcie_bytes_per_s
+        One card's PCIe rate [byte/s], scalar or column.
+    host_memory_bytes_per_s
+        Main memory [byte/s].
+    accelerators
+        Cards that send at the same time.
+
+    Returns
+    -------
+    Number
+        [byte/s] for each card, never above its PCIe rate.
+
+    References
+    ----------
+    li-2023-article
+
+    Examples
+    --------
+    >>> host_copy_bytes_per_s(pcie_bytes_per_s=25e9, host_memory_bytes_per_s=200e9, accelerators=8) / 1e9
+    12.5
+    """
+    return np.minimum(pcie_bytes_per_s, host_memory_bytes_per_s / (2 * accelerators))
+
+
+@formula(reference="ren-2021-offload")
+def exposed_time_s(communication_s: Number, compute_s: Number, *, overlap: Number) -> Number:
+    """Part of a transfer that compute does not hide.
+
+    Of the compute, a share ``overlap`` can run while data moves (double buffering); the transfer hides behind
+    that much and no more.
+
+    Parameters
+    ----------
+    communication_s, compute_s
+        [s], scalar or column.
+    overlap
+        0 (one after the other) to 1 (entirely at the same time).
+
+    Returns
+    -------
+    Number
+        [s], between 0 and ``communication_s``.
+
+    References
+    ----------
+    ren-2021-offload
+
+    Examples
+    --------
+    >>> exposed_time_s(0.75, 0.5, overlap=1), exposed_time_s(0.75, 0.5, overlap=0)
+    (0.25, 0.75)
+    """
+    return np.maximum(communication_s - compute_s * overlap, 0.0)

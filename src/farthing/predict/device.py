@@ -1,0 +1,144 @@
+"""What one accelerator can do for one number format: peaks and the share of them that is reached."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Final
+
+from farthing.errors import InvalidInput
+from farthing.records.efficiency import IDEAL, Efficiency
+from farthing.records.hardware import Accelerator
+
+_FALLBACKS: Final[dict[str, tuple[str, ...]]] = {
+    "fp4": ("fp4_flop_per_s", "fp8_flop_per_s"),
+    "fp8": ("fp8_flop_per_s",),
+    "int8": ("int8_op_per_s",),
+    "tf32": ("tf32_flop_per_s", "fp32_flop_per_s"),
+    "fp32": ("fp32_flop_per_s",),
+    "fp16": (),
+    "bf16": (),
+}
+_SIXTEEN_BIT: Final = (
+    "fp16_fp32_accumulate_flop_per_s",
+    "bf16_flop_per_s",
+    "fp16_flop_per_s",
+    "fp32_flop_per_s",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """An accelerator as prediction functions see it.
+
+    Attributes
+    ----------
+    matmul_flop_per_s, matmul_share
+        Dense peak of matrix products in the plan's format [FLOP/s], and the share that large ones reach.
+    attention_flop_per_s, attention_share
+        The same for attention, which computes in 16 bits.
+    memory_bytes, memory_bytes_per_s, memory_share
+        Size [byte], peak bandwidth [byte/s], share that long reads reach.
+    kernel_s
+        Fixed time of a kernel [s].
+    compute_units
+        For tile and wave quantisation; 0 leaves it out.
+    """
+
+    matmul_flop_per_s: float
+    attention_flop_per_s: float
+    memory_bytes: float
+    memory_bytes_per_s: float
+    matmul_share: float = 1.0
+    attention_share: float = 1.0
+    memory_share: float = 1.0
+    kernel_s: float = 0.0
+    compute_units: int = 0
+
+
+def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:
+    """Dense peak of matrix products in a compute format.
+
+    Where the card has no unit for the format, the numbers are widened first and the wider rate counts:
+    fp8 on an A100 computes in bf16. 16-bit products accumulate in fp32.
+
+    Parameters
+    ----------
+    accelerator
+        The card.
+    compute
+        ``fp32 tf32 fp16 bf16 fp8 fp4 int8``.
+
+    Returns
+    -------
+    float
+        [FLOP/s]
+
+    Raises
+    ------
+    InvalidInput
+        For another format.
+
+    References
+    ----------
+    williams-2009
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator
+    >>> peak_flop_per_s(accelerator("rtx-4090"), "bf16") / 1e12
+    165.2
+    """
+    if compute not in _FALLBACKS:
+        raise InvalidInput(f"unknown compute format {compute!r}; known: {', '.join(_FALLBACKS)}")
+    for field in (*_FALLBACKS[compute], *_SIXTEEN_BIT):
+        rate: float = getattr(accelerator, field)
+        if rate > 0:
+            return rate
+    return accelerator.int8_op_per_s
+
+
+@functools.lru_cache(maxsize=4096)
+def device(accelerator: Accelerator, compute: str, efficiency: Efficiency = IDEAL) -> Device:
+    """The accelerator with the efficiency constants of its architecture.
+
+    Parameters
+    ----------
+    accelerator, efficiency
+        Records.
+    compute
+        Format of the matrix products.
+
+    Returns
+    -------
+    Device
+
+    References
+    ----------
+    williams-2009
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator
+    >>> device(accelerator("a100-sxm-80gb"), "bf16").matmul_flop_per_s / 1e12
+    312.0
+    """
+    share = {
+        "fp8": efficiency.matmul_share_8bit,
+        "int8": efficiency.matmul_share_8bit,
+        "fp4": efficiency.matmul_share_4bit,
+    }.get(compute, efficiency.matmul_share)
+    peak = peak_flop_per_s(accelerator, compute)
+    if peak == peak_flop_per_s(accelerator, "bf16"):
+        share = efficiency.matmul_share
+    return Device(
+        matmul_flop_per_s=peak,
+        attention_flop_per_s=peak_flop_per_s(accelerator, "bf16"),
+        memory_bytes=accelerator.memory_bytes,
+        memory_bytes_per_s=accelerator.memory_bytes_per_s,
+        matmul_share=share,
+        attention_share=efficiency.attention_share,
+        memory_share=efficiency.memory_share,
+        kernel_s=efficiency.kernel_s,
+        compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
+    )
