@@ -1,0 +1,140 @@
+"""What accelerators cost to rent and to buy, with date and source."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+from farthing import catalog
+from farthing.catalog.load import table
+from farthing.records.hardware import Accelerator, Price
+
+STALE_AFTER_DAYS: Final = 183
+"""Half a year: rental prices have halved within one."""
+
+
+@functools.cache
+def prices() -> tuple[Price, ...]:
+    """All collected prices, in US dollars.
+
+    Rentals are per accelerator and hour, everything else per piece.
+
+    Examples
+    --------
+    >>> sorted({price.kind for price in prices()})
+    ['launch', 'purchase', 'rental', 'used']
+    """
+    return tuple(table("prices.csv", Price).values())
+
+
+def street_prices(accelerator_id: str) -> tuple[Price, ...]:
+    """What people paid for one piece, new or used, newest first; launch prices are left out.
+
+    Examples
+    --------
+    >>> [price.date for price in street_prices("a100-sxm-80gb")]
+    ['2023-09-27']
+
+    Raises
+    ------
+    UnknownName
+        No such accelerator.
+    """
+    found = [price for price in _of(accelerator_id) if price.kind in ("purchase", "used")]
+    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
+
+
+def purchase_price(accelerator_id: str) -> Price | None:
+    """What one piece costs to buy.
+
+    The newest street price, new or used (its ``kind`` says which); among several of the same date the
+    lower median. Without one, the newest launch price collected; without that, the launch price of the
+    catalogue. None where no price is known.
+
+    Examples
+    --------
+    >>> price = purchase_price("h100-sxm")
+    >>> price.usd, price.kind, price.date
+    (35000.0, 'purchase', '2023-09-27')
+    >>> purchase_price("rtx-5080").kind, purchase_price("a800-sxm-80gb")
+    ('launch', None)
+
+    Raises
+    ------
+    UnknownName
+        No such accelerator.
+    """
+    card = catalog.accelerator(accelerator_id)
+    launches = tuple(price for price in _of(card.id) if price.kind == "launch")
+    candidates = street_prices(card.id) or launches
+    if candidates:
+        newest = max(price.date for price in candidates)
+        return _lower_median([price for price in candidates if price.date == newest])
+    return _launch_price(card)
+
+
+def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
+    """What one accelerator costs to rent for an hour.
+
+    The lower median of the offers of the newest calendar year, so that the result is an offer that
+    somebody made. On-demand offers, or with ``spot`` those that can be taken back. None where none is known.
+
+    Examples
+    --------
+    >>> price = rental_price("h100-sxm")
+    >>> price.per, price.date[:4], price.usd
+    ('accelerator-hour', '2026', 2.69)
+    >>> rental_price("h100-sxm", spot=True).usd
+    1.6
+
+    Raises
+    ------
+    UnknownName
+        No such accelerator.
+    """
+    offers = [price for price in _of(accelerator_id) if price.kind == "rental" and price.spot == spot]
+    if not offers:
+        return None
+    newest = max(price.date[:4] for price in offers)
+    return _lower_median([price for price in offers if price.date[:4] == newest])
+
+
+def is_stale(price: Price, today: datetime.date) -> bool:
+    """Whether the price is more than half a year old.
+
+    A date without day or month counts from its beginning; a price without a date is stale.
+
+    Examples
+    --------
+    >>> price = Price(item="t4", kind="rental", usd=0.5, per="accelerator-hour", date="2026-03")
+    >>> is_stale(price, datetime.date(2026, 8, 30)), is_stale(price, datetime.date(2026, 9, 1))
+    (False, True)
+    """
+    if not price.date:
+        return True
+    year, month, day = (*map(int, price.date.split("-")), 1, 1)[:3]
+    return (today - datetime.date(year, month, day)).days > STALE_AFTER_DAYS
+
+
+def _of(accelerator_id: str) -> list[Price]:
+    card = catalog.accelerator(accelerator_id)
+    return [price for price in prices() if price.item == card.id]
+
+
+def _lower_median(offers: Sequence[Price]) -> Price:
+    return sorted(offers, key=lambda price: price.usd)[(len(offers) - 1) // 2]
+
+
+def _launch_price(card: Accelerator) -> Price | None:
+    if not card.launch_price_usd:
+        return None
+    return Price(
+        item=card.id,
+        kind="launch",
+        usd=card.launch_price_usd,
+        per="unit",
+        date=str(card.year),
+        source=card.source,
+    )
