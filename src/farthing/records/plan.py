@@ -45,8 +45,9 @@ class TrainingPlan:
         whose input alone is kept.
     flash_attention
         The score matrix is never stored.
-    weight_format, compute_format
-        Numbers of the stored weights (QLoRA: ``bnb-nf4``) and of the matrix products.
+    weight_format, compute_format, gradient_format
+        Numbers of the stored weights (QLoRA: ``bnb-nf4``), of the matrix products, and of the accumulated
+        gradients (Megatron accumulates in ``fp32``).
     offload, offload_to
         What lives outside the device, in the host's ``memory`` or on ``nvme``.
     overlap_data_parallel, overlap_tensor_parallel
@@ -69,6 +70,7 @@ class TrainingPlan:
     flash_attention: bool = True
     weight_format: str = "bf16"
     compute_format: str = "bf16"
+    gradient_format: str = "bf16"
     offload: Offload = "none"
     offload_to: Literal["memory", "nvme"] = "memory"
     overlap_data_parallel: float = 1.0

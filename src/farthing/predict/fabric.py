@@ -1,0 +1,226 @@
+"""How a parallel dimension lies on the hosts, and what its cards reach of each other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from farthing.predict.communication import Axis, host_copy_bytes_per_s
+from farthing.predict.trace import Number, untraced
+from farthing.records.efficiency import IDEAL, Efficiency
+from farthing.records.hardware import Cluster, HostGroup
+
+HOST_COPY_LATENCY_S: Final = 10e-6
+"""What a transfer between cards without P2P waits more, for two copies and their synchronisation. The article
+says about 10 us; measurements print 14 us (RTX 5090) to 24 us (RTX 4090) for a whole transfer."""
+
+SMALL_HOST_MEMORY_BYTES_PER_S: Final = 76.8e9
+"""Two channels of DDR5-4800: a desktop, taken for hosts of one or two cards that are not described."""
+
+LARGE_HOST_MEMORY_BYTES_PER_S: Final = 204.8e9
+"""Eight channels of DDR4-3200: a server, taken for hosts of more cards that are not described."""
+
+
+def host_memory_bytes_per_s(group: HostGroup) -> float:
+    """Main-memory bandwidth of a host: its own, or a typical one for so many cards.
+
+    Parameters
+    ----------
+    group
+        Hosts.
+
+    Returns
+    -------
+    float
+        [byte/s]
+
+    References
+    ----------
+    li-2023-article
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> host_memory_bytes_per_s(parse_cluster("1x8:rtx-4090").groups[0]) / 1e9
+    204.8
+    """
+    if group.host is not None and group.host.memory_bytes_per_s > 0:
+        return group.host.memory_bytes_per_s
+    if group.accelerators_per_host > 2:
+        return LARGE_HOST_MEMORY_BYTES_PER_S
+    return SMALL_HOST_MEMORY_BYTES_PER_S
+
+
+def inside_bytes_per_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
+    """Rate that one card reaches to the others of its host.
+
+    Parameters
+    ----------
+    group
+        Hosts.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    float
+        [byte/s], one way.
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> inside_bytes_per_s(parse_cluster("1x8:h100-sxm").groups[0]) <= 450e9
+    True
+    """
+    link = group.intra_link
+    rate = link.bytes_per_s * link.efficiency
+    if group.host_copy:
+        rate = float(
+            host_copy_bytes_per_s(
+                pcie_bytes_per_s=rate,
+                host_memory_bytes_per_s=host_memory_bytes_per_s(group),
+                accelerators=group.accelerators_per_host,
+            )
+        )
+    return rate * efficiency.collective_share
+
+
+def inside_latency_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
+    """Time of one step of a collective inside a host, however short the message.
+
+    Parameters
+    ----------
+    group
+        Hosts.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    float
+        [s]
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> inside_latency_s(parse_cluster("1x8:rtx-4090").groups[0]) >= 10e-6
+    True
+    """
+    copy = HOST_COPY_LATENCY_S if group.host_copy else 0.0
+    return group.intra_link.latency_s + efficiency.collective_step_s + copy
+
+
+def across_bytes_per_s(cluster: Cluster, group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
+    """One card's share of its host's network ports, when all cards use them.
+
+    Parameters
+    ----------
+    cluster, group
+        The cluster, and the hosts in it.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    float
+        [byte/s], one way.
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> four = parse_cluster("2x4:rtx-4090@25gbe")
+    >>> across_bytes_per_s(four, four.groups[0]) <= 25e9 / 8 / 4
+    True
+    """
+    if cluster.network is None:
+        return inside_bytes_per_s(group, efficiency)
+    network = group.network or cluster.network
+    ports = network.bytes_per_s * network.efficiency * group.nics_per_host
+    return ports / group.accelerators_per_host / cluster.oversubscription * efficiency.collective_share
+
+
+def across_latency_s(cluster: Cluster, group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
+    """Time of one step of a collective between hosts, however short the message.
+
+    Parameters
+    ----------
+    cluster, group
+        The cluster, and the hosts in it.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    float
+        [s]
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> eight = parse_cluster("8x1:rtx-4090@10gbe")
+    >>> across_latency_s(eight, eight.groups[0]) > 0
+    True
+    """
+    if cluster.network is None:
+        return inside_latency_s(group, efficiency)
+    network = group.network or cluster.network
+    return network.latency_s + efficiency.collective_step_s
+
+
+def parallel_axis(
+    cluster: Cluster, group: HostGroup, size: Number, *, stride: Number = 1, efficiency: Efficiency = IDEAL
+) -> Axis:
+    """A parallel dimension whose ranks are ``stride`` cards apart.
+
+    Parameters
+    ----------
+    cluster, group
+        The cluster, and the hosts that the dimension lies on.
+    size, stride
+        Ranks of the dimension, and the product of the dimensions inside it; scalar or column.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    Axis
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> cluster = parse_cluster("2x8:h100-sxm@ib-ndr")
+    >>> axis = parallel_axis(cluster, cluster.groups[0], 4, stride=4)
+    >>> axis.ranks, axis.inside, axis.hosts
+    (4, 2, 2.0)
+    """
+    size, stride = untraced(size), untraced(stride)
+    inside = np.gcd(size, np.maximum(group.accelerators_per_host // stride, 1))
+    return Axis(
+        ranks=size,
+        inside=inside,
+        inside_bytes_per_s=inside_bytes_per_s(group, efficiency),
+        inside_latency_s=inside_latency_s(group, efficiency),
+        across_bytes_per_s=across_bytes_per_s(cluster, group, efficiency),
+        across_latency_s=across_latency_s(cluster, group, efficiency),
+    )

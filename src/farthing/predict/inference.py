@@ -1,0 +1,468 @@
+"""Prefill and decode of a served model: time of a step through all stages, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from farthing.predict.communication import (
+    all_reduce_time_s,
+    axis_all_gather_time_s,
+    axis_all_to_all_time_s,
+    exposed_time_s,
+    point_to_point_time_s,
+)
+from farthing.predict.compute import matmul_time_s
+from farthing.predict.device import Device
+from farthing.predict.fabric import (
+    across_bytes_per_s,
+    across_latency_s,
+    inside_bytes_per_s,
+    inside_latency_s,
+    parallel_axis,
+)
+from farthing.predict.layer import Shards, forward_time
+from farthing.predict.stages import Stage, even_layers, layer_kinds, stages
+from farthing.predict.trace import Number, formula, named, untraced
+from farthing.records.efficiency import Efficiency
+from farthing.records.hardware import Cluster, HostGroup
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Pipeline stages that are alike, on hosts that are alike.
+
+    Attributes
+    ----------
+    stage, group, device, efficiency
+        What lies there, and on what.
+    hops_inside, hops_across
+        How many transfers to the next stage stay in a host, and how many leave it, over all copies.
+    """
+
+    stage: Stage
+    group: HostGroup
+    device: Device
+    efficiency: Efficiency
+    hops_inside: Number
+    hops_across: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTime:
+    """One forward pass through all stages, by part [s]; scalar or column.
+
+    ``slowest_s`` is the stage that limits throughput when all stages are busy, its hop included.
+    """
+
+    matmul_s: Number
+    attention_s: Number
+    elementwise_s: Number
+    communication_s: Number
+    hop_s: Number
+    overhead_s: Number
+    total_s: Number
+    slowest_s: Number
+
+
+def weighted_layers(layers: int, speeds: Sequence[float], capacities: Sequence[float]) -> tuple[int, ...]:
+    """Layers of each stage on unlike cards: in proportion to speed, as far as memory reaches.
+
+    Parameters
+    ----------
+    layers
+        Of the model.
+    speeds
+        Of the stages, in any unit: at small batch the memory bandwidth.
+    capacities
+        Layers that each stage can hold.
+
+    Returns
+    -------
+    tuple of int
+        At least 1 each. Where the layers do not fit at all, the last assignment before giving up: the memory
+        check tells by how much.
+
+    References
+    ----------
+    borzunov-2023
+
+    Examples
+    --------
+    >>> weighted_layers(80, [1008, 1008, 800], [10, 99, 99])
+    (10, 39, 31)
+    """
+    held = [1] * len(speeds)
+    while sum(held) < layers:
+        open_stages = [i for i in range(len(held)) if held[i] < int(capacities[i])] or range(len(held))
+        # The stage that stays the quickest with one layer more gets it.
+        best = min(open_stages, key=lambda i: ((held[i] + 1) / speeds[i], i))
+        held[best] += 1
+    return tuple(held)
+
+
+def places(
+    model: Model,
+    cluster: Cluster,
+    plan: InferencePlan,
+    devices: Sequence[Device],
+    efficiencies: Sequence[Efficiency],
+    *,
+    layer_bytes: float = 0.0,
+) -> tuple[Place, ...]:
+    """Where the stages lie: on one kind of host (columns allowed), or in order over unlike ones (scalars).
+
+    Cards are numbered tensor parallel first, then pipeline, then replicas.
+
+    Parameters
+    ----------
+    model, cluster, plan
+        Records.
+    devices, efficiencies
+        For each group of the cluster.
+    layer_bytes
+        Weights and cache of one layer, to split layers over unlike cards [byte].
+
+    Returns
+    -------
+    tuple of Place
+
+    References
+    ----------
+    pope-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> from farthing.records.efficiency import IDEAL
+    >>> cluster = parse_cluster("2x4:rtx-4090@25gbe")
+    >>> card = device(cluster.groups[0].accelerator, "fp16")
+    >>> [(p.stage.layers, p.hops_inside, p.hops_across)
+    ...  for p in places(model("llama-2-70b"), cluster, InferencePlan(tp=4, pp=2), [card], [IDEAL])]
+    [(40, 0.0, 1.0), (40, 0.0, 0.0)]
+    """
+    if len(cluster.groups) == 1:
+        group = cluster.groups[0]
+        tp, pp = untraced(plan.tp), untraced(plan.pp)
+        in_host = np.maximum(group.accelerators_per_host // tp, 1)
+        crossing = np.ceil(pp / in_host) - 1
+        found = []
+        for index, stage in enumerate(stages(model, pp, plan.stage_layers)):
+            found.append(
+                Place(
+                    stage=stage,
+                    group=group,
+                    device=devices[0],
+                    efficiency=efficiencies[0],
+                    hops_inside=np.where(index == 0, pp - 1 - crossing, 0.0),
+                    hops_across=np.where(index == 0, crossing, 0.0),
+                )
+            )
+        return tuple(found)
+    slots = [
+        (number, host)
+        for number, group in enumerate(cluster.groups)
+        for host in range(group.hosts)
+        for _ in range(max(group.accelerators_per_host // plan.tp, 1))
+    ][: plan.pp]
+    split = plan.stage_layers
+    if not split:
+        speeds = [devices[g].memory_bytes_per_s * devices[g].memory_share for g, _ in slots]
+        capacities = [
+            max(devices[g].memory_bytes * 0.9 * plan.tp / layer_bytes, 1) if layer_bytes else model.layers
+            for g, _ in slots
+        ]
+        split = (
+            weighted_layers(model.layers, speeds, capacities)
+            if len(slots) == plan.pp
+            else even_layers(model.layers, plan.pp)
+        )
+    single = []
+    for place in range(plan.pp):
+        # One stage of a pipeline cut as given: the stage of that index, alone.
+        stage = next(s for s in _single_stages(model, plan.pp, tuple(split)) if s.index == place)
+        number, host = slots[min(place, len(slots) - 1)]
+        last = place == plan.pp - 1
+        same = not last and slots[min(place + 1, len(slots) - 1)] == (number, host)
+        single.append(
+            Place(
+                stage=stage,
+                group=cluster.groups[number],
+                device=devices[number],
+                efficiency=efficiencies[number],
+                hops_inside=float(same),
+                hops_across=float(not same and not last),
+            )
+        )
+    return tuple(single)
+
+
+def _single_stages(model: Model, pp: int, split: tuple[int, ...]) -> tuple[Stage, ...]:
+    kinds, sequence = layer_kinds(model), model.layer_kinds
+    starts = np.concatenate([[0], np.cumsum(split)])
+    return tuple(
+        Stage(
+            tuple(sequence[starts[i] : starts[i + 1]].count(kind) for kind in kinds),
+            int(i == 0),
+            int(i == pp - 1),
+            i,
+            1,
+        )
+        for i in range(pp)
+    )
+
+
+def step_time(
+    model: Model,
+    cluster: Cluster,
+    placed: Sequence[Place],
+    plan: InferencePlan,
+    *,
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number,
+    decode: bool,
+    weight_bytes: float = 2.0,
+    head_bytes: float = 2.0,
+    kv_bytes: float = 2.0,
+    step_overhead_s: float = 0.0,
+) -> StepTime:
+    """One forward pass of one micro-batch through all stages of a replica.
+
+    Each layer ends in two all-reduces over the tensor-parallel cards (one where attention and feed-forward run
+    side by side); one more follows the embedding, and the logits are gathered. Stages hand activations on; the
+    sampled token returns to the first.
+
+    Parameters
+    ----------
+    model, cluster, placed, plan
+        What runs where.
+    sequences, new_tokens, cached_tokens
+        Of the micro-batch; scalar or column.
+    decode
+        One new token a sequence (or a few drafted ones), the rest cached.
+    weight_bytes, head_bytes, kv_bytes
+        Of one element of the layers' weights, of embedding and head, of the cache [byte].
+    step_overhead_s
+        Host time of the engine for a step [s].
+
+    Returns
+    -------
+    StepTime
+        [s]
+
+    References
+    ----------
+    pope-2022, shoeybi-2019, li-2023-article
+
+    Examples
+    --------
+    The article's eight RTX 4090 in tensor parallel: 17.5 ms of weights, and 160 exchanges.
+
+    >>> from farthing.catalog import model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> from farthing.records.efficiency import IDEAL
+    >>> cluster = parse_cluster("1x8:rtx-4090")
+    >>> plan = InferencePlan(tp=8)
+    >>> card = device(cluster.groups[0].accelerator, "fp16")
+    >>> placed = places(model("llama-2-70b"), cluster, plan, [card], [IDEAL])
+    >>> step = step_time(model("llama-2-70b"), cluster, placed, plan, sequences=1, new_tokens=1,
+    ...                  cached_tokens=128, decode=True)
+    >>> round(step.matmul_s * 1e3, 1)
+    17.0
+    """
+    tokens = sequences * new_tokens
+    expert_tp = np.maximum(plan.tp // plan.ep, 1)
+    shards = Shards(
+        tp=plan.tp,
+        expert_groups=plan.ep,
+        expert_tp=expert_tp,
+        replicas=np.maximum(plan.ep / plan.tp, 1.0),
+        weight_bytes=weight_bytes,
+        kv_bytes=kv_bytes,
+    )
+    matmul: Number = 0.0
+    attention: Number = 0.0
+    elementwise: Number = 0.0
+    communication: Number = 0.0
+    hops: Number = 0.0
+    slowest: Number = 0.0
+    message = tokens * model.hidden * 2.0
+    for place in placed:
+        stage, copies = place.stage, place.stage.copies
+        axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
+        exchange = named("all-reduce_s", all_reduce_time_s(message, axis), reference="thakur-2005")
+        products: Number = 0.0
+        attending: Number = 0.0
+        moving: Number = 0.0
+        talking: Number = stage.first * exchange
+        for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+            layer = forward_time(
+                model,
+                kind,
+                place.device,
+                shards,
+                sequences=sequences,
+                new_tokens=new_tokens,
+                cached_tokens=cached_tokens,
+                decode=decode,
+            )
+            products = products + count * named("layer matrix products_s", layer.matmul_s)
+            attending = attending + count * named("layer attention_s", layer.attention_s)
+            moving = moving + count * named("layer norms and activations_s", layer.elementwise_s)
+            exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
+            talking = talking + count * exchanges * exchange
+            if kind.feed_forward == "moe":
+                sent = np.where(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
+                routed = parallel_axis(cluster, place.group, plan.ep, efficiency=place.efficiency)
+                talking = talking + count * np.where(
+                    plan.ep > plan.tp, 2 * axis_all_to_all_time_s(sent, routed), 0.0
+                )
+        head = matmul_time_s(
+            sequences,
+            model.vocab / plan.tp,
+            model.hidden,
+            device=place.device,
+            weight_bytes_per_element=head_bytes,
+        )
+        products = products + stage.last * named("LM head_s", head)
+        talking = talking + stage.last * axis_all_gather_time_s(sequences * model.vocab * 2.0, axis)
+        busy = products + attending + moving
+        exposed = exposed_time_s(talking, busy, overlap=plan.overlap_communication)
+        inside = point_to_point_time_s(
+            message / plan.tp,
+            bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
+            latency_s=inside_latency_s(place.group, place.efficiency),
+        )
+        across = point_to_point_time_s(
+            message / plan.tp,
+            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency),
+            latency_s=across_latency_s(cluster, place.group, place.efficiency),
+        )
+        sent_on = place.hops_inside * inside + place.hops_across * across
+        longest_hop = np.where(place.hops_across > 0, across, np.where(place.hops_inside > 0, inside, 0.0))
+        matmul = matmul + copies * products
+        attention = attention + copies * attending
+        elementwise = elementwise + copies * moving
+        communication = communication + copies * exposed
+        hops = hops + sent_on
+        slowest = np.maximum(slowest, busy + exposed + longest_hop + step_overhead_s)
+    hops = named("stage hops_s", hops + _return_s(cluster, placed), reference="borzunov-2023")
+    overhead = step_overhead_s * plan.pp
+    matmul = named("matrix products_s", matmul)
+    attention = named("attention_s", attention)
+    elementwise = named("norms and activations_s", elementwise)
+    communication = named("tensor-parallel traffic_s", communication)
+    return StepTime(
+        matmul_s=matmul,
+        attention_s=attention,
+        elementwise_s=elementwise,
+        communication_s=communication,
+        hop_s=hops,
+        overhead_s=overhead,
+        total_s=matmul + attention + elementwise + communication + hops + overhead,
+        slowest_s=slowest,
+    )
+
+
+def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:
+    """The sampled token's way back to the first stage [s]; only where stages lie on several hosts."""
+    crossing = sum(place.hops_across for place in placed)
+    latency = across_latency_s(cluster, placed[0].group, placed[0].efficiency)
+    return np.where(crossing > 0, latency, 0.0)
+
+
+@formula(reference="pope-2022")
+def pipelined_step_time_s(total_s: Number, slowest_s: Number, *, micro_batches: Number) -> Number:
+    """Time between two tokens of a sequence when micro-batches take turns on the stages.
+
+    A micro-batch goes through all stages; it comes round again when it has, and when the slowest stage has
+    served all the others.
+
+    Parameters
+    ----------
+    total_s
+        One micro-batch through all stages [s], scalar or column.
+    slowest_s
+        On the slowest stage [s].
+    micro_batches
+        In flight.
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    pope-2022
+
+    Examples
+    --------
+    >>> pipelined_step_time_s(0.14, 0.0175, micro_batches=8), pipelined_step_time_s(0.14, 0.05, micro_batches=8)
+    (0.14, 0.4)
+    """
+    return np.maximum(total_s, micro_batches * slowest_s)
+
+
+@formula(reference="leviathan-2023", unit="token")
+def speculated_tokens(draft_tokens: Number, acceptance_rate: Number) -> Number:
+    """Tokens that a step of speculative decoding yields on average.
+
+    ``(1 - a^(k+1)) / (1 - a)``: the accepted run, and one token of the target model.
+
+    Parameters
+    ----------
+    draft_tokens, acceptance_rate
+        k and a; scalar or column.
+
+    Returns
+    -------
+    Number
+        1 to ``k + 1``.
+
+    References
+    ----------
+    leviathan-2023
+
+    Examples
+    --------
+    >>> speculated_tokens(0, 0.7), round(speculated_tokens(4, 0.8), 3), speculated_tokens(3, 1.0)
+    (1.0, 3.362, 4.0)
+    """
+    sure = acceptance_rate >= 1
+    rate = np.where(sure, 0.5, acceptance_rate)
+    return np.where(sure, draft_tokens + 1.0, (1 - rate ** (draft_tokens + 1)) / (1 - rate))
+
+
+@formula(reference="kwon-2023", unit="sequence")
+def sequences_that_fit(free_bytes: Number, sequence_bytes: Number) -> Number:
+    """Sequences whose cache fits in what the weights leave.
+
+    Parameters
+    ----------
+    free_bytes, sequence_bytes
+        On one card [byte], scalar or column.
+
+    Returns
+    -------
+    Number
+        Whole sequences, at least 0.
+
+    References
+    ----------
+    kwon-2023
+
+    Examples
+    --------
+    >>> sequences_that_fit(10e9, 1.34e9)
+    7.0
+    """
+    return np.floor(np.maximum(free_bytes, 0.0) / np.maximum(sequence_bytes, 1e-9))

@@ -1,0 +1,486 @@
+"""One transformer layer on one card: matrix products, attention and element-wise work, forward and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
+from farthing.predict.compute import elementwise_time_s, experts_matmul_time_s, experts_touched, matmul_time_s
+from farthing.predict.device import Device
+from farthing.predict.memory import (
+    attention_shape,
+    kept_tokens,
+    kv_bytes_per_token,
+    linear_width,
+    state_bytes,
+)
+from farthing.predict.trace import Number, named
+from farthing.records.model import LayerKind, Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shards:
+    """How a layer is cut, and the numbers that it is stored in.
+
+    Attributes
+    ----------
+    tp
+        Tensor parallel size of attention and dense feed-forward.
+    expert_groups, expert_tp
+        Expert parallel size, and how many cards share each expert; scalar or column.
+    replicas
+        Tensor-parallel groups whose tokens meet in one expert-parallel group.
+    sequence_parallel
+        Work between tensor-parallel regions is split too.
+    weight_bytes, kv_bytes
+        Of one element [byte].
+    """
+
+    tp: Number = 1
+    expert_groups: Number = 1
+    expert_tp: Number = 1
+    replicas: Number = 1
+    sequence_parallel: bool = False
+    weight_bytes: float = 2.0
+    kv_bytes: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerTime:
+    """Time of one layer on one card, by what it does [s]; scalar or column."""
+
+    matmul_s: Number
+    attention_s: Number
+    elementwise_s: Number
+
+    @property
+    def total_s(self) -> Number:
+        """All of it, one after the other [s]."""
+        return self.matmul_s + self.attention_s + self.elementwise_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A weight matrix of a layer as one card holds it: ``inputs x outputs``."""
+
+    title: str
+    inputs: Number
+    outputs: Number
+
+
+def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
+    """Weight matrices of a layer on one card, routed experts aside.
+
+    Parameters
+    ----------
+    model, kind
+        The model, and which of its layer kinds.
+    shards
+        How it is cut.
+
+    Returns
+    -------
+    list
+        Title, inputs and outputs of each matrix.
+
+    References
+    ----------
+    shoeybi-2019
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> [(p.title, p.inputs, p.outputs) for p in products(model("llama-2-70b"), LayerKind("full", "dense"),
+    ...                                                  Shards(tp=8))]
+    [('qkv', 8192, 1280.0), ('attention output', 1024.0, 8192), ('up', 8192, 7168.0), ('down', 3584.0, 8192)]
+    """
+    hidden, tp = model.hidden, shards.tp
+    found: list[_Product] = []
+    if kind.mixer in ("full", "window"):
+        heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
+        if model.is_mla:
+            latent = model.kv_lora_rank + model.qk_rope_head_dim + model.q_lora_rank
+            query_from = model.q_lora_rank or hidden
+            found.append(_Product("latents", hidden, latent))
+            found.append(_Product("query", query_from, heads * qk_dim / tp))
+            found.append(
+                _Product("keys and values", model.kv_lora_rank, heads * (model.qk_nope_head_dim + v_dim) / tp)
+            )
+        else:
+            gate = heads * v_dim if model.gated_attention else 0
+            keys = 0 if model.value_is_key and kind.mixer == "full" else v_dim
+            pair = np.maximum(kv_heads / tp, 1.0) * (qk_dim + keys)
+            found.append(_Product("qkv", hidden, (heads * qk_dim + gate) / tp + pair))
+        found.append(_Product("attention output", heads * v_dim / tp, hidden))
+    elif kind.mixer == "linear":
+        values = model.linear_value_heads * model.linear_value_head_dim
+        found.append(_Product("linear attention input", hidden, linear_width(model) / tp))
+        found.append(_Product("linear attention output", values / tp, hidden))
+    gates = 2 if model.gated_ffn else 1
+    width: Number = 0
+    if kind.feed_forward == "dense":
+        width = model.ffn_hidden
+    elif kind.feed_forward == "moe":
+        width = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
+        found.append(_Product("router", hidden, model.experts))
+    if width:
+        found.append(_Product("up", hidden, gates * width / tp))
+        found.append(_Product("down", width / tp, hidden))
+    return found
+
+
+def _routed_experts_time_s(
+    model: Model, shards: Shards, device: Device, tokens: Number, backward: bool = False
+) -> Number:
+    gates = 2 if model.gated_ffn else 1
+    width = model.moe_ffn_hidden / shards.expert_tp
+    reach = tokens * shards.replicas
+    slots = reach * model.experts_per_token / shards.expert_groups
+    touched = experts_touched(model.experts, model.experts_per_token, reach) / shards.expert_groups
+    up = experts_matmul_time_s(
+        slots,
+        touched,
+        gates * width,
+        model.hidden,
+        device=device,
+        weight_bytes_per_element=shards.weight_bytes,
+    )
+    down = experts_matmul_time_s(
+        slots, touched, model.hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+    )
+    return named("routed experts_s", up + down)
+
+
+def forward_time(
+    model: Model,
+    kind: LayerKind,
+    device: Device,
+    shards: Shards,
+    *,
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number = 0,
+    decode: bool = False,
+) -> LayerTime:
+    """Forward pass of one layer in inference: fused kernels, flash attention, keys and values cached.
+
+    Parameters
+    ----------
+    model, kind
+        The model, and which of its layer kinds.
+    device, shards
+        The card, and how the layer is cut.
+    sequences, new_tokens, cached_tokens
+        Sequences, tokens of each that are computed now, tokens of each that are cached; scalar or column.
+    decode
+        One token a sequence; MLA then computes in its latent space.
+
+    Returns
+    -------
+    LayerTime
+
+    References
+    ----------
+    pope-2022, shoeybi-2019
+
+    Examples
+    --------
+    >>> from farthing.predict.device import Device
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> ideal = Device(matmul_flop_per_s=330e12, attention_flop_per_s=330e12,
+    ...                memory_bytes=24e9, memory_bytes_per_s=1e12)
+    >>> time = forward_time(model("llama-2-70b"), LayerKind("full", "dense"), ideal, Shards(tp=8),
+    ...                     sequences=1, new_tokens=1, cached_tokens=4096, decode=True)
+    >>> round(time.matmul_s * 80 * 1e3, 1)
+    17.1
+    """
+    tokens = sequences * new_tokens
+    matmul: Number = 0.0
+    for product in products(model, kind, shards):
+        time = matmul_time_s(
+            tokens,
+            product.outputs,
+            product.inputs,
+            device=device,
+            weight_bytes_per_element=shards.weight_bytes,
+        )
+        matmul = matmul + named(f"{product.title}_s", time)
+    if kind.feed_forward == "moe":
+        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens)
+    attention = _attention_time_s(
+        model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
+    )
+    moved = tokens * 2.0 * (8 * model.hidden + _inner_elements(model, kind) / shards.tp)
+    elementwise = elementwise_time_s(moved, device=device, kernels=4)
+    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
+
+
+def _inner_elements(model: Model, kind: LayerKind) -> Number:
+    """Elements a token that rotary embedding and the activation read and write."""
+    elements: Number = 0
+    if kind.mixer in ("full", "window"):
+        heads, kv_heads, qk_dim, _ = attention_shape(model, kind.mixer)
+        elements += 2 * (heads + kv_heads) * qk_dim
+    elif kind.mixer == "linear":
+        elements += 2 * linear_width(model)
+    passes = 3 if model.gated_ffn else 2
+    if kind.feed_forward == "dense":
+        elements += passes * model.ffn_hidden
+    elif kind.feed_forward == "moe":
+        shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
+        elements += passes * (shared + model.experts_per_token * model.moe_ffn_hidden)
+        elements += 2 * model.experts_per_token * model.hidden
+    return elements
+
+
+def _attention_time_s(
+    model: Model,
+    kind: LayerKind,
+    device: Device,
+    shards: Shards,
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number,
+    *,
+    decode: bool,
+) -> Number:
+    tokens = sequences * new_tokens
+    if kind.mixer == "linear":
+        matrix = (
+            model.linear_value_heads * model.linear_key_head_dim * model.linear_value_head_dim / shards.tp
+        )
+        state = 2 * sequences * state_bytes(model, kind, tp=shards.tp)
+        return attention_time_s(6 * tokens * matrix, state, device=device, kernels=2)
+    if kind.mixer == "none":
+        return 0.0
+    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    window = model.window if kind.mixer == "window" else 0
+    context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
+    if model.index_topk and kind.mixer == "full":
+        context = np.minimum(context, model.index_topk)
+    if decode and model.is_mla:
+        qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
+    work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
+    per_token = kv_bytes_per_token(model, kind, bytes_per_element=shards.kv_bytes, tp=shards.tp)
+    held = kept_tokens(model, kind, cached_tokens + new_tokens)
+    if model.index_topk and kind.mixer == "full" and decode:
+        held = np.minimum(held, model.index_topk)
+    traffic = sequences * held * per_token + tokens * 2.0 * heads / shards.tp * (qk_dim + v_dim)
+    if decode and model.index_heads and kind.mixer == "full":
+        # The indexer reads its own short key of every token.
+        traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
+    return attention_time_s(work, traffic, device=device)
+
+
+def training_forward_time(
+    model: Model,
+    kind: LayerKind,
+    device: Device,
+    shards: Shards,
+    *,
+    sequences: Number,
+    tokens: Number,
+    context_tokens: Number,
+    flash_attention: bool = True,
+) -> LayerTime:
+    """Forward pass of one layer in training.
+
+    Parameters
+    ----------
+    model, kind
+        The model, and which of its layer kinds.
+    device, shards
+        The card, and how the layer is cut.
+    sequences, tokens
+        Sequences of a micro-batch, and tokens of each on this card; scalar or column.
+    context_tokens
+        Length of the whole sequence that they belong to.
+    flash_attention
+        Fused and causal; otherwise the whole square of scores is computed and stored.
+
+    Returns
+    -------
+    LayerTime
+
+    References
+    ----------
+    shoeybi-2019, korthikanti-2022, dao-2023
+
+    Examples
+    --------
+    >>> from farthing.predict.device import Device
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> ideal = Device(matmul_flop_per_s=312e12, attention_flop_per_s=312e12,
+    ...                memory_bytes=80e9, memory_bytes_per_s=2e12)
+    >>> time = training_forward_time(model("llama-2-70b"), LayerKind("full", "dense"), ideal, Shards(tp=8),
+    ...                              sequences=1, tokens=4096, context_tokens=4096)
+    >>> round(time.matmul_s * 1e3, 2)
+    2.81
+    """
+    rows = sequences * tokens
+    matmul: Number = 0.0
+    for product in products(model, kind, shards):
+        time = matmul_time_s(rows, product.outputs, product.inputs, device=device)
+        matmul = matmul + named(f"{product.title}_s", time)
+    if kind.feed_forward == "moe":
+        matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+    work, traffic, stored = training_attention(
+        model,
+        kind,
+        shards,
+        sequences=sequences,
+        tokens=tokens,
+        context_tokens=context_tokens,
+        flash_attention=flash_attention,
+    )
+    attention = attention_time_s(
+        work, traffic, device=device, kernels=1 if flash_attention else 5
+    ) + stored / (device.memory_bytes_per_s * device.memory_share)
+    between = shards.tp if shards.sequence_parallel else 1
+    # Two norms (read, write) and two residual additions (read twice, write); dropout adds a mask to each.
+    passes = 11 if model.norm == "layernorm" else 10
+    moved = rows * 2.0 * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
+    elementwise = elementwise_time_s(moved, device=device, kernels=8)
+    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
+
+
+def training_attention(
+    model: Model,
+    kind: LayerKind,
+    shards: Shards,
+    *,
+    sequences: Number,
+    tokens: Number,
+    context_tokens: Number,
+    flash_attention: bool,
+) -> tuple[Number, Number, Number]:
+    """Work, traffic and score traffic of the attention of one layer's forward pass in training.
+
+    Parameters
+    ----------
+    model, kind, shards
+        The layer, and how it is cut.
+    sequences, tokens, context_tokens, flash_attention
+        As in `training_forward_time`.
+
+    Returns
+    -------
+    tuple
+        [FLOP], [byte], [byte]
+
+    References
+    ----------
+    korthikanti-2022, dao-2023
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> work, _, stored = training_attention(model("llama-2-70b"), LayerKind("full", "dense"), Shards(),
+    ...     sequences=1, tokens=4096, context_tokens=4096, flash_attention=True)
+    >>> round(work / 1e9), stored
+    (275, 0.0)
+    """
+    rows = sequences * tokens
+    if kind.mixer == "none":
+        return 0.0, 0.0, 0.0
+    if kind.mixer == "linear":
+        matrix = (
+            model.linear_value_heads * model.linear_key_head_dim * model.linear_value_head_dim / shards.tp
+        )
+        return 6 * rows * matrix, rows * 4.0 * linear_width(model) / shards.tp, 0.0
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    per_card = heads / shards.tp
+    pairs = np.maximum(kv_heads / shards.tp, 1.0)
+    traffic = rows * 2.0 * (per_card + pairs) * (qk_dim + v_dim)
+    if not flash_attention:
+        work = attention_flop(rows, context_tokens, heads=per_card, qk_dim=qk_dim, v_dim=v_dim)
+        return work, traffic, score_bytes(sequences, tokens, context_tokens, heads=per_card)
+    window = model.window if kind.mixer == "window" else 0
+    seen = mean_context_tokens(context_tokens, 0, window=window, causal=not model.encoder)
+    if model.index_topk and kind.mixer == "full":
+        seen = np.minimum(seen, model.index_topk)
+    return attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim), traffic, 0.0
+
+
+def training_backward_time(
+    model: Model,
+    kind: LayerKind,
+    device: Device,
+    shards: Shards,
+    *,
+    sequences: Number,
+    tokens: Number,
+    context_tokens: Number,
+    flash_attention: bool = True,
+    weight_gradients: bool = True,
+) -> tuple[LayerTime, Number]:
+    """Backward pass of one layer: gradients of the inputs and of the weights.
+
+    Flash attention recomputes its scores: five products where the forward pass has two.
+
+    Parameters
+    ----------
+    model, kind, device, shards, sequences, tokens, context_tokens, flash_attention
+        As in `training_forward_time`.
+    weight_gradients
+        False where the weights are frozen (LoRA).
+
+    Returns
+    -------
+    LayerTime, Number
+        The whole, and the part of it that makes gradients of weights [s].
+
+    References
+    ----------
+    shoeybi-2019, dao-2023
+
+    Examples
+    --------
+    >>> from farthing.predict.device import Device
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> ideal = Device(matmul_flop_per_s=312e12, attention_flop_per_s=312e12,
+    ...                memory_bytes=80e9, memory_bytes_per_s=2e12)
+    >>> time, weights = training_backward_time(model("llama-2-70b"), LayerKind("full", "dense"), ideal,
+    ...     Shards(tp=8), sequences=1, tokens=4096, context_tokens=4096)
+    >>> round(time.matmul_s * 1e3, 2), round(weights * 1e3, 2)
+    (5.62, 2.81)
+    """
+    rows = sequences * tokens
+    inputs: Number = 0.0
+    weights: Number = 0.0
+    for product in products(model, kind, shards):
+        inputs = inputs + matmul_time_s(rows, product.inputs, product.outputs, device=device)
+        if weight_gradients:
+            weights = weights + matmul_time_s(product.outputs, product.inputs, rows, device=device)
+    if kind.feed_forward == "moe":
+        experts = _routed_experts_time_s(model, shards, device, rows)
+        inputs = inputs + experts
+        weights = weights + (experts if weight_gradients else 0.0)
+    work, traffic, stored = training_attention(
+        model,
+        kind,
+        shards,
+        sequences=sequences,
+        tokens=tokens,
+        context_tokens=context_tokens,
+        flash_attention=flash_attention,
+    )
+    factor = 2.5 if flash_attention else 2.0
+    attention = attention_time_s(
+        work * factor, traffic * 2, device=device, kernels=2 if flash_attention else 7
+    ) + stored / (device.memory_bytes_per_s * device.memory_share)
+    between = shards.tp if shards.sequence_parallel else 1
+    passes = 16 if model.norm == "layernorm" else 14
+    moved = rows * 2.0 * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
+    elementwise = elementwise_time_s(moved, device=device, kernels=8)
+    return (
+        LayerTime(matmul_s=inputs + weights, attention_s=attention, elementwise_s=elementwise),
+        weights,
+    )

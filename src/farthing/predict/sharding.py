@@ -1,0 +1,150 @@
+"""Parameters that one card holds under tensor, pipeline and expert parallelism."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from farthing.predict.memory import lora_parameters
+from farthing.predict.parameters import embedding_parameters, head_parameters, layer_parameters
+from farthing.predict.stages import Stage, layer_kinds
+from farthing.predict.trace import Number
+from farthing.records.model import LayerKind, Model
+from farthing.records.plan import TrainingPlan
+
+
+def expert_tp_of(plan: TrainingPlan) -> Number:
+    """Cards that share one expert: ``expert_tp``, or ``tp`` where it is 0.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+
+    Returns
+    -------
+    Number
+
+    References
+    ----------
+    lepikhin-2020
+
+    Examples
+    --------
+    >>> expert_tp_of(TrainingPlan(tp=4)), expert_tp_of(TrainingPlan(tp=4, expert_tp=1))
+    (4, 1)
+    """
+    if isinstance(plan.expert_tp, int):
+        return plan.expert_tp or plan.tp
+    return np.where(plan.expert_tp == 0, plan.tp, plan.expert_tp)
+
+
+def layer_shard_parameters(
+    model: Model, kind: LayerKind, *, tp: Number, expert_groups: Number = 1, expert_tp: Number = 1
+) -> tuple[Number, Number]:
+    """Parameters of one layer on one card: those that data parallelism replicates, and routed experts.
+
+    Parameters
+    ----------
+    model, kind
+        The layer.
+    tp, expert_groups, expert_tp
+        Sizes, scalar or column.
+
+    Returns
+    -------
+    Number, Number
+        Shared parameters, routed expert parameters.
+
+    References
+    ----------
+    shoeybi-2019, lepikhin-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> shared, experts = layer_shard_parameters(model("llama-2-70b"), LayerKind("full", "dense"), tp=8)
+    >>> round(shared / 1e6), experts
+    (107, 0.0)
+    """
+    held = layer_parameters(model, kind)
+    split = held.attention - held.key_value + held.linear_mixer + held.dense_ffn + held.shared_experts
+    kv_heads = max((model.window_kv_heads if kind.mixer == "window" else 0) or model.kv_heads, 1)
+    shared = split / tp + held.key_value * np.maximum(1 / tp, 1 / kv_heads) + held.replicated
+    return shared, held.routed_experts / (expert_groups * expert_tp)
+
+
+def stage_parameters(
+    model: Model, stage: Stage, *, tp: Number, pp: Number, expert_groups: Number = 1, expert_tp: Number = 1
+) -> tuple[Number, Number]:
+    """Parameters of a pipeline stage on one card: shared ones (embedding and head counted), routed experts.
+
+    A tied head is a second copy as soon as the pipeline parts it from the embedding.
+
+    Parameters
+    ----------
+    model, stage
+        The stage.
+    tp, pp, expert_groups, expert_tp
+        Sizes, scalar or column.
+
+    Returns
+    -------
+    Number, Number
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.predict.stages import stages
+    >>> shape = model("llama-2-70b")
+    >>> shared, _ = stage_parameters(shape, stages(shape, 8)[0], tp=8, pp=8)
+    >>> round(shared / 1e9, 2)
+    1.1
+    """
+    shared: Number = 0.0
+    experts: Number = 0.0
+    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+        a, b = layer_shard_parameters(model, kind, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp)
+        shared = shared + count * a
+        experts = experts + count * b
+    head: Number = head_parameters(model) + model.other_parameters
+    if model.tied_embeddings:
+        head = np.where(pp > 1, embedding_parameters(model), 0) + model.other_parameters
+    shared = shared + stage.first * embedding_parameters(model) / tp + stage.last * head / tp
+    return shared, experts
+
+
+def stage_lora_parameters(model: Model, stage: Stage, *, rank: int, tp: Number) -> Number:
+    """Adapter parameters of a pipeline stage on one card.
+
+    Parameters
+    ----------
+    model, stage
+        The stage.
+    rank, tp
+        Rank of the adapters, tensor parallel size.
+
+    Returns
+    -------
+    Number
+
+    References
+    ----------
+    hu-2021-lora
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.predict.stages import stages
+    >>> shape = model("llama-2-7b")
+    >>> stage_lora_parameters(shape, stages(shape, 1)[0], rank=8, tp=1)
+    19988480.0
+    """
+    total: Number = 0.0
+    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+        total = total + count * lora_parameters(model, kind, rank) / tp
+    return total

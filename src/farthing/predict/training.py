@@ -1,0 +1,422 @@
+"""Time of one optimizer step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from farthing.predict.communication import (
+    all_reduce_time_s,
+    axis_all_gather_time_s,
+    axis_all_to_all_time_s,
+    exposed_time_s,
+    point_to_point_time_s,
+)
+from farthing.predict.compute import elementwise_time_s, matmul_time_s
+from farthing.predict.device import Device
+from farthing.predict.fabric import parallel_axis
+from farthing.predict.layer import Shards, training_backward_time, training_forward_time
+from farthing.predict.memory import attention_shape
+from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
+from farthing.predict.stages import layer_kinds, stages
+from farthing.predict.trace import Number, formula, named
+from farthing.records.efficiency import IDEAL, Efficiency
+from farthing.records.hardware import Cluster, HostGroup
+from farthing.records.model import LayerKind, Model
+from farthing.records.plan import TrainingPlan
+from farthing.records.workload import TrainingWorkload
+
+UPDATE_BYTES: Final = 30.0
+"""Bytes that an Adam update moves for each parameter: reads gradient (4), master, momentum, variance (12),
+writes the three (12) and the 16-bit weight (2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingTime:
+    """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
+
+    ``forward_s`` to ``pipeline_hop_s`` are those of the slowest stage over all its micro-batches.
+    """
+
+    forward_s: Number
+    backward_s: Number
+    recompute_s: Number
+    tensor_parallel_s: Number
+    context_parallel_s: Number
+    expert_parallel_s: Number
+    pipeline_hop_s: Number
+    pipeline_bubble_s: Number
+    data_parallel_s: Number
+    optimizer_s: Number
+    step_s: Number
+
+
+@formula(reference="narayanan-2021")
+def pipelined_time_s(
+    slowest_s: Number, others_s: Number, *, num_micro_batches: Number, interleave: Number = 1
+) -> Number:
+    """Time of all micro-batches through a pipeline: the slowest stage takes each, the others fill and drain.
+
+    Parameters
+    ----------
+    slowest_s
+        Forward and backward of one micro-batch on the slowest stage [s], scalar or column.
+    others_s
+        What the other stages together add to fill and drain [s].
+    num_micro_batches, interleave
+        Counts.
+
+    Returns
+    -------
+    Number
+        [s]
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> pipelined_time_s(1.0, 7.0, num_micro_batches=64)
+    71.0
+    """
+    return num_micro_batches * slowest_s + others_s / interleave
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Time of one micro-batch on one stage, by part [s]."""
+
+    forward: Number = 0.0
+    backward: Number = 0.0
+    weight_gradient: Number = 0.0
+    recompute: Number = 0.0
+    tensor_parallel: Number = 0.0
+    context_parallel: Number = 0.0
+    expert_parallel: Number = 0.0
+    hop: Number = 0.0
+
+    @property
+    def total(self) -> Number:
+        return (
+            self.forward
+            + self.backward
+            + self.recompute
+            + self.tensor_parallel
+            + self.context_parallel
+            + self.expert_parallel
+            + self.hop
+        )
+
+
+def training_time(
+    model: Model,
+    cluster: Cluster,
+    group: HostGroup,
+    device: Device,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    *,
+    efficiency: Efficiency = IDEAL,
+    weight_bytes_per_parameter: float = 2.0,
+    gradient_bytes_per_parameter: float = 2.0,
+    host_bytes_per_s: float = 0.0,
+) -> TrainingTime:
+    """Time of one optimizer step.
+
+    Cards are numbered tensor parallel first, then context, data and pipeline, as Megatron does: pipeline
+    neighbours are the furthest apart.
+
+    Parameters
+    ----------
+    model, cluster, group, device, workload, plan
+        What runs where; sizes of the plan may be columns.
+    efficiency
+        Constants of the architecture.
+    weight_bytes_per_parameter, gradient_bytes_per_parameter
+        Of the plan's formats [byte].
+    host_bytes_per_s
+        Rate between card and offloaded state [byte/s]; 0 where nothing is offloaded.
+
+    Returns
+    -------
+    TrainingTime
+        [s]
+
+    References
+    ----------
+    narayanan-2021, korthikanti-2022, rajbhandari-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> time = training_time(model("llama-2-7b"), cluster, cluster.groups[0],
+    ...     device(accelerator("a100-sxm-80gb"), "bf16"),
+    ...     TrainingWorkload(sequence_tokens=4096, global_batch_size=8), TrainingPlan(tp=8))
+    >>> 0.5 < time.step_s < 2
+    True
+    """
+    micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
+    kinds = layer_kinds(model)
+    per_kind = [
+        _layer_parts(model, kind, cluster, group, device, workload, plan, efficiency) for kind in kinds
+    ]
+    hop = _hop_s(model, cluster, group, workload, plan, efficiency)
+    head_forward, head_backward = _head_s(model, device, workload, plan)
+    slowest: _Parts | None = None
+    fill: Number = 0.0
+    slowest_fill: Number = 0.0
+    for stage in stages(model, plan.pp):
+        parts = _Parts()
+        for count, layer in zip(stage.counts, per_kind, strict=True):
+            for field in _Parts.__dataclass_fields__:
+                setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
+        parts.forward = parts.forward + stage.last * head_forward
+        parts.backward = parts.backward + stage.last * head_backward
+        parts.hop = 2 * hop * plan.interleave
+        # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
+        ramp = parts.total - (2 * parts.weight_gradient if plan.schedule == "zero-bubble" else 0.0)
+        ramp = np.maximum(ramp, 0.0)
+        fill = fill + stage.copies * ramp
+        if slowest is None:
+            slowest, slowest_fill = parts, ramp
+        else:
+            slower = parts.total > slowest.total
+            slowest_fill = np.where(slower, ramp, slowest_fill)
+            slowest = _slower(slower, parts, slowest)
+    assert slowest is not None  # a model has at least one stage
+    busy = slowest.total * micro_batches
+    compute = pipelined_time_s(
+        slowest.total,
+        np.maximum(fill - slowest_fill, 0.0),
+        num_micro_batches=micro_batches,
+        interleave=plan.interleave,
+    )
+    data_parallel = _data_parallel_s(
+        model,
+        cluster,
+        group,
+        workload,
+        plan,
+        efficiency,
+        slowest,
+        micro_batches,
+        weight_bytes_per_parameter,
+        gradient_bytes_per_parameter,
+    )
+    optimizer = _optimizer_s(model, device, workload, plan, host_bytes_per_s)
+    step = named("step_time_s", compute + data_parallel + optimizer, reference="narayanan-2021")
+    return TrainingTime(
+        forward_s=slowest.forward * micro_batches,
+        backward_s=slowest.backward * micro_batches,
+        recompute_s=slowest.recompute * micro_batches,
+        tensor_parallel_s=slowest.tensor_parallel * micro_batches,
+        context_parallel_s=slowest.context_parallel * micro_batches,
+        expert_parallel_s=slowest.expert_parallel * micro_batches,
+        pipeline_hop_s=slowest.hop * micro_batches,
+        pipeline_bubble_s=compute - busy,
+        data_parallel_s=data_parallel,
+        optimizer_s=optimizer,
+        step_s=step,
+    )
+
+
+def _slower(slower: Number, a: _Parts, b: _Parts) -> _Parts:
+    if not isinstance(slower, np.ndarray):
+        return a if slower else b
+    return _Parts(**{f: np.where(slower, getattr(a, f), getattr(b, f)) for f in _Parts.__dataclass_fields__})
+
+
+def _layer_parts(
+    model: Model,
+    kind: LayerKind,
+    cluster: Cluster,
+    group: HostGroup,
+    device: Device,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    efficiency: Efficiency,
+) -> _Parts:
+    """One layer, one micro-batch [s]."""
+    expert_tp = expert_tp_of(plan)
+    shards = Shards(
+        tp=plan.tp,
+        expert_groups=plan.ep,
+        expert_tp=expert_tp,
+        replicas=plan.ep * expert_tp / plan.tp,
+        sequence_parallel=plan.sequence_parallel,
+    )
+    tokens = workload.sequence_tokens / plan.cp
+    shape = {
+        "sequences": plan.micro_batch_size,
+        "tokens": tokens,
+        "context_tokens": workload.sequence_tokens,
+        "flash_attention": plan.flash_attention,
+    }
+    forward = training_forward_time(model, kind, device, shards, **shape)
+    backward, weights = training_backward_time(
+        model, kind, device, shards, weight_gradients=not workload.lora_rank, **shape
+    )
+    forward_s = named("layer forward_s", forward.total_s)
+    recompute: Number = 0.0
+    if plan.recompute == "full":
+        recompute = forward_s
+    elif plan.recompute == "selective" and not plan.flash_attention:
+        recompute = named("recomputed attention_s", forward.attention_s)
+    rows = plan.micro_batch_size * tokens
+    axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
+    exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
+    reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
+    exposed = exposed_time_s(reduce * exchanges, forward.total_s, overlap=plan.overlap_tensor_parallel)
+    passes = 3 if plan.recompute == "full" else 2
+    context: Number = 0.0
+    if kind.mixer in ("full", "window"):
+        _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
+        ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
+        pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
+        exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
+        context = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * (passes + 1)
+    expert: Number = 0.0
+    if kind.feed_forward == "moe":
+        # Experts group tensor-parallel ranks too where they are not cut by tp themselves.
+        width = plan.ep * expert_tp
+        routed = parallel_axis(cluster, group, width, efficiency=efficiency)
+        sent = rows / plan.tp * model.experts_per_token * model.hidden * 2.0
+        expert = 2 * axis_all_to_all_time_s(np.where(plan.ep > 1, sent, 0.0), routed) * passes
+        expert = np.where(plan.ep > 1, expert, 0.0)
+    return _Parts(
+        forward=forward_s,
+        backward=named("layer backward_s", backward.total_s),
+        weight_gradient=weights,
+        recompute=recompute,
+        tensor_parallel=named("layer tensor-parallel traffic_s", exposed * passes),
+        context_parallel=context,
+        expert_parallel=expert,
+    )
+
+
+def _hop_s(
+    model: Model,
+    cluster: Cluster,
+    group: HostGroup,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    efficiency: Efficiency,
+) -> Number:
+    """Activations of one micro-batch from one stage to the next [s]."""
+    inner = plan.tp * plan.cp * plan.dp
+    axis = parallel_axis(cluster, group, plan.pp, stride=inner, efficiency=efficiency)
+    inside = axis.inside == plan.pp
+    message = plan.micro_batch_size * (workload.sequence_tokens / plan.cp) * model.hidden * 2.0 / plan.tp
+    hop = point_to_point_time_s(
+        message,
+        bytes_per_s=np.where(inside, axis.inside_bytes_per_s, axis.across_bytes_per_s),
+        latency_s=np.where(inside, axis.inside_latency_s, axis.across_latency_s),
+    )
+    return np.where(plan.pp > 1, hop, 0.0)
+
+
+def _head_s(
+    model: Model, device: Device, workload: TrainingWorkload, plan: TrainingPlan
+) -> tuple[Number, Number]:
+    """LM head and loss of one micro-batch, forward and backward [s]."""
+    rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
+    width = model.vocab / plan.tp
+    logits = elementwise_time_s(rows * width * 10.0, device=device, kernels=3)
+    forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device) + logits)
+    backward = (
+        matmul_time_s(rows, model.hidden, width, device=device)
+        + matmul_time_s(width, model.hidden, rows, device=device)
+        + logits
+    )
+    return forward, backward
+
+
+def _data_parallel_s(
+    model: Model,
+    cluster: Cluster,
+    group: HostGroup,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    efficiency: Efficiency,
+    slowest: _Parts,
+    micro_batches: Number,
+    weight_size: float,
+    gradient_size: float,
+) -> Number:
+    """Gradient and weight traffic that compute does not hide [s]."""
+    expert_tp = expert_tp_of(plan)
+    replicas = plan.dp * plan.cp
+    expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
+    dense_axis = parallel_axis(cluster, group, replicas, stride=plan.tp, efficiency=efficiency)
+    gather: Number = 0.0
+    scatter: Number = 0.0
+    for stage in stages(model, plan.pp):
+        shared, experts = stage_parameters(
+            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+        )
+        weights = axis_all_gather_time_s(shared * weight_size, dense_axis)
+        trained = shared
+        if workload.lora_rank:
+            trained = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
+        gradients = axis_all_gather_time_s(trained * gradient_size, dense_axis)
+        if model.is_moe:
+            expert_axis = parallel_axis(
+                cluster,
+                group,
+                np.maximum(np.asarray(expert_replicas).astype(int), 1)
+                if isinstance(expert_replicas, np.ndarray)
+                else max(int(expert_replicas), 1),
+                stride=plan.ep * expert_tp,
+                efficiency=efficiency,
+            )
+            weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
+            if not workload.lora_rank:
+                gradients = gradients + axis_all_gather_time_s(experts * gradient_size, expert_axis)
+        gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
+    forward = slowest.forward + slowest.tensor_parallel / 2
+    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
+    overlap = plan.overlap_data_parallel
+    if plan.zero_stage == 3:
+        # Every micro-batch gathers the weights twice; gradients are scattered after each.
+        each = exposed_time_s(gather, forward, overlap=overlap) + exposed_time_s(
+            gather + scatter, backward, overlap=overlap
+        )
+        return named("data-parallel traffic_s", each * micro_batches, reference="zhao-2023-fsdp")
+    second = scatter if plan.zero_stage == 0 or workload.lora_rank else gather
+    scatters = micro_batches if plan.zero_stage == 2 else 1
+    exposed = exposed_time_s(scatter, backward, overlap=overlap) * scatters + exposed_time_s(
+        second, forward, overlap=overlap
+    )
+    return named("data-parallel traffic_s", exposed, reference="rajbhandari-2020")
+
+
+def _optimizer_s(
+    model: Model, device: Device, workload: TrainingWorkload, plan: TrainingPlan, host_bytes_per_s: float
+) -> Number:
+    """Update of the weights, and the traffic of what is offloaded [s]."""
+    expert_tp = expert_tp_of(plan)
+    replicas = plan.dp * plan.cp if plan.zero_stage else 1
+    expert_replicas = (
+        np.maximum(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
+    )
+    largest: Number = 0.0
+    for stage in stages(model, plan.pp):
+        shared, experts = stage_parameters(
+            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+        )
+        if workload.lora_rank:
+            shared = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
+            experts = 0.0
+        largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
+    if plan.offload == "none":
+        return named("optimizer_s", elementwise_time_s(largest * UPDATE_BYTES, device=device))
+    # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
+    moved = largest * (4.0 if plan.offload == "optimizer" else 6.0)
+    host = largest * UPDATE_BYTES / host_bytes_per_s
+    return named("optimizer_s", np.maximum(moved / host_bytes_per_s, host), reference="ren-2021-offload")

@@ -1,0 +1,184 @@
+"""Memory of the fullest card in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from farthing.predict.memory import (
+    CONTEXT_BYTES,
+    FRAGMENTATION_SHARE,
+    communication_buffer_bytes,
+    gradient_bytes,
+    layer_activation_bytes,
+    optimizer_bytes,
+    optimizer_bytes_per_parameter,
+    weight_bytes,
+)
+from farthing.predict.parameters import layer_parameters
+from farthing.predict.pipeline import in_flight_micro_batches
+from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
+from farthing.predict.stages import Stage, layer_kinds, stages
+from farthing.predict.trace import Number, named
+from farthing.records.model import Model
+from farthing.records.plan import TrainingPlan
+from farthing.records.workload import TrainingWorkload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingMemory:
+    """Bytes on the fullest card, by what they hold; scalar or column."""
+
+    weight_bytes: Number
+    gradient_bytes: Number
+    optimizer_bytes: Number
+    activation_peak_bytes: Number
+    buffer_bytes: Number
+    workspace_bytes: Number
+    total_bytes: Number
+    offloaded_bytes: Number
+
+
+def training_memory(
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    *,
+    weight_bytes_per_parameter: float = 2.0,
+    gradient_bytes_per_parameter: float = 2.0,
+) -> TrainingMemory:
+    """Memory of the fullest card.
+
+    Every unlike pipeline stage is worked out, with its embedding or head and its activations in flight; the
+    largest total counts.
+
+    Parameters
+    ----------
+    model, workload, plan
+        Records; sizes of the plan may be columns.
+    weight_bytes_per_parameter, gradient_bytes_per_parameter
+        Of the plan's formats [byte].
+
+    Returns
+    -------
+    TrainingMemory
+        [byte]
+
+    References
+    ----------
+    rajbhandari-2020, korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> memory = training_memory(model("llama-2-7b"), TrainingWorkload(sequence_tokens=4096,
+    ...     global_batch_size=8), TrainingPlan(dp=8, zero_stage=3))
+    >>> 10e9 < memory.total_bytes < 80e9
+    True
+    """
+    expert_tp = expert_tp_of(plan)
+    micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
+    replicas = plan.dp * plan.cp
+    expert_replicas = np.maximum(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
+    per_parameter = optimizer_bytes_per_parameter(workload.optimizer)
+    best: TrainingMemory | None = None
+    for stage in stages(model, plan.pp):
+        shared, experts = stage_parameters(
+            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+        )
+        if workload.lora_rank:
+            trained: Number = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
+            trained_experts: Number = 0.0
+        else:
+            trained, trained_experts = shared, experts
+
+        def sharded(shared: Number, experts: Number, from_stage: int) -> Number:
+            if plan.zero_stage < from_stage:
+                return shared + experts
+            return shared / replicas + experts / expert_replicas
+
+        frozen = trained if workload.lora_rank else 0.0
+        weights = (
+            weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=weight_bytes_per_parameter)
+            + 2.0 * frozen
+        )
+        gradients = gradient_bytes(
+            sharded(trained, trained_experts, 2), bytes_per_parameter=gradient_bytes_per_parameter
+        )
+        optimizer = optimizer_bytes(sharded(trained, trained_experts, 1), bytes_per_parameter=per_parameter)
+        offloaded: Number = 0.0
+        if plan.offload != "none":
+            offloaded, optimizer = optimizer, 0.0 * optimizer
+        if plan.offload == "optimizer+weights":
+            # The running and the prefetched layer stay on the card.
+            resident = np.minimum(weights, 2 * weights / np.maximum(stage.layers, 1))
+            offloaded, weights = offloaded + weights - resident, resident
+        activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches)
+        unit = np.max([layer_parameters(model, kind).total for kind in layer_kinds(model)]) / plan.tp
+        buffers = (
+            communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
+            if isinstance(replicas, np.ndarray) or replicas > 1
+            else 0.0
+        )
+        workspace = named(
+            "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
+        )
+        total = weights + gradients + optimizer + activations + buffers + workspace
+        here = TrainingMemory(
+            weight_bytes=weights,
+            gradient_bytes=gradients,
+            optimizer_bytes=optimizer,
+            activation_peak_bytes=activations,
+            buffer_bytes=buffers,
+            workspace_bytes=workspace,
+            total_bytes=total,
+            offloaded_bytes=offloaded,
+        )
+        best = here if best is None else _fuller(best, here)
+    assert best is not None  # a model has at least one stage
+    return best
+
+
+def _fuller(a: TrainingMemory, b: TrainingMemory) -> TrainingMemory:
+    more = b.total_bytes > a.total_bytes
+    if not isinstance(more, np.ndarray):
+        return b if more else a
+    fields = TrainingMemory.__dataclass_fields__
+    return TrainingMemory(**{name: np.where(more, getattr(b, name), getattr(a, name)) for name in fields})
+
+
+def _stage_activation_bytes(
+    model: Model, workload: TrainingWorkload, plan: TrainingPlan, stage: Stage, micro_batches: Number
+) -> Number:
+    """Activations that a stage holds at its fullest [byte]."""
+    tokens = workload.sequence_tokens / plan.cp
+    shape = {
+        "sequences": plan.micro_batch_size,
+        "tokens": tokens,
+        "context_tokens": workload.sequence_tokens,
+        "tp": plan.tp,
+        "sequence_parallel": plan.sequence_parallel,
+        "flash_attention": plan.flash_attention,
+    }
+    stored: Number = 0.0
+    largest: Number = 0.0
+    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+        kept = layer_activation_bytes(model, kind, recompute=plan.recompute, **shape)
+        if plan.recompute == "full":
+            stored = stored + np.ceil(count / plan.recompute_layers) * kept
+            whole = layer_activation_bytes(model, kind, recompute="none", **shape)
+            largest = np.maximum(largest, whole * plan.recompute_layers)
+        else:
+            stored = stored + count * kept
+    in_flight = in_flight_micro_batches(
+        plan.pp,
+        stage.index,
+        micro_batches,
+        interleave=plan.interleave,
+        schedule=plan.schedule,
+    )
+    rows = plan.micro_batch_size * tokens
+    # The last stage: input of the head, logits in fp32 and their gradient, for one micro-batch.
+    head = stage.last * rows * (2.0 * model.hidden + 6.0 * model.vocab / plan.tp)
+    return named("activations_bytes", stored * in_flight + largest + head, reference="korthikanti-2022")

@@ -1,0 +1,87 @@
+"""Work that a model owes to its tokens, whatever runs it: what MFU is counted from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from farthing.predict.memory import attention_shape
+from farthing.predict.parameters import layer_parameters
+from farthing.predict.trace import Number
+from farthing.records.model import LayerKind, Model
+
+
+def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
+    """Work that a training step owes to the model: forward and backward, nothing recomputed.
+
+    Six per active matrix parameter and token, and the whole square of attention, as the papers that print MFU
+    count it.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tokens
+        Tokens of the step, scalar or column.
+    sequence_tokens
+        Length of a sequence.
+
+    Returns
+    -------
+    Number
+        [FLOP]
+
+    References
+    ----------
+    korthikanti-2022, kaplan-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> round(model_flop(model("llama-2-70b"), 1, 4096) / 6e9, 1)
+    73.9
+    """
+    per_token: Number = 0.0
+    for kind in model.layer_kinds:
+        per_token = per_token + layer_flop_per_token(model, kind, sequence_tokens)
+    return 3 * tokens * (per_token + 2 * model.vocab * model.hidden)
+
+
+def layer_flop_per_token(model: Model, kind: LayerKind, sequence_tokens: Number) -> Number:
+    """Forward work of one layer for one token.
+
+    Parameters
+    ----------
+    model, kind
+        The layer.
+    sequence_tokens
+        Length of a sequence: attention counts as the whole square.
+
+    Returns
+    -------
+    Number
+        [FLOP]
+
+    References
+    ----------
+    korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> round(layer_flop_per_token(model("llama-2-70b"), LayerKind("full", "dense"), 4096) / 1e9, 2)
+    1.85
+    """
+    held = layer_parameters(model, kind)
+    active = held.total - held.norms - held.biases - held.routed_experts
+    active += model.experts_per_token * held.expert
+    work = 2.0 * active
+    if kind.mixer in ("full", "window"):
+        heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+        seen = sequence_tokens
+        if kind.mixer == "window":
+            seen = np.minimum(sequence_tokens, model.window)
+        work = work + 2.0 * seen * heads * (qk_dim + v_dim)
+    elif kind.mixer == "linear":
+        work = work + 6.0 * model.linear_value_heads * model.linear_key_head_dim * model.linear_value_head_dim
+    return work
