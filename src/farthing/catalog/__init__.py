@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from farthing.catalog.load import table
 from farthing.errors import UnknownName
+from farthing.records.efficiency import Efficiency
 from farthing.records.engine import Engine
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
@@ -89,3 +90,20 @@ def engine(name: str) -> Engine:
 def number_format(name: str) -> NumberFormat:
     """The number format of that id; raises `UnknownName` with the nearest ids."""
     return _named("number format", formats(), name)
+
+
+def efficiencies() -> Mapping[str, Efficiency]:
+    """Efficiency constants by architecture; ``gpu soc cpu tpu npu`` stand for the rest of their kind."""
+    return table("efficiency/architectures.csv", Efficiency)
+
+
+def efficiency(card: Accelerator) -> Efficiency:
+    """The constants of a card's architecture, or of its kind where the architecture has none.
+
+    Consumer cards run their tensor cores at half rate and have constants of their own.
+    """
+    rows = efficiencies()
+    for name in (f"{card.architecture}-geforce" * (not card.datacenter_licence), card.architecture, card.kind):
+        if name in rows:
+            return rows[name]
+    return rows["gpu"]

@@ -235,9 +235,9 @@ def step_time(
 ) -> StepTime:
     """One forward pass of one micro-batch through all stages of a replica.
 
-    Each layer ends in two all-reduces over the tensor-parallel cards (one where attention and feed-forward run
-    side by side); one more follows the embedding, and the logits are gathered. Stages hand activations on; the
-    sampled token returns to the first.
+    Each layer ends in two all-reduces over the tensor-parallel cards (one where attention and feed-forward
+    run side by side); one more follows the embedding, and the logits are gathered. Stages hand activations
+    on; the sampled token returns to the first.
 
     Parameters
     ----------
@@ -406,8 +406,8 @@ def pipelined_step_time_s(total_s: Number, slowest_s: Number, *, micro_batches: 
 
     Examples
     --------
-    >>> pipelined_step_time_s(0.14, 0.0175, micro_batches=8), pipelined_step_time_s(0.14, 0.05, micro_batches=8)
-    (0.14, 0.4)
+    >>> [pipelined_step_time_s(0.14, slowest, micro_batches=8) for slowest in (0.0175, 0.05)]
+    [0.14, 0.4]
     """
     return np.maximum(total_s, micro_batches * slowest_s)
 
