@@ -10,6 +10,8 @@ from farthing.errors import InvalidInput
 Mixer = Literal["full", "window", "linear", "none"]
 FeedForward = Literal["dense", "moe", "none"]
 
+LINEAR_KINDS = ("gated-deltanet", "mamba1", "mamba2", "lightning")
+
 _MIXERS: dict[str, Mixer] = {"f": "full", "w": "window", "l": "linear", "n": "none"}
 _FEED_FORWARDS: dict[str, FeedForward] = {"d": "dense", "m": "moe", "n": "none"}
 
@@ -20,6 +22,13 @@ class LayerKind:
 
     mixer: Mixer
     feed_forward: FeedForward
+
+
+_KINDS = {
+    (mixer, feed_forward): LayerKind(_MIXERS[mixer], _FEED_FORWARDS[feed_forward])
+    for mixer in _MIXERS
+    for feed_forward in _FEED_FORWARDS
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +48,13 @@ class Model:
     v_head_dim
         Width of a value head; 0 means ``head_dim``.
     q_lora_rank, kv_lora_rank, qk_rope_head_dim, qk_nope_head_dim
-        Multi-head latent attention (MLA); ``kv_lora_rank`` 0 means none. ``q_lora_rank`` 0 with MLA means
-        that the query is projected directly.
+        Multi-head latent attention (MLA); ``kv_lora_rank`` 0 means none. ``q_lora_rank`` 0 means that the
+        query is projected directly, also without MLA.
+    output_lora_rank, output_groups
+        The output projection goes through so many groups of that rank (DeepSeek-V4); 0 means one matrix.
+    kv_compression
+        Tokens that one cached entry of a full-attention layer stands for, on average over these layers
+        (DeepSeek-V4); 1 means that every token is kept.
     mixer_pattern
         One letter a layer, repeated over the layers: ``f`` full attention, ``w`` sliding-window (or chunked)
         attention, ``l`` linear attention or a state-space layer, ``n`` none. Gemma 3 is ``wwwwwf``.
@@ -57,15 +71,19 @@ class Model:
     value_is_key
         Full-attention layers keep one tensor for keys and values (Gemma 4's large models).
     linear_kind
-        ``gated-deltanet``, ``mamba2`` or ``lightning``; the fields below are its sizes.
+        ``gated-deltanet``, ``mamba1``, ``mamba2`` or ``lightning``; the fields below are its sizes.
     linear_key_heads, linear_value_heads, linear_key_head_dim, linear_value_head_dim, linear_conv_kernel
-        For ``mamba2``: groups, heads, state size, head size, kernel.
+        For ``mamba2``: groups, heads, state size, head size, kernel. For ``mamba1``: rank of the time step,
+        channels, state size, 1, kernel. The state holds value heads x key size x value size numbers.
     index_heads, index_head_dim, index_topk
         Sparse attention by an indexer (DeepSeek-V3.2): attention reads at most ``index_topk`` tokens.
     gated_attention
         An output gate as wide as the heads (Qwen3-Next, Qwen3.5).
     experts, experts_per_token, moe_ffn_hidden
         Routed experts in an MoE layer.
+    moe_hidden
+        Width that a routed expert reads and writes where tokens are projected to a latent first
+        (Nemotron 3 Super); 0 means ``hidden``.
     shared_experts, shared_ffn_hidden
         Experts that every token passes; ``shared_ffn_hidden`` is the width of all of them together
         (0: ``shared_experts * moe_ffn_hidden``).
@@ -114,6 +132,9 @@ class Model:
     kv_lora_rank: int = 0
     qk_rope_head_dim: int = 0
     qk_nope_head_dim: int = 0
+    output_lora_rank: int = 0
+    output_groups: int = 0
+    kv_compression: float = 1.0
     mixer_pattern: str = "f"
     ffn_pattern: str = "d"
     dense_layers: int = 0
@@ -135,6 +156,7 @@ class Model:
     experts: int = 0
     experts_per_token: int = 0
     moe_ffn_hidden: int = 0
+    moe_hidden: int = 0
     shared_experts: int = 0
     shared_ffn_hidden: int = 0
     position: str = "rotary"
@@ -172,11 +194,14 @@ class Model:
                 )
         if self.uses("window") and self.window < 1:
             raise InvalidInput(f"model {self.id!r}: windowed layers need window, the tokens that they see")
-        if self.uses("linear") and self.linear_kind not in ("gated-deltanet", "mamba2", "lightning"):
+        if self.uses("linear") and self.linear_kind not in LINEAR_KINDS:
             raise InvalidInput(
-                f"model {self.id!r}: linear layers need linear_kind: gated-deltanet, mamba2 or lightning"
+                f"model {self.id!r}: linear layers need linear_kind, one of {', '.join(LINEAR_KINDS)}"
             )
-        if any(kind.feed_forward == "moe" for kind in self.layer_kinds):
+        if not self.mixer_pattern or not self.ffn_pattern or self.dense_layers < 0:
+            raise InvalidInput(f"model {self.id!r}: mixer_pattern and ffn_pattern need at least one letter")
+        feed_forwards = {kind.feed_forward for kind in self.layer_kinds}
+        if "moe" in feed_forwards:
             if not 0 < self.experts_per_token <= self.experts:
                 raise InvalidInput(
                     f"model {self.id!r}: experts_per_token ({self.experts_per_token}) must be in 1..experts "
@@ -186,24 +211,22 @@ class Model:
                 raise InvalidInput(
                     f"model {self.id!r}: MoE layers need moe_ffn_hidden, the width of an expert"
                 )
-        if any(kind.feed_forward == "dense" for kind in self.layer_kinds) and self.ffn_hidden < 1:
+        if "dense" in feed_forwards and self.ffn_hidden < 1:
             raise InvalidInput(f"model {self.id!r}: dense layers need ffn_hidden")
 
     @property
     def layer_kinds(self) -> tuple[LayerKind, ...]:
         """The kind of each layer, first to last."""
-        kinds = []
-        for index in range(self.layers):
-            mixer = self.mixer_pattern[index % len(self.mixer_pattern)]
-            feed_forward = (
-                "d" if index < self.dense_layers else self.ffn_pattern[index % len(self.ffn_pattern)]
-            )
-            if mixer not in _MIXERS or feed_forward not in _FEED_FORWARDS:
-                raise InvalidInput(
-                    f"model {self.id!r}: a mixer_pattern is made of f, w, l, n and an ffn_pattern of d, m, n"
-                )
-            kinds.append(LayerKind(_MIXERS[mixer], _FEED_FORWARDS[feed_forward]))
-        return tuple(kinds)
+        repeats = self.layers // min(len(self.mixer_pattern), len(self.ffn_pattern)) + 1
+        mixers = (self.mixer_pattern * repeats)[: self.layers]
+        feed_forwards = (self.ffn_pattern * repeats)[: self.layers]
+        feed_forwards = ("d" * self.dense_layers + feed_forwards[self.dense_layers :])[: self.layers]
+        try:
+            return tuple([_KINDS[pair] for pair in zip(mixers, feed_forwards, strict=True)])
+        except KeyError:
+            raise InvalidInput(
+                f"model {self.id!r}: a mixer_pattern is made of f, w, l, n and an ffn_pattern of d, m, n"
+            ) from None
 
     def uses(self, mixer: Mixer) -> bool:
         """Whether any layer has this token mixer."""
