@@ -72,11 +72,11 @@ def _intra_link(accelerator: Accelerator, host: Host | None, links: Mapping[str,
     """The vendor's own link, or else PCIe as wide as both the card and the host's slot."""
     if accelerator.link:
         return _named("link", links, accelerator.link)
-    generation = accelerator.pcie_generation or (host.pcie_generation if host else _DEFAULT_PCIE[0])
-    lanes = accelerator.pcie_lanes or (host.pcie_lanes_per_slot if host else _DEFAULT_PCIE[1])
-    if host is not None:
-        generation = min(generation, host.pcie_generation)
-        lanes = min(lanes, host.pcie_lanes_per_slot)
+    generation, lanes = accelerator.pcie_generation, accelerator.pcie_lanes
+    if host is not None and host.pcie_lanes_per_slot:
+        generation = min(generation or host.pcie_generation, host.pcie_generation)
+        lanes = min(lanes or host.pcie_lanes_per_slot, host.pcie_lanes_per_slot)
+    generation, lanes = generation or _DEFAULT_PCIE[0], lanes or _DEFAULT_PCIE[1]
     return _named("link", links, f"pcie{generation}-x{lanes}")
 
 
