@@ -70,6 +70,64 @@ def point_to_point_time_s(message_bytes: Number, *, bytes_per_s: Number, latency
     return message_bytes / bytes_per_s + latency_s
 
 
+@formula(reference="hockney-1994")
+def largest_message_bytes(time_s: Number, *, bytes_per_s: Number, latency_s: Number) -> Number:
+    """Largest message that arrives within a time: `point_to_point_time_s` the other way round.
+
+    Parameters
+    ----------
+    time_s
+        At hand [s], scalar or column.
+    bytes_per_s, latency_s
+        [byte/s], [s]
+
+    Returns
+    -------
+    Number
+        [byte], scalar or column; 0 where the latency alone takes longer.
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> float(largest_message_bytes(7.5e-3, bytes_per_s=125e6, latency_s=0))
+    937500.0
+    """
+    return np.maximum(time_s - latency_s, 0) * bytes_per_s
+
+
+@formula(reference="li-2023-article")
+def activation_message_bytes(tokens: Number, hidden: Number, *, bytes_per_element: Number = 2) -> Number:
+    """What one stage, or one tensor-parallel region, hands on: ``tokens × hidden × element``.
+
+    Parameters
+    ----------
+    tokens
+        Of the micro-batch in this step, scalar or column.
+    hidden
+        Width of the model.
+    bytes_per_element
+        [byte]
+
+    Returns
+    -------
+    Number
+        [byte], scalar or column.
+
+    References
+    ----------
+    li-2023-article
+
+    Examples
+    --------
+    >>> activation_message_bytes(330, 8192)
+    5406720
+    """
+    return tokens * hidden * bytes_per_element
+
+
 @formula(reference="patarasuk-2009")
 def ring_all_reduce_time_s(
     message_bytes: Number, ranks: Number, *, bytes_per_s: Number, latency_s: Number

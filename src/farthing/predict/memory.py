@@ -641,3 +641,33 @@ def communication_buffer_bytes(unit_parameters: Number, *, zero_stage: int) -> N
     if zero_stage == 3:
         return unit_parameters * 6.0
     return np.minimum(unit_parameters * 2.0, 100e6)
+
+
+@formula(reference="li-2023-article")
+def accelerators_needed(total_bytes: Number, memory_bytes: Number, *, reserved_bytes: Number = 0) -> Number:
+    """Fewest accelerators whose memory holds so much, cut evenly: ``ceil(total / (memory - reserved))``.
+
+    Parameters
+    ----------
+    total_bytes
+        Everything that all of them hold together [byte], scalar or column.
+    memory_bytes
+        Of one accelerator [byte], scalar or column.
+    reserved_bytes
+        What each needs for itself, such as `CONTEXT_BYTES` [byte], scalar or column.
+
+    Returns
+    -------
+    Number
+        Accelerators, whole, scalar or column.
+
+    References
+    ----------
+    li-2023-article
+
+    Examples
+    --------
+    >>> float(accelerators_needed(180e9, 80e9)), float(accelerators_needed(180e9, 24e9))
+    (3.0, 8.0)
+    """
+    return np.ceil(total_bytes / (memory_bytes - reserved_bytes))

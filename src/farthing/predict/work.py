@@ -6,8 +6,99 @@ import numpy as np
 
 from farthing.predict.memory import attention_shape
 from farthing.predict.parameters import layer_parameters
-from farthing.predict.trace import Number
+from farthing.predict.trace import Number, formula
 from farthing.records.model import LayerKind, Model
+
+
+@formula(reference="kaplan-2020")
+def forward_flop(parameters: Number, tokens: Number) -> Number:
+    """Work of a forward pass by the rule of thumb: ``2 × parameters × tokens``.
+
+    Parameters
+    ----------
+    parameters
+        Active matrix parameters, scalar or column.
+    tokens
+        Tokens that pass, scalar or column.
+
+    Returns
+    -------
+    Number
+        [FLOP], scalar or column; attention's own products are left out.
+
+    References
+    ----------
+    kaplan-2020
+
+    Examples
+    --------
+    >>> forward_flop(70e9, 1024)
+    143360000000000.0
+    """
+    return 2 * parameters * tokens
+
+
+@formula(reference="kaplan-2020")
+def training_flop(parameters: Number, tokens: Number) -> Number:
+    """Work of training by the rule of thumb: ``6 × parameters × tokens``.
+
+    A multiplication and an addition each in the forward pass, for the gradient of the input and for that of
+    the weight.
+
+    Parameters
+    ----------
+    parameters
+        Active matrix parameters, scalar or column.
+    tokens
+        Tokens that are trained on, scalar or column.
+
+    Returns
+    -------
+    Number
+        [FLOP], scalar or column; attention's own products and recomputation are left out.
+
+    References
+    ----------
+    kaplan-2020
+
+    Examples
+    --------
+    >>> training_flop(70e9, 2e12)
+    8.4e+23
+    """
+    return 6 * parameters * tokens
+
+
+@formula(reference="chowdhery-2022", name="MFU", unit="")
+def mfu(work_flop: Number, time_s: Number, *, peak_flop_per_s: Number, accelerators: Number = 1) -> Number:
+    """Share of the peak that goes into the model's own work: ``work / (time × accelerators × peak)``.
+
+    Parameters
+    ----------
+    work_flop
+        What the model owes, nothing recomputed [FLOP], scalar or column.
+    time_s
+        Wall-clock time, or with one accelerator the sum of all their times [s], scalar or column.
+    peak_flop_per_s
+        Dense peak of one accelerator [FLOP/s], scalar or column.
+    accelerators
+        How many work at it, scalar or column.
+
+    Returns
+    -------
+    Number
+        Share, 0..1, scalar or column.
+
+    References
+    ----------
+    chowdhery-2022
+
+    Examples
+    --------
+    >>> round(mfu(8.4e23, 1.7e6 * 3600, peak_flop_per_s=312e12), 3)
+    0.44
+    """
+    return work_flop / (time_s * accelerators * peak_flop_per_s)
 
 
 def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
