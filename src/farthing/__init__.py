@@ -1,3 +1,20 @@
 """farthing plans where large language models run."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "infer", "train"]
+
+if TYPE_CHECKING:
+    from farthing.api import infer, train
+
+
+def __getattr__(name: str) -> Any:
+    # NumPy takes a tenth of a second to import: --help does without.
+    if name in ("infer", "train"):
+        from farthing import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'farthing' has no attribute {name!r}")

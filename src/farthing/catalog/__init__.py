@@ -103,7 +103,8 @@ def efficiency(card: Accelerator) -> Efficiency:
     Consumer cards run their tensor cores at half rate and have constants of their own.
     """
     rows = efficiencies()
-    for name in (f"{card.architecture}-geforce" * (not card.datacenter_licence), card.architecture, card.kind):
+    consumer = "" if card.datacenter_licence else f"{card.architecture}-geforce"
+    for name in (consumer, card.architecture, card.kind):
         if name in rows:
             return rows[name]
     return rows["gpu"]

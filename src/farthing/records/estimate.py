@@ -20,7 +20,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryUse:
-    """Memory of the fullest card, by what it holds [byte]; ``free_bytes`` is negative where it does not fit."""
+    """Memory of the fullest card, by what it holds [byte]; ``free_bytes`` below 0 does not fit."""
 
     parts: tuple[Part, ...]
     total_bytes: float

@@ -1,0 +1,180 @@
+"""The front door: every edge, from the command line to a notebook, calls only this.
+
+Examples
+--------
+>>> import farthing
+>>> estimate = farthing.infer("llama-2-70b", "1x8:rtx-4090", tp=8, context_tokens=4096)
+>>> estimate.fits, 10 < estimate.tokens_per_s < 60
+(True, True)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from farthing.errors import Infeasible
+from farthing.estimate import inference as _inference
+from farthing.estimate import training as _training
+from farthing.estimate.cost import CostBasis
+from farthing.estimate.sensitivity import sensitivities
+from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.hardware import Cluster
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.workload import InferenceWorkload, TrainingWorkload
+
+
+def infer(
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    workload: InferenceWorkload | None = None,
+    plan: InferencePlan | None = None,
+    cost: CostBasis | None = None,
+    ideal: bool = False,
+    explain: bool = False,
+    sensitivity: bool = False,
+    must_fit: bool = False,
+    **options: Any,
+) -> InferenceEstimate:
+    """Memory, latency, throughput, energy and money of serving a model on a cluster.
+
+    Parameters
+    ----------
+    model
+        Catalogue id, file, hub id, or a record.
+    cluster
+        ``HOSTSxCARDS:ACCELERATOR[@NETWORK]``, a TOML file, or a record.
+    workload, plan, cost
+        Records; by default made from ``options``.
+    ideal
+        Paper arithmetic: every efficiency is 1.
+    explain
+        Carry the derivation in ``terms``.
+    sensitivity
+        Say what a 10% better part gives (five estimates more).
+    must_fit
+        Raise where memory does not suffice.
+    **options
+        Any field of `InferenceWorkload`, `InferencePlan` or `CostBasis`, such as ``tp=8, batch_size=16``.
+        Sizes of the plan that are left out follow from the cluster.
+
+    Returns
+    -------
+    InferenceEstimate
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, a split that the model or cluster does not allow.
+    Infeasible
+        With ``must_fit``.
+
+    Examples
+    --------
+    >>> infer("llama-2-70b", "8x1:rtx-4090@10gbe", tp=1, pp=8).plan.pp
+    8
+    """
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    chosen = set(options) & {"tp", "pp", "dp"}
+    if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
+        # A context alone: the prompt is what the output leaves of it.
+        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
+    load = filled(workload, InferenceWorkload, options)
+    split = filled(plan, InferencePlan, options)
+    basis = filled(cost, CostBasis, options)
+    refuse_unknown(options, InferenceWorkload, InferencePlan, CostBasis)
+    if plan is None:
+        split = _inference.default_plan(shape, machines, split, chosen, load.batch_size)
+    found = _inference.infer_estimate(shape, machines, load, split, basis=basis, ideal=ideal, explain=explain)
+    if must_fit and not found.fits:
+        raise Infeasible(f"{found.model} on {found.cluster} {found.misfit}")
+    if sensitivity:
+
+        def repeat(better: Cluster) -> tuple[float, float]:
+            other = _inference.infer_estimate(shape, better, load, split, basis=basis, ideal=ideal)
+            return other.tokens_per_s, other.tpot_s
+
+        table = sensitivities(machines, found.tokens_per_s, found.tpot_s, repeat)
+        found = dataclasses.replace(found, sensitivity=table)
+    return found
+
+
+def train(
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    workload: TrainingWorkload | None = None,
+    plan: TrainingPlan | None = None,
+    cost: CostBasis | None = None,
+    ideal: bool = False,
+    explain: bool = False,
+    sensitivity: bool = False,
+    must_fit: bool = False,
+    **options: Any,
+) -> TrainingEstimate:
+    """Memory, step time, utilisation, duration, energy and money of training a model on a cluster.
+
+    Parameters
+    ----------
+    model, cluster, workload, plan, cost, ideal, explain, sensitivity, must_fit
+        As in `infer`.
+    **options
+        Any field of `TrainingWorkload`, `TrainingPlan` or `CostBasis`, such as ``tp=8, pp=8,
+        global_batch_size=1024, sequence_tokens=4096, training_tokens=2e12``. ``dp`` is what the other axes
+        leave of the cluster.
+
+    Returns
+    -------
+    TrainingEstimate
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, a split that the model or cluster does not allow.
+    Infeasible
+        With ``must_fit``.
+
+    Examples
+    --------
+    >>> run = train("llama-2-70b", "256x8:a100-sxm-80gb@ib-hdr", tp=8, pp=8, global_batch_size=1024,
+    ...             sequence_tokens=4096, training_tokens=2e12)
+    >>> run.fits, 0.3 < run.mfu < 0.6
+    (True, True)
+    """
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    chosen = set(options) & {"dp"}
+    if workload is None:
+        options.setdefault("sequence_tokens", min(shape.max_context, 4096))
+        options.setdefault("global_batch_size", 0)
+    explicit_batch = workload is not None or options["global_batch_size"] != 0
+    if not explicit_batch:
+        options.pop("global_batch_size")
+    split = filled(plan, TrainingPlan, options)
+    if plan is None:
+        split = _training.default_plan(shape, machines, split, chosen)
+    if not explicit_batch:
+        # As many micro-batches as keep the pipeline busy four times over.
+        options["global_batch_size"] = (
+            split.dp * split.micro_batch_size * (4 * split.pp if split.pp > 1 else 1)
+        )
+    load = filled(workload, TrainingWorkload, options)
+    basis = filled(cost, CostBasis, options)
+    refuse_unknown(options, TrainingWorkload, TrainingPlan, CostBasis)
+    found = _training.train_estimate(
+        _training.training_run(shape, machines, load, split, ideal=ideal), basis=basis, explain=explain
+    )
+    if must_fit and not found.fits:
+        raise Infeasible(f"{found.model} on {found.cluster} {found.misfit}")
+    if sensitivity:
+
+        def repeat(better: Cluster) -> tuple[float, float]:
+            run = _training.training_run(shape, better, load, split, ideal=ideal)
+            other = _training.train_estimate(run, basis=basis)
+            return other.tokens_per_s, other.step_s
+
+        table = sensitivities(machines, found.tokens_per_s, found.step_s, repeat)
+        found = dataclasses.replace(found, sensitivity=table)
+    return found

@@ -1,0 +1,164 @@
+"""What an estimate is about: model, cluster, formats and engine, looked up and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+
+from farthing import catalog
+from farthing.catalog.cluster import find_cluster
+from farthing.catalog.shapes import find_model
+from farthing.errors import InvalidInput
+from farthing.predict.device import Device, device
+from farthing.records.efficiency import IDEAL, Efficiency
+from farthing.records.engine import Engine
+from farthing.records.hardware import Cluster, NumberFormat
+from farthing.records.model import Model
+
+T = TypeVar("T")
+
+WHOLE_MODEL_FAMILIES: Final = ("gguf-file", "gguf-tensor", "mlx", "exl2", "exl3")
+"""Formats that also store the embedding and the head; the others leave those in 16 bits."""
+
+NO_ENGINE: Final = Engine(id="", name="no particular engine", version="", kind="", vendors="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model on a cluster, with the constants that apply."""
+
+    model: Model
+    cluster: Cluster
+    devices: tuple[Device, ...]
+    efficiencies: tuple[Efficiency, ...]
+    weights: NumberFormat
+    kv: NumberFormat
+    engine: Engine
+
+    @property
+    def head_bytes(self) -> float:
+        """Bytes of one parameter of embedding and head."""
+        if self.weights.family in WHOLE_MODEL_FAMILIES:
+            return self.weights.bytes_per_element
+        return max(2.0, self.weights.bytes_per_element if self.weights.family == "float" else 2.0)
+
+
+def resolve_model(model: str | Model) -> Model:
+    """The model of a name, file or hub id; a record passes through."""
+    return find_model(model) if isinstance(model, str) else model
+
+
+def resolve_cluster(cluster: str | Cluster) -> Cluster:
+    """The cluster of a text or file; a record passes through."""
+    return find_cluster(cluster) if isinstance(cluster, str) else cluster
+
+
+def storage_format(name: str, role: str) -> NumberFormat:
+    """The number format of that id, if it can hold ``weights``, ``activations`` or a ``kv_cache``."""
+    found = catalog.number_format(name)
+    if not getattr(found, role):
+        able = [f.id for f in catalog.formats().values() if getattr(f, role)]
+        what = {"kv_cache": "a KV cache", "weights": "weights", "activations": "activations"}[role]
+        raise InvalidInput(f"{found.id} cannot hold {what}; what can: {', '.join(able)}")
+    return found
+
+
+def subject(
+    model: Model,
+    cluster: Cluster,
+    *,
+    weight_format: str,
+    compute_format: str,
+    kv_format: str = "fp16",
+    engine: str = "",
+    ideal: bool = False,
+) -> Subject:
+    """Look up formats, engine and efficiency constants."""
+    weights = storage_format(weight_format, "weights")
+    compute = catalog.number_format(compute_format).compute if compute_format else weights.compute
+    if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
+        compute = "fp16"
+    efficiencies = tuple(
+        IDEAL if ideal else catalog.efficiency(group.accelerator) for group in cluster.groups
+    )
+    return Subject(
+        model=model,
+        cluster=cluster,
+        devices=tuple(
+            device(group.accelerator, compute, constants)
+            for group, constants in zip(cluster.groups, efficiencies, strict=True)
+        ),
+        efficiencies=efficiencies,
+        weights=weights,
+        kv=storage_format(kv_format, "kv_cache"),
+        engine=catalog.engine(engine) if engine else NO_ENGINE,
+    )
+
+
+def filled(record: T | None, kind: type[T], options: dict[str, Any]) -> T:
+    """A record with some fields replaced; takes what it knows out of ``options``."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    mine = {name: options.pop(name) for name in list(options) if name in known}
+    if record is None:
+        return kind(**mine)
+    return replace(record, **mine) if mine else record  # type: ignore[type-var]
+
+
+def refuse_unknown(options: Iterable[str], *kinds: type) -> None:
+    """Raise for options that no record knows."""
+    known = [field.name for kind in kinds for field in fields(kind)]
+    for name in options:
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        advice = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}"
+        raise InvalidInput(f"unknown option {name!r}; {advice}")
+
+
+def check_tensor_parallel(model: Model, tp: int) -> None:
+    """Tensor parallelism cuts whole heads."""
+    if model.heads and model.heads % tp:
+        good = [size for size in range(1, min(model.heads, 64) + 1) if model.heads % size == 0]
+        raise InvalidInput(
+            f"tp={tp} does not divide the {model.heads} heads of {model.id}; use one of "
+            f"{', '.join(map(str, good))}"
+        )
+
+
+def check_stages(model: Model, pp: int, interleave: int = 1) -> None:
+    """Each (virtual) stage needs a layer."""
+    if pp * interleave > model.layers:
+        what = f"pp={pp}" if interleave == 1 else f"pp={pp} x interleave={interleave}"
+        raise InvalidInput(f"{what} needs at least {pp * interleave} layers; {model.id} has {model.layers}")
+
+
+def check_expert_parallel(model: Model, ep: int, over: int, axes: str) -> None:
+    """Expert parallelism deals out whole experts over existing cards."""
+    if ep == 1:
+        return
+    if not model.is_moe:
+        raise InvalidInput(f"ep={ep} needs a mixture-of-experts model; {model.id} is dense: leave ep at 1")
+    if model.experts % ep:
+        raise InvalidInput(f"ep={ep} does not divide the {model.experts} experts of {model.id}")
+    if over % ep:
+        raise InvalidInput(f"ep={ep} must divide {axes} ({over})")
+
+
+def check_cards(cluster: Cluster, needed: int, expression: str) -> None:
+    """A plan cannot use more cards than there are."""
+    if needed > cluster.count:
+        raise InvalidInput(
+            f"the plan needs {expression} = {needed} cards; {cluster.name} has {cluster.count}"
+        )
+
+
+def hardware_notes(cluster: Cluster) -> list[str]:
+    """What the user should know about the hardware."""
+    notes = []
+    for group in cluster.groups:
+        card = group.accelerator
+        if not card.datacenter_licence:
+            notes.append(f"{card.name}: the driver's licence forbids deployment in data centres")
+        if group.host_copy and group.accelerators_per_host > 1:
+            notes.append(f"{card.name}: no peer-to-peer over PCIe; cards exchange data through host memory")
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,366 @@
+"""One training estimate."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+from farthing.errors import InvalidInput
+from farthing.estimate.cost import CostBasis, costs, power_w
+from farthing.estimate.subject import (
+    Subject,
+    check_cards,
+    check_expert_parallel,
+    check_stages,
+    check_tensor_parallel,
+    hardware_notes,
+    storage_format,
+    subject,
+)
+from farthing.predict.fabric import host_memory_bytes_per_s
+from farthing.predict.parameters import total_parameters
+from farthing.predict.reliability import (
+    checkpoint_bytes,
+    checkpoint_time_s,
+    cluster_mtbf_s,
+    daly_interval_s,
+    effective_time_share,
+)
+from farthing.predict.sharding import expert_tp_of
+from farthing.predict.trace import named, term_of, tracing, untraced
+from farthing.predict.training import TrainingTime, training_time
+from farthing.predict.training_memory import TrainingMemory, training_memory
+from farthing.predict.work import layer_flop_per_token, model_flop
+from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
+from farthing.records.hardware import Cluster
+from farthing.records.model import Model
+from farthing.records.plan import TrainingPlan
+from farthing.records.term import Term
+from farthing.records.workload import TrainingWorkload
+from farthing.units import DAY, MINUTE, format_bytes
+
+ACCELERATOR_MTBF_S: Final = 54 * DAY * 16_384 / 419
+"""Mean time between failures per card: 419 unexpected interruptions of 16,384 H100 in 54 days, hosts, network
+and software counted (meta-2024-llama3)."""
+
+RESTART_S: Final = 10 * MINUTE
+"""Detection, replacement, reading the checkpoint and warming up, as the article assumes (li-2023-article)."""
+
+CHECKPOINT_BYTES_PER_S: Final = 2e9
+"""Rate at which one host writes a checkpoint to shared storage; an assumption."""
+
+CHECKPOINT_BYTES_PER_PARAMETER: Final = 14.0
+"""16-bit weights, and Adam's fp32 master weights, momentum and variance."""
+
+
+def default_plan(model: Model, cluster: Cluster, plan: TrainingPlan, chosen: set[str]) -> TrainingPlan:
+    """Fill in the data-parallel size that the user left open: all cards that the other axes leave."""
+    if "dp" in chosen:
+        return plan
+    inner = plan.tp * plan.pp * plan.cp
+    return dataclasses.replace(plan, dp=max(1, cluster.count // inner))
+
+
+def _check(model: Model, cluster: Cluster, workload: TrainingWorkload, plan: TrainingPlan) -> None:
+    check_tensor_parallel(model, plan.tp)
+    check_stages(model, plan.pp, plan.interleave)
+    check_cards(cluster, plan.tp * plan.pp * plan.cp * plan.dp, "tp x pp x cp x dp")
+    expert_tp = expert_tp_of(plan)
+    if expert_tp > 1 and plan.tp * plan.cp * plan.dp % expert_tp:
+        raise InvalidInput(f"expert_tp={expert_tp} must divide tp x cp x dp ({plan.tp * plan.cp * plan.dp})")
+    check_expert_parallel(
+        model, plan.ep, plan.tp * plan.cp * plan.dp // expert_tp, "tp x cp x dp / expert_tp"
+    )
+    if workload.global_batch_size % (plan.dp * plan.micro_batch_size):
+        raise InvalidInput(
+            f"the global batch of {workload.global_batch_size} is not a multiple of dp x micro_batch_size = "
+            f"{plan.dp} x {plan.micro_batch_size}; change one of them"
+        )
+    if workload.sequence_tokens % plan.cp:
+        raise InvalidInput(f"cp={plan.cp} does not divide the sequence of {workload.sequence_tokens} tokens")
+    if plan.interleave > 1 and plan.schedule != "interleaved":
+        raise InvalidInput("interleave > 1 needs schedule interleaved")
+    if plan.schedule == "interleaved" and plan.pp > 1:
+        micro_batches = workload.global_batch_size // (plan.dp * plan.micro_batch_size)
+        if micro_batches % plan.pp:
+            raise InvalidInput(
+                f"schedule interleaved needs a multiple of pp={plan.pp} micro-batches, not {micro_batches}"
+            )
+    storage_format(plan.gradient_format, "activations")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRun:
+    """A checked plan with the constants that apply, so that sensitivity can repeat it."""
+
+    about: Subject
+    workload: TrainingWorkload
+    plan: TrainingPlan
+
+    @property
+    def slowest(self) -> int:
+        """Index of the group whose cards are slowest: all others wait for them."""
+        return min(
+            range(len(self.about.devices)),
+            key=lambda i: self.about.devices[i].matmul_flop_per_s * self.about.devices[i].matmul_share,
+        )
+
+    @property
+    def gradient_bytes(self) -> float:
+        """Bytes of one accumulated gradient."""
+        return storage_format(self.plan.gradient_format, "activations").bytes_per_element
+
+    def time(self) -> TrainingTime:
+        """One step."""
+        group = self.about.cluster.groups[self.slowest]
+        host = min(
+            group.accelerator.pcie_lanes * 2e9 if group.accelerator.pcie_lanes else 50e9,
+            host_memory_bytes_per_s(group) / group.accelerators_per_host,
+        )
+        if self.plan.offload_to == "nvme" and group.host is not None and group.host.storage_bytes_per_s:
+            host = min(host, group.host.storage_bytes_per_s / group.accelerators_per_host)
+        elif self.plan.offload_to == "nvme":
+            host = min(host, 5e9 / group.accelerators_per_host)
+        return training_time(
+            self.about.model,
+            self.about.cluster,
+            group,
+            self.about.devices[self.slowest],
+            self.workload,
+            self.plan,
+            efficiency=self.about.efficiencies[self.slowest],
+            weight_bytes_per_parameter=self.about.weights.bytes_per_element,
+            gradient_bytes_per_parameter=self.gradient_bytes,
+            host_bytes_per_s=host if self.plan.offload != "none" else 0.0,
+        )
+
+    def memory(self) -> TrainingMemory:
+        """Of the fullest card."""
+        return training_memory(
+            self.about.model,
+            self.workload,
+            self.plan,
+            weight_bytes_per_parameter=self.about.weights.bytes_per_element,
+            gradient_bytes_per_parameter=self.gradient_bytes,
+        )
+
+    @property
+    def capacity_bytes(self) -> float:
+        """Memory of the smallest card."""
+        return min(card.memory_bytes for card in self.about.devices)
+
+
+def training_run(
+    model: Model, cluster: Cluster, workload: TrainingWorkload, plan: TrainingPlan, *, ideal: bool
+) -> TrainingRun:
+    """Check a plan and look up its constants."""
+    _check(model, cluster, workload, plan)
+    about = subject(
+        model,
+        cluster,
+        weight_format=plan.weight_format,
+        compute_format=plan.compute_format,
+        ideal=ideal,
+    )
+    return TrainingRun(about=about, workload=workload, plan=plan)
+
+
+def train_estimate(run: TrainingRun, *, basis: CostBasis, explain: bool = False) -> TrainingEstimate:
+    """The estimate of one complete plan."""
+    if explain:
+        with tracing():
+            return _estimate(run, basis)
+    return _estimate(run, basis)
+
+
+def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
+    about, workload, plan = run.about, run.workload, run.plan
+    model, cluster = about.model, about.cluster
+    memory, time = run.memory(), run.time()
+    total = named("memory of the fullest card_bytes", memory.total_bytes)
+    step_s = float(time.step_s)
+    cards = plan.tp * plan.pp * plan.cp * plan.dp
+    tokens = workload.global_batch_size * workload.sequence_tokens
+    work = float(untraced(model_flop(model, tokens, workload.sequence_tokens)))
+    peak = about.devices[run.slowest].matmul_flop_per_s * cards
+    executed = work * _executed_factor(run)
+    capacity = run.capacity_bytes
+    reliability = _reliability(run, cards) if workload.training_tokens else None
+    steps = workload.training_tokens / tokens
+    run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
+    compute_share = min(executed / peak / step_s, 1.0)
+    draw = power_w(cluster, compute_share=compute_share, memory_share=0.5, pue=basis.pue)
+    money = costs(cluster, draw, tokens / step_s, basis)
+    terms = (total, time.step_s)
+    return TrainingEstimate(
+        model=model.id,
+        cluster=cluster.name,
+        workload=workload,
+        plan=plan,
+        accelerators=cards,
+        fits=float(total) <= capacity,
+        misfit=_misfit(run, float(total) - capacity),
+        memory=_memory_use(memory, capacity),
+        step_s=step_s,
+        parts=_parts(time),
+        mfu=work / peak / step_s,
+        hfu=executed / peak / step_s,
+        tokens_per_s=tokens / step_s,
+        tokens_per_s_per_accelerator=tokens / step_s / cards,
+        model_flop=work,
+        run_s=run_s,
+        accelerator_s=run_s * cards,
+        reliability=reliability,
+        power_w=draw,
+        energy_j=draw * (run_s or step_s),
+        run_usd={cost.way: cost.usd_per_s * run_s for cost in money} if run_s else {},
+        costs=money,
+        bottleneck=max(_parts(time), key=lambda part: part.value).name,
+        assumptions=_assumptions(run),
+        warnings=_warnings(run, cards),
+        terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
+    )
+
+
+def _executed_factor(run: TrainingRun) -> float:
+    """Executed over owed work: recomputation adds, frozen weights take away."""
+    if run.workload.lora_rank:
+        return 2 / 3 if run.plan.recompute != "full" else 1.0
+    if run.plan.recompute == "full":
+        return 4 / 3
+    if run.plan.recompute == "selective" and not run.plan.flash_attention:
+        model, tokens = run.about.model, run.workload.sequence_tokens
+        long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
+        short = sum(float(untraced(layer_flop_per_token(model, k, 0))) for k in model.layer_kinds)
+        return 1 + (long - short) / (3 * (long + 2 * model.vocab * model.hidden))
+    return 1.0
+
+
+def _parts(time: TrainingTime) -> tuple[Part, ...]:
+    rows = (
+        ("forward pass", time.forward_s),
+        ("backward pass", time.backward_s),
+        ("recomputation", time.recompute_s),
+        ("tensor-parallel traffic", time.tensor_parallel_s),
+        ("context-parallel traffic", time.context_parallel_s),
+        ("expert-parallel traffic", time.expert_parallel_s),
+        ("hops between stages", time.pipeline_hop_s),
+        ("pipeline bubble", time.pipeline_bubble_s),
+        ("data-parallel traffic not hidden", time.data_parallel_s),
+        ("optimizer", time.optimizer_s),
+    )
+    step = float(time.step_s)
+    return tuple(
+        Part(name=name, value=float(value), share=float(value) / step)
+        for name, value in rows
+        if float(value) > 0
+    )
+
+
+def _memory_use(memory: TrainingMemory, capacity: float) -> MemoryUse:
+    rows = (
+        ("weights", memory.weight_bytes),
+        ("gradients", memory.gradient_bytes),
+        ("optimizer", memory.optimizer_bytes),
+        ("activations", memory.activation_peak_bytes),
+        ("communication buffers", memory.buffer_bytes),
+        ("workspace", memory.workspace_bytes),
+    )
+    total = float(memory.total_bytes)
+    return MemoryUse(
+        parts=tuple(Part(name=name, value=float(value), share=float(value) / total) for name, value in rows),
+        total_bytes=total,
+        capacity_bytes=capacity,
+        free_bytes=capacity - total,
+    )
+
+
+def _misfit(run: TrainingRun, missing: float) -> str:
+    if missing <= 0:
+        return ""
+    model, plan, workload = run.about.model, run.plan, run.workload
+    tries: list[tuple[str, TrainingPlan]] = [
+        ("micro_batch_size=1", dataclasses.replace(plan, micro_batch_size=1)),
+        ("recompute=full", dataclasses.replace(plan, recompute="full")),
+    ]
+    if plan.dp * plan.cp > 1:
+        tries += [
+            (f"zero_stage={stage}", dataclasses.replace(plan, zero_stage=stage))
+            for stage in range(plan.zero_stage + 1, 4)
+        ]
+        tries.append(
+            (
+                "zero_stage=3 with recompute=full",
+                dataclasses.replace(plan, zero_stage=3, recompute="full", micro_batch_size=1),
+            )
+        )
+    for factor in (2, 4, 8):
+        if plan.dp % factor == 0:
+            if model.heads and model.heads % (plan.tp * factor) == 0:
+                wider = dataclasses.replace(plan, tp=plan.tp * factor, dp=plan.dp // factor)
+                tries.append((f"tp={wider.tp}", wider))
+            if plan.pp * factor <= model.layers:
+                deeper = dataclasses.replace(plan, pp=plan.pp * factor, dp=plan.dp // factor)
+                tries.append((f"pp={deeper.pp}", deeper))
+    tries.append(("offload=optimizer", dataclasses.replace(plan, offload="optimizer")))
+    fitting = []
+    for name, other in tries:
+        try:
+            _check(model, run.about.cluster, workload, other)
+        except InvalidInput:
+            continue
+        memory = dataclasses.replace(run, plan=other).memory()
+        if float(untraced(memory.total_bytes)) <= run.capacity_bytes:
+            fitting.append(name)
+    what = f"needs {format_bytes(missing)} more a card"
+    return f"{what}; would fit: {', or '.join(fitting[:3])}" if fitting else what
+
+
+def _reliability(run: TrainingRun, cards: int) -> Reliability:
+    stored = checkpoint_bytes(total_parameters(run.about.model), CHECKPOINT_BYTES_PER_PARAMETER)
+    write = checkpoint_time_s(stored, CHECKPOINT_BYTES_PER_S * run.about.cluster.hosts)
+    mtbf = cluster_mtbf_s(ACCELERATOR_MTBF_S, cards)
+    interval = daly_interval_s(write, mtbf)
+    return Reliability(
+        mtbf_s=float(mtbf),
+        checkpoint_time_s=float(write),
+        checkpoint_interval_s=float(interval),
+        effective_time_share=float(effective_time_share(interval, write, RESTART_S, mtbf)),
+    )
+
+
+def _assumptions(run: TrainingRun) -> tuple[str, ...]:
+    about, plan = run.about, run.plan
+    constants = about.efficiencies[run.slowest]
+    found = [
+        "ideal: every efficiency is 1 and no kernel takes time of its own"
+        if constants.id == "ideal"
+        else f"{constants.id}: efficiency constants from {constants.fitted_on}"
+    ]
+    if about.cluster.is_mixed:
+        found.append("unlike cards: all wait for the slowest kind")
+    if about.model.is_moe:
+        found.append("tokens are spread evenly over the experts")
+    if plan.dp * plan.cp > 1 and plan.overlap_data_parallel:
+        found.append("data-parallel traffic hides behind the passes of one micro-batch")
+    if run.workload.training_tokens:
+        found.append(
+            "failures: one a card in 50,700 hours, 10 minutes a restart, checkpoints of 14 bytes a parameter "
+            "at 2 GB/s a host, written while training waits"
+        )
+    return tuple(found)
+
+
+def _warnings(run: TrainingRun, cards: int) -> tuple[str, ...]:
+    found = hardware_notes(run.about.cluster)
+    if cards < run.about.cluster.count:
+        found.append(
+            f"the plan leaves {run.about.cluster.count - cards} of {run.about.cluster.count} cards idle"
+        )
+    if run.workload.sequence_tokens > run.about.model.max_context:
+        found.append(
+            f"sequences of {run.workload.sequence_tokens} tokens exceed the {run.about.model.max_context} of "
+            f"{run.about.model.id}"
+        )
+    return tuple(found)
