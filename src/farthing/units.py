@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final
 
 from farthing.errors import InvalidInput
@@ -252,7 +253,7 @@ def unit_of(name: str) -> str:
     return ""
 
 
-_BY_UNIT: Final = {
+_BY_UNIT: Final[dict[str, Callable[[float], str]]] = {
     "byte": lambda v: format_bytes(v),
     "byte/token": lambda v: f"{format_bytes(v, binary=True)}/token",
     "s": format_seconds,

@@ -304,12 +304,16 @@ def import_gguf(path: str | Path) -> Model:
         or bool(header.get(f"{family}.use_parallel_residual", False)),
         "encoder": not header.get(f"{family}.attention.causal", True),
         "type_vocab": types[1] if len(types) == 2 else 0,
-        "shared_kv_layers": header.number("attention.shared_kv_layers", 0),
         "published_parameters": float(header.parameters),
     }
     fields |= _attention(header, mixers) | _feed_forward_fields(header, layers)
     if "l" in mixers:
         fields |= _linear(header)
+    if header.number("attention.shared_kv_layers", 0):
+        raise InvalidInput(
+            f"{path}: layers that share the keys and values of others are not understood; describe the shape "
+            "in a TOML file instead"
+        )
     split = _SPLIT.match(path.name)
     return Model(
         id=model_id(split.group(1) if split else path.stem),

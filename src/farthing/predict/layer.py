@@ -101,20 +101,28 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     found: list[_Product] = []
     if kind.mixer in ("full", "window"):
         heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
+        query_from = model.q_lora_rank or hidden
+        gate = heads * v_dim if model.gated_attention else 0
         if model.is_mla:
             latent = model.kv_lora_rank + model.qk_rope_head_dim + model.q_lora_rank
-            query_from = model.q_lora_rank or hidden
+            expanded = heads * (model.qk_nope_head_dim + v_dim)
             found.append(_Product("latents", hidden, latent))
             found.append(_Product("query", query_from, heads * qk_dim / tp))
-            found.append(
-                _Product("keys and values", model.kv_lora_rank, heads * (model.qk_nope_head_dim + v_dim) / tp)
-            )
+            found.append(_Product("keys and values", model.kv_lora_rank, expanded / tp))
         else:
-            gate = heads * v_dim if model.gated_attention else 0
             keys = 0 if model.value_is_key and kind.mixer == "full" else v_dim
             pair = np.maximum(kv_heads / tp, 1.0) * (qk_dim + keys)
-            found.append(_Product("qkv", hidden, (heads * qk_dim + gate) / tp + pair))
-        found.append(_Product("attention output", heads * v_dim / tp, hidden))
+            if model.q_lora_rank:
+                found.append(_Product("latents", hidden, model.q_lora_rank + pair))
+                found.append(_Product("query", query_from, heads * qk_dim / tp))
+            else:
+                found.append(_Product("qkv", hidden, (heads * qk_dim + gate) / tp + pair))
+        if model.output_lora_rank:
+            grouped = model.output_groups * model.output_lora_rank
+            found.append(_Product("output groups", heads * v_dim / tp / model.output_groups, grouped))
+            found.append(_Product("attention output", grouped / tp, hidden))
+        else:
+            found.append(_Product("attention output", heads * v_dim / tp, hidden))
     elif kind.mixer == "linear":
         values = model.linear_value_heads * model.linear_value_head_dim
         found.append(_Product("linear attention input", hidden, linear_width(model) / tp))
@@ -126,15 +134,17 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     elif kind.feed_forward == "moe":
         width = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
         found.append(_Product("router", hidden, model.experts))
+        if model.moe_hidden:
+            found.append(_Product("into the experts' latent", hidden, model.moe_hidden))
+            found.append(_Product("out of the experts' latent", model.moe_hidden, hidden))
     if width:
         found.append(_Product("up", hidden, gates * width / tp))
         found.append(_Product("down", width / tp, hidden))
     return found
 
 
-def _routed_experts_time_s(
-    model: Model, shards: Shards, device: Device, tokens: Number, backward: bool = False
-) -> Number:
+def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens: Number) -> Number:
+    hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
     width = model.moe_ffn_hidden / shards.expert_tp
     reach = tokens * shards.replicas
@@ -144,12 +154,12 @@ def _routed_experts_time_s(
         slots,
         touched,
         gates * width,
-        model.hidden,
+        hidden,
         device=device,
         weight_bytes_per_element=shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, model.hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
     )
     return named("routed experts_s", up + down)
 
@@ -233,7 +243,7 @@ def _inner_elements(model: Model, kind: LayerKind) -> Number:
     elif kind.feed_forward == "moe":
         shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
         elements += passes * (shared + model.experts_per_token * model.moe_ffn_hidden)
-        elements += 2 * model.experts_per_token * model.hidden
+        elements += 2 * model.experts_per_token * (model.moe_hidden or model.hidden)
     return elements
 
 
@@ -260,6 +270,8 @@ def _attention_time_s(
     heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
     window = model.window if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
+    if model.kv_compression > 1 and kind.mixer == "full":
+        context = context / model.kv_compression
     if model.index_topk and kind.mixer == "full":
         context = np.minimum(context, model.index_topk)
     if decode and model.is_mla:
@@ -403,6 +415,8 @@ def training_attention(
         return work, traffic, score_bytes(sequences, tokens, context_tokens, heads=per_card)
     window = model.window if kind.mixer == "window" else 0
     seen = mean_context_tokens(context_tokens, 0, window=window, causal=not model.encoder)
+    if model.kv_compression > 1 and kind.mixer == "full":
+        seen = seen / model.kv_compression
     if model.index_topk and kind.mixer == "full":
         seen = np.minimum(seen, model.index_topk)
     return attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim), traffic, 0.0

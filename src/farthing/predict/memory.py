@@ -267,10 +267,8 @@ def layer_activation_bytes(
         heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
         # Keys and values below one head a card are replicated.
         pairs = np.maximum(kv_heads_of(model, kind.mixer) / tp, 1.0) * tp
-        keys = 0 if model.is_mla else pairs * (qk_dim + v_dim)
-        latent = model.q_lora_rank + model.kv_lora_rank + model.qk_rope_head_dim if model.is_mla else 0
-        if model.is_mla:
-            keys = heads * (qk_dim + v_dim)
+        keys = heads * (qk_dim + v_dim) if model.is_mla else pairs * (qk_dim + v_dim)
+        latent = model.q_lora_rank + model.kv_lora_rank + model.qk_rope_head_dim
         elements = elements + 2 * model.hidden + masks * model.hidden + latent
         sharded = sharded + heads * (qk_dim + v_dim) + keys
         if flash_attention:
@@ -288,7 +286,8 @@ def layer_activation_bytes(
         inner = 3 if model.gated_ffn else 2
         shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
         elements = elements + 2 * model.hidden
-        sharded = sharded + model.experts_per_token * (2 * model.hidden + inner * model.moe_ffn_hidden)
+        routed = 2 * (model.moe_hidden or model.hidden) + inner * model.moe_ffn_hidden
+        sharded = sharded + model.experts_per_token * routed
         sharded = sharded + inner * shared + 2 * model.experts
     if model.parallel_attention:
         elements = elements - 2 * model.hidden
@@ -383,6 +382,8 @@ def linear_width(model: Model) -> int:
     values = model.linear_value_heads * model.linear_value_head_dim
     if model.linear_kind == "mamba2":
         return 2 * values + 2 * keys + model.linear_value_heads
+    if model.linear_kind == "mamba1":
+        return 2 * values
     if model.linear_kind == "lightning":
         return 2 * keys + 2 * values
     return 2 * keys + 2 * values + 2 * model.linear_value_heads
@@ -467,7 +468,7 @@ def kv_bytes_per_token(
 
 
 def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number:
-    """Tokens of a sequence whose keys and values a layer still holds: a window forgets.
+    """Entries of a sequence that a layer's cache holds: a window forgets, compression merges.
 
     Parameters
     ----------
@@ -494,6 +495,8 @@ def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number
     """
     if kind.mixer == "window":
         return np.minimum(context_tokens, model.window)
+    if model.kv_compression > 1:
+        return context_tokens / model.kv_compression
     return context_tokens
 
 
@@ -528,7 +531,10 @@ def state_bytes(model: Model, kind: LayerKind, *, tp: Number = 1, bytes_per_elem
     if kind.mixer != "linear":
         return 0.0
     matrix = model.linear_value_heads * model.linear_key_head_dim * model.linear_value_head_dim
-    tail = linear_width(model) * max(model.linear_conv_kernel - 1, 0)
+    # The convolution keeps its last inputs: queries, keys and values, or channels.
+    values = model.linear_value_heads * model.linear_value_head_dim
+    keys = 0 if model.linear_kind == "mamba1" else model.linear_key_heads * model.linear_key_head_dim
+    tail = (2 * keys + values) * max(model.linear_conv_kernel - 1, 0)
     return (matrix * 4.0 + tail * bytes_per_element) / tp
 
 

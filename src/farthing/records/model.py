@@ -66,8 +66,6 @@ class Model:
         Tokens that a windowed layer sees.
     window_kv_heads, window_head_dim
         Where windowed layers differ from full ones; 0 means the same.
-    shared_kv_layers
-        So many last layers reuse the keys and values of earlier ones (Gemma 3n).
     value_is_key
         Full-attention layers keep one tensor for keys and values (Gemma 4's large models).
     linear_kind
@@ -141,7 +139,6 @@ class Model:
     window: int = 0
     window_kv_heads: int = 0
     window_head_dim: int = 0
-    shared_kv_layers: int = 0
     value_is_key: bool = False
     linear_kind: str = ""
     linear_key_heads: int = 0
