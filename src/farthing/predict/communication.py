@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farthing.predict.trace import Number, formula
+from farthing.predict.trace import Number, formula, select
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +190,7 @@ def tree_all_reduce_time_s(
     100
     """
     steps = 2 * np.ceil(np.log2(ranks))
-    return np.where(ranks > 1, 2 * message_bytes / bytes_per_s, 0.0) + steps * latency_s
+    return select(ranks > 1, 2 * message_bytes / bytes_per_s, 0.0) + steps * latency_s
 
 
 @formula(reference="thakur-2005")
@@ -224,7 +224,7 @@ def direct_all_reduce_time_s(
     >>> round(direct_all_reduce_time_s(16384, 8, bytes_per_s=300e9, latency_s=4e-6) * 1e6, 2)
     8.1
     """
-    return 2 * (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 2.0, 0.0) * latency_s
+    return 2 * (ranks - 1) / ranks * message_bytes / bytes_per_s + select(ranks > 1, 2.0, 0.0) * latency_s
 
 
 @formula(reference="thakur-2005")
@@ -256,7 +256,7 @@ def all_gather_time_s(
     >>> all_gather_time_s(8e9, 8, bytes_per_s=100e9, latency_s=0)
     0.07
     """
-    return (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 1.0, 0.0) * latency_s
+    return (ranks - 1) / ranks * message_bytes / bytes_per_s + select(ranks > 1, 1.0, 0.0) * latency_s
 
 
 @formula(reference="thakur-2005")
@@ -288,7 +288,7 @@ def all_to_all_time_s(
     >>> all_to_all_time_s(8e9, 8, bytes_per_s=100e9, latency_s=0)
     0.07
     """
-    return (ranks - 1) / ranks * message_bytes / bytes_per_s + np.where(ranks > 1, 1.0, 0.0) * latency_s
+    return (ranks - 1) / ranks * message_bytes / bytes_per_s + select(ranks > 1, 1.0, 0.0) * latency_s
 
 
 def _flat_all_reduce(message: Number, ranks: Number, bandwidth: Number, latency: Number) -> Number:
@@ -400,7 +400,7 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis) -> Number:
     """
     inside = (axis.inside - 1) / axis.ranks * message_bytes / axis.inside_bytes_per_s
     across = (axis.ranks - axis.inside) / axis.ranks * message_bytes / axis.across_bytes_per_s
-    latency = np.where(axis.inside > 1, axis.inside_latency_s, 0.0) + np.where(
+    latency = select(axis.inside > 1, axis.inside_latency_s, 0.0) + select(
         axis.hosts > 1, axis.across_latency_s, 0.0
     )
     return np.maximum(inside, across) + latency

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from farthing.predict.device import Device
-from farthing.predict.trace import Number, formula
+from farthing.predict.trace import Number, formula, select
 
 _TILES: Final = ((256, 128, 1.0), (128, 128, 1.0), (128, 64, 0.85), (64, 64, 0.7))
 """Rows and columns of an output tile that one compute unit makes, and the share of the peak that such tiles
@@ -314,9 +314,7 @@ def experts_matmul_time_s(
     """
     per_expert = np.maximum(token_slots / active_experts, 1.0)
     # Tiles of all experts share the waves: rows are padded expert by expert, units are not.
-    rows = (
-        np.where(per_expert < 64, 64, np.ceil(per_expert / 64) * 64) if device.compute_units else per_expert
-    )
+    rows = select(per_expert < 64, 64, np.ceil(per_expert / 64) * 64) if device.compute_units else per_expert
     padded = quantised_flop(rows * active_experts, n, k, device.compute_units)
     traffic = (
         active_experts * k * n * weight_bytes_per_element

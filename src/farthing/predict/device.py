@@ -86,8 +86,8 @@ def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:
     Examples
     --------
     >>> from farthing.catalog import accelerator
-    >>> peak_flop_per_s(accelerator("rtx-4090"), "bf16") / 1e12
-    165.2
+    >>> round(peak_flop_per_s(accelerator("rtx-4090"), "bf16") / 1e12)
+    165
     """
     if compute not in _FALLBACKS:
         raise InvalidInput(f"unknown compute format {compute!r}; known: {', '.join(_FALLBACKS)}")

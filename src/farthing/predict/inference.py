@@ -25,7 +25,7 @@ from farthing.predict.fabric import (
 )
 from farthing.predict.layer import Shards, forward_time
 from farthing.predict.stages import Stage, even_layers, layer_kinds, stages
-from farthing.predict.trace import Number, formula, named, untraced
+from farthing.predict.trace import Number, formula, named, select, untraced
 from farthing.records.efficiency import Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import Model
@@ -160,8 +160,8 @@ def places(
                     group=group,
                     device=devices[0],
                     efficiency=efficiencies[0],
-                    hops_inside=np.where(index == 0, pp - 1 - crossing, 0.0),
-                    hops_across=np.where(index == 0, crossing, 0.0),
+                    hops_inside=select(index == 0, pp - 1 - crossing, 0.0),
+                    hops_across=select(index == 0, crossing, 0.0),
                 )
             )
         return tuple(found)
@@ -320,9 +320,9 @@ def step_time(
             exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
             talking = talking + count * exchanges * exchange
             if kind.feed_forward == "moe":
-                sent = np.where(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
+                sent = select(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
                 routed = parallel_axis(cluster, place.group, plan.ep, efficiency=place.efficiency)
-                talking = talking + count * np.where(
+                talking = talking + count * select(
                     plan.ep > plan.tp, 2 * axis_all_to_all_time_s(sent, routed), 0.0
                 )
         head = matmul_time_s(
@@ -347,7 +347,7 @@ def step_time(
             latency_s=across_latency_s(cluster, place.group, place.efficiency),
         )
         sent_on = place.hops_inside * inside + place.hops_across * across
-        longest_hop = np.where(place.hops_across > 0, across, np.where(place.hops_inside > 0, inside, 0.0))
+        longest_hop = select(place.hops_across > 0, across, select(place.hops_inside > 0, inside, 0.0))
         matmul = matmul + copies * products
         attention = attention + copies * attending
         elementwise = elementwise + copies * moving
@@ -376,7 +376,7 @@ def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:
     """The sampled token's way back to the first stage [s]; only where stages lie on several hosts."""
     crossing = sum(place.hops_across for place in placed)
     latency = across_latency_s(cluster, placed[0].group, placed[0].efficiency)
-    return np.where(crossing > 0, latency, 0.0)
+    return select(crossing > 0, latency, 0.0)
 
 
 @formula(reference="pope-2022")
@@ -438,8 +438,8 @@ def speculated_tokens(draft_tokens: Number, acceptance_rate: Number) -> Number:
     (1.0, 3.362, 4.0)
     """
     sure = acceptance_rate >= 1
-    rate = np.where(sure, 0.5, acceptance_rate)
-    return np.where(sure, draft_tokens + 1.0, (1 - rate ** (draft_tokens + 1)) / (1 - rate))
+    rate = select(sure, 0.5, acceptance_rate)
+    return select(sure, draft_tokens + 1.0, (1 - rate ** (draft_tokens + 1)) / (1 - rate))
 
 
 @formula(reference="kwon-2023", unit="sequence")

@@ -252,7 +252,7 @@ def layer_activation_bytes(
     >>> gpt = Model(id="gpt", layers=1, hidden=6144, heads=64, kv_heads=64, head_dim=96, vocab=51200,
     ...             max_context=2048, ffn_hidden=24576, gated_ffn=False, norm="layernorm")
     >>> kept = layer_activation_bytes(gpt, LayerKind("full", "dense"), sequences=4, tokens=2048,
-    ...                               context_tokens=2048, tp=8)
+    ...                               context_tokens=2048, tp=8, flash_attention=False)
     >>> kept == 2048 * 4 * 6144 * 34 / 8
     True
     """

@@ -7,7 +7,7 @@ import numpy as np
 from farthing.predict.memory import lora_parameters
 from farthing.predict.parameters import embedding_parameters, head_parameters, layer_parameters
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number
+from farthing.predict.trace import Number, select
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 
@@ -35,7 +35,7 @@ def expert_tp_of(plan: TrainingPlan) -> Number:
     """
     if isinstance(plan.expert_tp, int):
         return plan.expert_tp or plan.tp
-    return np.where(plan.expert_tp == 0, plan.tp, plan.expert_tp)
+    return select(plan.expert_tp == 0, plan.tp, plan.expert_tp)
 
 
 def layer_shard_parameters(
@@ -113,7 +113,7 @@ def stage_parameters(
         experts = experts + count * b
     head: Number = head_parameters(model) + model.other_parameters
     if model.tied_embeddings:
-        head = np.where(pp > 1, embedding_parameters(model), 0) + model.other_parameters
+        head = select(pp > 1, embedding_parameters(model), 0) + model.other_parameters
     shared = shared + stage.first * embedding_parameters(model) / tp + stage.last * head / tp
     return shared, experts
 

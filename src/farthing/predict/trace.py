@@ -373,6 +373,19 @@ def named(title: str, value: Number, unit: str | None = None, reference: str = "
     return _titled(value, label, label_unit, reference)
 
 
+def select(condition: Any, yes: Number, no: Number) -> Number:
+    """``np.where`` that leaves scalars scalars.
+
+    Examples
+    --------
+    >>> select(True, 1.0, 2.0), select(np.array([True, False]), 1.0, 2.0)
+    (1.0, array([1., 2.]))
+    """
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
+
+
 def term_of(value: Number) -> Term | None:
     """The derivation that a number carries; None outside `tracing`."""
     return value.term if isinstance(value, Traced) else None

@@ -21,7 +21,7 @@ from farthing.predict.layer import Shards, training_backward_time, training_forw
 from farthing.predict.memory import attention_shape
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import layer_kinds, stages
-from farthing.predict.trace import Number, formula, named
+from farthing.predict.trace import Number, formula, named, select
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model
@@ -187,7 +187,7 @@ def training_time(
             slowest, slowest_fill = parts, ramp
         else:
             slower = parts.total > slowest.total
-            slowest_fill = np.where(slower, ramp, slowest_fill)
+            slowest_fill = select(slower, ramp, slowest_fill)
             slowest = _slower(slower, parts, slowest)
     assert slowest is not None  # a model has at least one stage
     busy = slowest.total * micro_batches
@@ -229,7 +229,7 @@ def training_time(
 def _slower(slower: Number, a: _Parts, b: _Parts) -> _Parts:
     if not isinstance(slower, np.ndarray):
         return a if slower else b
-    return _Parts(**{f: np.where(slower, getattr(a, f), getattr(b, f)) for f in _Parts.__dataclass_fields__})
+    return _Parts(**{f: select(slower, getattr(a, f), getattr(b, f)) for f in _Parts.__dataclass_fields__})
 
 
 def _layer_parts(
@@ -287,8 +287,8 @@ def _layer_parts(
         width = plan.ep * expert_tp
         routed = parallel_axis(cluster, group, width, efficiency=efficiency)
         sent = rows / plan.tp * model.experts_per_token * model.hidden * 2.0
-        expert = 2 * axis_all_to_all_time_s(np.where(plan.ep > 1, sent, 0.0), routed) * passes
-        expert = np.where(plan.ep > 1, expert, 0.0)
+        expert = 2 * axis_all_to_all_time_s(select(plan.ep > 1, sent, 0.0), routed) * passes
+        expert = select(plan.ep > 1, expert, 0.0)
     return _Parts(
         forward=forward_s,
         backward=named("layer backward_s", backward.total_s),
@@ -315,10 +315,10 @@ def _hop_s(
     message = plan.micro_batch_size * (workload.sequence_tokens / plan.cp) * model.hidden * 2.0 / plan.tp
     hop = point_to_point_time_s(
         message,
-        bytes_per_s=np.where(inside, axis.inside_bytes_per_s, axis.across_bytes_per_s),
-        latency_s=np.where(inside, axis.inside_latency_s, axis.across_latency_s),
+        bytes_per_s=select(inside, axis.inside_bytes_per_s, axis.across_bytes_per_s),
+        latency_s=select(inside, axis.inside_latency_s, axis.across_latency_s),
     )
-    return np.where(plan.pp > 1, hop, 0.0)
+    return select(plan.pp > 1, hop, 0.0)
 
 
 def _head_s(

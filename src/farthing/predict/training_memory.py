@@ -20,7 +20,7 @@ from farthing.predict.parameters import layer_parameters
 from farthing.predict.pipeline import in_flight_micro_batches
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
-from farthing.predict.trace import Number, named
+from farthing.predict.trace import Number, named, select
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
@@ -145,7 +145,7 @@ def _fuller(a: TrainingMemory, b: TrainingMemory) -> TrainingMemory:
     if not isinstance(more, np.ndarray):
         return b if more else a
     fields = TrainingMemory.__dataclass_fields__
-    return TrainingMemory(**{name: np.where(more, getattr(b, name), getattr(a, name)) for name in fields})
+    return TrainingMemory(**{name: select(more, getattr(b, name), getattr(a, name)) for name in fields})
 
 
 def _stage_activation_bytes(

@@ -129,7 +129,7 @@ def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
     --------
     >>> from farthing.catalog import model
     >>> round(model_flop(model("llama-2-70b"), 1, 4096) / 6e9, 1)
-    73.9
+    74.1
     """
     per_token: Number = 0.0
     for kind in model.layer_kinds:
