@@ -74,8 +74,9 @@ def subject(
     kv_format: str = "fp16",
     engine: str = "",
     ideal: bool = False,
+    sustained: bool = False,
 ) -> Subject:
-    """Look up formats, engine and efficiency constants."""
+    """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load."""
     weights = storage_format(weight_format, "weights")
     compute = catalog.number_format(compute_format).compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
@@ -83,6 +84,8 @@ def subject(
     efficiencies = tuple(
         IDEAL if ideal else catalog.efficiency(group.accelerator) for group in cluster.groups
     )
+    if sustained:
+        efficiencies = tuple(map(_sustained, efficiencies))
     return Subject(
         model=model,
         cluster=cluster,
@@ -94,6 +97,17 @@ def subject(
         weights=weights,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
+    )
+
+
+def _sustained(efficiency: Efficiency) -> Efficiency:
+    share = efficiency.sustained_share
+    return replace(
+        efficiency,
+        matmul_share=efficiency.matmul_share * share,
+        matmul_share_8bit=efficiency.matmul_share_8bit * share,
+        matmul_share_4bit=efficiency.matmul_share_4bit * share,
+        attention_share=efficiency.attention_share * share,
     )
 
 

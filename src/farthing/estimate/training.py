@@ -162,6 +162,7 @@ def training_run(
         weight_format=plan.weight_format,
         compute_format=plan.compute_format,
         ideal=ideal,
+        sustained=True,
     )
     return TrainingRun(about=about, workload=workload, plan=plan)
 

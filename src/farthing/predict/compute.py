@@ -145,8 +145,11 @@ def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Numbe
     plain = 2.0 * m * n * k
     if not compute_units:
         return plain
+    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 8.
+    height = select(m < 8, m, np.ceil(m / 8) * 8)
     best: Number = np.inf
-    for rows, columns, share in _TILES:
+    for full_rows, columns, share in _TILES:
+        rows = np.minimum(full_rows, height)
         tiles = _ceil_div(m, rows) * _ceil_div(n, columns)
         splits = np.maximum(np.floor(np.minimum(compute_units / tiles, k / 512)), 1.0)
         waves = np.ceil(tiles * splits / compute_units) / splits
@@ -314,7 +317,8 @@ def experts_matmul_time_s(
     """
     per_expert = np.maximum(token_slots / active_experts, 1.0)
     # Tiles of all experts share the waves: rows are padded expert by expert, units are not.
-    rows = select(per_expert < 64, 64, np.ceil(per_expert / 64) * 64) if device.compute_units else per_expert
+    step = select(per_expert < 8, 1, select(per_expert < 64, 8, 64))
+    rows = np.ceil(per_expert / step) * step if device.compute_units else per_expert
     padded = quantised_flop(rows * active_experts, n, k, device.compute_units)
     traffic = (
         active_experts * k * n * weight_bytes_per_element

@@ -15,8 +15,11 @@ class Efficiency:
         Architecture that the constants are for.
     matmul_share, matmul_share_8bit, matmul_share_4bit
         Share of the dense peak that a large matrix product with full tiles reaches.
+    sustained_share
+        Share of a short benchmark's rate that holds through a training run: clocks sink as the card heats up,
+        and operands are not in cache.
     attention_share
-        The same for the fused attention of a long prompt.
+        The same as ``matmul_share`` for the fused attention of a long prompt.
     memory_share
         Share of the peak bandwidth of a long sequential read.
     kernel_s
@@ -35,6 +38,7 @@ class Efficiency:
     matmul_share: float = 1.0
     matmul_share_8bit: float = 1.0
     matmul_share_4bit: float = 1.0
+    sustained_share: float = 1.0
     attention_share: float = 1.0
     memory_share: float = 1.0
     kernel_s: float = 0.0
