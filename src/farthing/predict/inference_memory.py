@@ -17,7 +17,7 @@ from farthing.predict.memory import (
     weight_bytes,
 )
 from farthing.predict.parameters import embedding_parameters
-from farthing.predict.sharding import stage_parameters
+from farthing.predict.sharding import head_copy_parameters, stage_parameters
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, named
 from farthing.records.model import Model
@@ -108,10 +108,8 @@ def inference_memory(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         vocabulary = stage.first * embedding_parameters(model) / plan.tp
-        vocabulary = vocabulary + stage.last * model.vocab * model.hidden / plan.tp * (
-            0.0 if model.tied_embeddings and not isinstance(plan.pp, np.ndarray) and plan.pp == 1 else 1.0
-        )
-        vocabulary = np.minimum(vocabulary, shared)
+        head = head_copy_parameters(model, plan.pp)
+        vocabulary = vocabulary + stage.last * head / plan.tp
         layers = named("layer parameters of a card", shared + experts - vocabulary)
         weights = weight_bytes(layers, bytes_per_parameter=weight_size) + weight_bytes(
             named("embedding and head parameters of a card", vocabulary), bytes_per_parameter=head_size

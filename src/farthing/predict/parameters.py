@@ -243,11 +243,34 @@ def layer_parameters(model: Model, kind: LayerKind) -> LayerParameters:
         counts["routed_experts"] = model.experts * expert
         counts["shared_experts"] = feed_forward_parameters(hidden, shared, model.gated_ffn)
         counts["router"] = hidden * model.experts + (2 * hidden * width if model.moe_hidden else 0)
-    counts["norms"] += model.norms_per_layer * _norm_width(model)
+    counts["norms"] += model.norms_per_layer * final_norm_parameters(model)
     return LayerParameters(**counts)
 
 
-def _norm_width(model: Model) -> int:
+def final_norm_parameters(model: Model) -> int:
+    """The norm before the LM head: one vector, or two where it also shifts.
+
+    Parameters
+    ----------
+    model
+        The shape.
+
+    Returns
+    -------
+    int
+        Parameters.
+
+    References
+    ----------
+    vaswani-2017
+
+    Examples
+    --------
+    >>> model = Model(id="m", layers=12, hidden=768, heads=12, kv_heads=12, head_dim=64, vocab=50257,
+    ...               max_context=1024, ffn_hidden=3072, norm="layernorm")
+    >>> final_norm_parameters(model)
+    1536
+    """
     return model.hidden * (2 if model.norm == "layernorm" else 1)
 
 
@@ -328,7 +351,7 @@ def total_parameters(model: Model) -> int:
     """
     kinds = Counter(model.layer_kinds)
     layers = sum(count * layer_parameters(model, kind).total for kind, count in kinds.items())
-    ends = embedding_parameters(model) + head_parameters(model) + _norm_width(model)
+    ends = embedding_parameters(model) + head_parameters(model) + final_norm_parameters(model)
     return layers + ends + model.other_parameters
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from farthing.predict.memory import lora_parameters
-from farthing.predict.parameters import embedding_parameters, head_parameters, layer_parameters
+from farthing.predict.parameters import (
+    embedding_parameters,
+    final_norm_parameters,
+    head_parameters,
+    layer_parameters,
+)
 from farthing.predict.stages import Stage, layer_kinds
 from farthing.predict.trace import Number, select
 from farthing.records.model import LayerKind, Model
@@ -74,12 +79,41 @@ def layer_shard_parameters(
     return shared, held.routed_experts / (expert_groups * expert_tp)
 
 
+def head_copy_parameters(model: Model, pp: Number) -> Number:
+    """Parameters of the LM head that the last stage holds beside the embedding.
+
+    A tied head is a second copy as soon as the pipeline parts it from the embedding.
+
+    Parameters
+    ----------
+    model
+        The model.
+    pp
+        Stages, scalar or column.
+
+    Returns
+    -------
+    Number
+        Scalar or column.
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> [head_copy_parameters(model("gpt-2-124m"), pp) for pp in (1, 2)]
+    [0, 38597376]
+    """
+    copy = model.vocab * (model.embedding_hidden or model.hidden)
+    return head_parameters(model) + (select(pp > 1, copy, 0) if model.tied_embeddings else 0)
+
+
 def stage_parameters(
     model: Model, stage: Stage, *, tp: Number, pp: Number, expert_groups: Number = 1, expert_tp: Number = 1
 ) -> tuple[Number, Number]:
     """Parameters of a pipeline stage on one card: shared ones (embedding and head counted), routed experts.
-
-    A tied head is a second copy as soon as the pipeline parts it from the embedding.
 
     Parameters
     ----------
@@ -111,10 +145,9 @@ def stage_parameters(
         a, b = layer_shard_parameters(model, kind, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp)
         shared = shared + count * a
         experts = experts + count * b
-    head: Number = head_parameters(model) + model.other_parameters
-    if model.tied_embeddings:
-        head = select(pp > 1, embedding_parameters(model), 0) + model.other_parameters
-    shared = shared + stage.first * embedding_parameters(model) / tp + stage.last * head / tp
+    head = head_copy_parameters(model, pp) + model.other_parameters
+    shared = shared + stage.first * embedding_parameters(model) / tp
+    shared = shared + stage.last * (head / tp + final_norm_parameters(model))
     return shared, experts
 
 

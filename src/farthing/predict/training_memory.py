@@ -16,9 +16,13 @@ from farthing.predict.memory import (
     optimizer_bytes_per_parameter,
     weight_bytes,
 )
-from farthing.predict.parameters import layer_parameters
 from farthing.predict.pipeline import in_flight_micro_batches
-from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
+from farthing.predict.sharding import (
+    expert_tp_of,
+    layer_shard_parameters,
+    stage_lora_parameters,
+    stage_parameters,
+)
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, named, select
 from farthing.records.model import Model
@@ -82,6 +86,7 @@ def training_memory(
     replicas = plan.dp * plan.cp
     expert_replicas = np.maximum(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
     per_parameter = optimizer_bytes_per_parameter(workload.optimizer)
+    unit = _unit_parameters(model, plan, expert_tp, replicas, expert_replicas)
     best: TrainingMemory | None = None
     for stage in stages(model, plan.pp):
         shared, experts = stage_parameters(
@@ -115,12 +120,7 @@ def training_memory(
             resident = np.minimum(weights, 2 * weights / np.maximum(stage.layers, 1))
             offloaded, weights = offloaded + weights - resident, resident
         activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches)
-        unit = np.max([layer_parameters(model, kind).total for kind in layer_kinds(model)]) / plan.tp
-        buffers = (
-            communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
-            if isinstance(replicas, np.ndarray) or replicas > 1
-            else 0.0
-        )
+        buffers = communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
         workspace = named(
             "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
         )
@@ -146,6 +146,20 @@ def _fuller(a: TrainingMemory, b: TrainingMemory) -> TrainingMemory:
         return b if more else a
     fields = TrainingMemory.__dataclass_fields__
     return TrainingMemory(**{name: select(more, getattr(b, name), getattr(a, name)) for name in fields})
+
+
+def _unit_parameters(
+    model: Model, plan: TrainingPlan, expert_tp: Number, replicas: Number, expert_replicas: Number
+) -> Number:
+    """What a card holds of the largest layer, as far as other cards replicate it."""
+    largest: Number = 0.0
+    for kind in layer_kinds(model):
+        shared, experts = layer_shard_parameters(
+            model, kind, tp=plan.tp, expert_groups=plan.ep, expert_tp=expert_tp
+        )
+        unit = select(replicas > 1, shared, 0.0) + select(expert_replicas > 1, experts, 0.0)
+        largest = np.maximum(largest, unit)
+    return largest
 
 
 def _stage_activation_bytes(
