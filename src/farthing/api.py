@@ -11,8 +11,13 @@ Examples
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
+from farthing import catalog
+from farthing.catalog import references as _references
+from farthing.catalog.cluster import find_cluster
+from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible
 from farthing.estimate import inference as _inference
 from farthing.estimate import training as _training
@@ -20,10 +25,25 @@ from farthing.estimate.cost import CostBasis
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
-from farthing.records.hardware import Cluster
+from farthing.records.engine import Engine
+from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
+
+__all__ = [
+    "accelerator",
+    "accelerators",
+    "citation",
+    "engines",
+    "find_cluster",
+    "find_model",
+    "formats",
+    "infer",
+    "models",
+    "networks",
+    "train",
+]
 
 
 def infer(
@@ -178,3 +198,39 @@ def train(
         table = sensitivities(machines, found.tokens_per_s, found.step_s, repeat)
         found = dataclasses.replace(found, sensitivity=table)
     return found
+
+
+def accelerators() -> Mapping[str, Accelerator]:
+    """All accelerators of the catalogue by id."""
+    return catalog.accelerators()
+
+
+def accelerator(name: str) -> Accelerator:
+    """The accelerator of that id; raises `UnknownName` with the nearest ids."""
+    return catalog.accelerator(name)
+
+
+def models() -> Mapping[str, Model]:
+    """All models of the catalogue by id."""
+    return catalog.models()
+
+
+def networks() -> Mapping[str, Link]:
+    """All links between hosts by id."""
+    inside = ("nvlink", "xgmi", "pcie", "ici", "memory")
+    return {id: link for id, link in catalog.links().items() if link.kind not in inside}
+
+
+def formats() -> Mapping[str, NumberFormat]:
+    """All number formats by id."""
+    return catalog.formats()
+
+
+def engines() -> Mapping[str, Engine]:
+    """All engines by id."""
+    return catalog.engines()
+
+
+def citation(key: str) -> str:
+    """One line that names a paper of the bibliography."""
+    return _references.citation(key)

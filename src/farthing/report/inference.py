@@ -1,0 +1,123 @@
+"""The report of a serving load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from farthing.records.estimate import InferenceEstimate
+from farthing.records.hardware import Cluster
+from farthing.report import layout
+from farthing.report.estimate import (
+    caveats,
+    headline,
+    memory_table,
+    money_table,
+    name_width,
+    sensitivity_table,
+    time_table,
+)
+from farthing.units import format_quantity, format_seconds, format_watts
+
+
+def _rate(value: float) -> str:
+    return format_quantity(value, "token/s").replace("token/s", "tokens/s")
+
+
+def _answer(estimate: InferenceEstimate) -> str:
+    load = estimate.workload
+    if not load.output_tokens:
+        return f"{load.prompt_tokens:,} tokens are read in {format_seconds(estimate.ttft_s)}"
+    each = f"{format_seconds(estimate.tpot_s)} a token"
+    first = f"first token after {format_seconds(estimate.ttft_s)}"
+    if load.batch_size == 1:
+        return f"{_rate(estimate.tokens_per_s)} for one stream, {each}, {first}"
+    own = _rate(estimate.tokens_per_s_per_sequence)
+    return (
+        f"{_rate(estimate.tokens_per_s)} for {load.batch_size:,} streams, {own} and {each} for each, {first}"
+    )
+
+
+def _serving(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
+    load = estimate.workload
+    prompts = f"one prompt of {load.prompt_tokens:,} tokens"
+    if load.prefix_share:
+        prompts += f", {layout.percent(load.prefix_share)} of it cached"
+    yield "time to first token", f"{format_seconds(estimate.ttft_s)}, {prompts}"
+    if load.batch_size > 1:
+        yield "prefill of the batch", format_seconds(estimate.batch_prefill_s)
+    if load.output_tokens:
+        yield (
+            "prompts and outputs",
+            f"{_rate(estimate.served_tokens_per_s)} put out, "
+            f"{format_quantity(estimate.requests_per_s, 'request/s').replace('request/s', 'requests/s')} of "
+            f"{load.prompt_tokens:,} + {load.output_tokens:,} tokens",
+        )
+    if estimate.fits:
+        context = load.longest_context_tokens
+        yield "largest batch", f"{estimate.largest_batch_size:,} sequences of {context:,} tokens"
+        yield (
+            "longest context",
+            f"{estimate.largest_context_tokens:,} tokens, {_sequences(load.batch_size)}",
+        )
+    if load.output_tokens:
+        yield "limited by", estimate.bottleneck
+        yield "limited by compute from", f"{estimate.balance_batch_size:,.0f} sequences a step"
+
+
+def _sequences(count: int) -> str:
+    return "one sequence" if count == 1 else f"{count:,} sequences"
+
+
+def inference_report(estimate: InferenceEstimate, cluster: Cluster) -> RenderableType:
+    """All that a person wants to read of an estimate; of one that does not fit, what is missing.
+
+    Parameters
+    ----------
+    estimate
+        With or without sensitivity.
+    cluster
+        The hardware it is for.
+
+    Examples
+    --------
+    >>> from rich.console import Console
+    >>> from farthing import api
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> cluster = parse_cluster("1x8:rtx-4090")
+    >>> console = Console(width=80)
+    >>> with console.capture() as capture:
+    ...     console.print(inference_report(api.infer("llama-2-70b", cluster, tp=8), cluster))
+    >>> capture.get().splitlines()[0]
+    'llama-2-70b on 8 x GeForce RTX 4090'
+    """
+    return Group(*_report(estimate, cluster))
+
+
+def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[RenderableType]:
+    width = name_width(estimate.memory.parts, estimate.decode, estimate.prefill)
+    yield from headline(estimate, cluster, _answer(estimate))
+    yield Text()
+    stored = {"weights": estimate.plan.weight_format, "KV cache": estimate.plan.kv_format}
+    yield from memory_table(estimate.memory, width, stored)
+    yield Text()
+    if not estimate.fits:
+        yield from caveats(estimate)
+        return
+    if estimate.workload.output_tokens:
+        context = f"at {estimate.workload.decode_context_tokens:,.0f} tokens of context"
+        yield from time_table(f"One decode step {context}", estimate.decode, estimate.tpot_s, width)
+        yield Text()
+    yield from time_table("Prefill of one prompt", estimate.prefill, estimate.ttft_s, width)
+    yield Text()
+    yield layout.heading("Serving")
+    yield layout.facts(_serving(estimate))
+    yield Text()
+    draw = f"{format_watts(estimate.power_w)}, {estimate.energy_per_token_j:,.3g} J a token"
+    yield layout.heading("Energy and money", draw if estimate.power_w else "power unknown")
+    yield from money_table(estimate.costs)
+    yield Text()
+    yield from sensitivity_table(estimate, "time a token")
+    yield from caveats(estimate)
