@@ -6,6 +6,8 @@ import dataclasses
 import math
 from typing import Any, Final
 
+import numpy as np
+
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.estimate.subject import (
@@ -147,7 +149,7 @@ class _Run:
             step_overhead_s=self.about.engine.step_overhead_s,
         )
 
-    def memory(self, sequences: float | None = None, context: float | None = None) -> InferenceMemory:
+    def memory(self, sequences: float | None = None, context: Any = None) -> InferenceMemory:
         own = self.replica_sequences if sequences is None else sequences
         prompt = self.plan.chunk_tokens or min(self.new_prompt_tokens * own, STEP_TOKENS)
         return inference_memory(
@@ -308,14 +310,20 @@ def _limits(run: _Run, memory: InferenceMemory) -> tuple[int, int]:
     if per_sequence <= 0:
         return run.workload.batch_size, run.about.model.max_context
     batch = int(untraced(sequences_that_fit(free, per_sequence))) * run.plan.dp
-    low, high = 0, run.about.model.max_context
-    while low < high:
-        middle = (low + high + 1) // 2
-        if float(untraced(run.memory(context=middle).free_bytes)) >= 0:
-            low = middle
-        else:
-            high = middle - 1
-    return batch, low
+    return batch, _longest_context(run)
+
+
+def _longest_context(run: _Run) -> int:
+    """Most tokens a sequence that the cache holds: a coarse column of contexts, then each in the last gap."""
+    most = run.about.model.max_context
+    step = max(1, math.isqrt(most))
+
+    def longest(contexts: Any) -> int:
+        free = np.broadcast_to(run.memory(context=contexts).free_bytes, contexts.shape)
+        return int(np.max(contexts[free >= 0], initial=0))
+
+    low = longest(np.minimum(np.arange(step, most + step, step), most))
+    return max(low, longest(np.arange(low + 1, max(low + 1, min(low + step, most)) + 1)))
 
 
 def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from farthing.predict.device import Device
-from farthing.predict.trace import Number, formula
+from farthing.predict.trace import Number, formula, named
 
 
 @formula(reference="pope-2022", unit="")
@@ -115,13 +115,10 @@ def attention_time_s(
     >>> attention_time_s(0, 1.34e9, device=ideal)
     0.00134
     """
-    return (
-        np.maximum(
-            work_flop / (device.attention_flop_per_s * device.attention_share),
-            traffic_bytes / (device.memory_bytes_per_s * device.memory_share),
-        )
-        + device.kernel_s * kernels
-    )
+    rate = named("attention_flop_per_s", device.attention_flop_per_s * device.attention_share)
+    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
+    longer = np.maximum(work_flop / rate, traffic_bytes / bandwidth)
+    return longer + named("fixed time of a kernel_s", device.kernel_s) * kernels
 
 
 @formula(reference="korthikanti-2022")

@@ -6,16 +6,22 @@ tiles, and no kernel is free.
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from collections.abc import Callable
+from typing import Any, Final
 
 import numpy as np
 
 from farthing.predict.device import Device
-from farthing.predict.trace import Number, formula, select
+from farthing.predict.trace import Number, equal_to, formula, named, select, untraced
 
 _TILES: Final = ((256, 128, 1.0), (128, 128, 1.0), (128, 64, 0.85), (64, 64, 0.7))
 """Rows and columns of an output tile that one compute unit makes, and the share of the peak that such tiles
 allow: a small one loads more operands for each product."""
+
+
+_SCALAR: Final[tuple[Callable[..., Any], ...]] = (max, min, math.ceil, math.floor)
+_COLUMN: Final[tuple[Callable[..., Any], ...]] = (np.maximum, np.minimum, np.ceil, np.floor)
 
 
 @formula(reference="kaplan-2020")
@@ -109,10 +115,11 @@ def roofline_time_s(
     return np.maximum(work_flop / peak_flop_per_s, traffic_bytes / memory_bytes_per_s)
 
 
-def _ceil_div(a: Number, b: Number) -> Number:
-    return np.ceil(a / b)
-
-
+@formula(
+    reference="nvidia-2020-gemm-guide",
+    name="work in whole tiles",
+    shows="2 m n k with m and n rounded up to tiles, tiles to waves",
+)
 def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Number:
     """Work that whole tiles in whole waves occupy, as FLOP at the full rate of all units.
 
@@ -142,19 +149,27 @@ def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Numbe
     >>> round(quantised_flop(4096, 4096, 4096, 108) / (2 * 4096**3), 3)
     1.055
     """
-    plain = 2.0 * m * n * k
+    useful = 2.0 * m * n * k
     if not compute_units:
-        return plain
+        return useful
+    paid = _tiled_flop(untraced(m), untraced(n), untraced(k), compute_units, untraced(useful))
+    return equal_to(paid, useful * named("padding to whole tiles and waves", paid / untraced(useful)))
+
+
+def _tiled_flop(m: Number, n: Number, k: Number, compute_units: int, useful: Number) -> Number:
+    scalar = not any(isinstance(size, np.ndarray) for size in (m, n, k))
+    # The same formula either way; Python's own functions take a tenth of the time on plain numbers.
+    at_least, at_most, ceil, floor = _SCALAR if scalar else _COLUMN
     # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 8.
-    height = select(m < 8, m, np.ceil(m / 8) * 8)
-    best: Number = np.inf
+    height = select(m < 8, m, ceil(m / 8) * 8)
+    best: Number = math.inf
     for full_rows, columns, share in _TILES:
-        rows = np.minimum(full_rows, height)
-        tiles = _ceil_div(m, rows) * _ceil_div(n, columns)
-        splits = np.maximum(np.floor(np.minimum(compute_units / tiles, k / 512)), 1.0)
-        waves = np.ceil(tiles * splits / compute_units) / splits
-        best = np.minimum(best, waves * (compute_units * rows * columns * 2.0 / share) * k)
-    return np.maximum(best, plain)
+        rows = at_most(full_rows, height)
+        tiles = ceil(m / rows) * ceil(n / columns)
+        splits = at_least(floor(at_most(compute_units / tiles, k / 512)), 1)
+        waves = ceil(tiles * splits / compute_units) / splits
+        best = at_most(best, waves * (compute_units * rows * columns * 2.0 / share) * k)
+    return at_least(best, plain)
 
 
 @formula(reference="nvidia-2020-gemm-guide")
@@ -200,13 +215,17 @@ def matmul_time_s(
     """
     work = quantised_flop(m, n, k, device.compute_units) * count
     traffic = (k * n * weight_bytes_per_element + m * (k + n) * activation_bytes_per_element) * count
-    return (
-        np.maximum(
-            work / (device.matmul_flop_per_s * device.matmul_share),
-            traffic / (device.memory_bytes_per_s * device.memory_share),
-        )
-        + device.kernel_s
+    return _kernel_time_s(work, traffic, device)
+
+
+def _kernel_time_s(work: Number, traffic: Number, device: Device) -> Number:
+    """The longer of computing and of reading and writing, and a kernel's fixed time [s]."""
+    rate = named("matmul_flop_per_s", device.matmul_flop_per_s * device.matmul_share)
+    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
+    longer = np.maximum(
+        named("computing_s", work / rate), named("reading and writing_s", traffic / bandwidth)
     )
+    return longer + named("fixed time of a kernel_s", device.kernel_s)
 
 
 @formula(reference="williams-2009")
@@ -239,7 +258,8 @@ def elementwise_time_s(traffic_bytes: Number, *, device: Device, kernels: Number
     >>> elementwise_time_s(2e9, device=ideal)
     0.002
     """
-    return traffic_bytes / (device.memory_bytes_per_s * device.memory_share) + device.kernel_s * kernels
+    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
+    return traffic_bytes / bandwidth + named("fixed time of a kernel_s", device.kernel_s) * kernels
 
 
 @formula(reference="fedus-2022", unit="")
@@ -324,13 +344,7 @@ def experts_matmul_time_s(
         active_experts * k * n * weight_bytes_per_element
         + token_slots * (k + n) * activation_bytes_per_element
     )
-    return (
-        np.maximum(
-            padded / (device.matmul_flop_per_s * device.matmul_share),
-            traffic / (device.memory_bytes_per_s * device.memory_share),
-        )
-        + device.kernel_s
-    )
+    return _kernel_time_s(padded, traffic, device)
 
 
 @formula(reference="pope-2022", unit="")

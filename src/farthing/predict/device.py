@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from farthing.errors import InvalidInput
+from farthing.predict.trace import Number, named
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Accelerator
 
@@ -54,6 +55,26 @@ class Device:
     memory_share: float = 1.0
     kernel_s: float = 0.0
     compute_units: int = 0
+
+    @property
+    def reached_matmul_flop_per_s(self) -> Number:
+        """Rate of large matrix products [FLOP/s]."""
+        return named("reached matrix rate", self.matmul_flop_per_s * self.matmul_share, "FLOP/s")
+
+    @property
+    def reached_attention_flop_per_s(self) -> Number:
+        """Rate of fused attention [FLOP/s]."""
+        return named("reached attention rate", self.attention_flop_per_s * self.attention_share, "FLOP/s")
+
+    @property
+    def reached_memory_bytes_per_s(self) -> Number:
+        """Rate of long reads and writes [byte/s]."""
+        return named("reached memory bandwidth", self.memory_bytes_per_s * self.memory_share, "byte/s")
+
+    @property
+    def kernel_start_s(self) -> Number:
+        """Fixed time of a kernel [s]."""
+        return named("kernel start", self.kernel_s, "s")
 
 
 def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:

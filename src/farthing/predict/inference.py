@@ -23,7 +23,7 @@ from farthing.predict.fabric import (
     inside_latency_s,
     parallel_axis,
 )
-from farthing.predict.layer import Shards, forward_time
+from farthing.predict.layer import LayerTime, Shards, forward_time
 from farthing.predict.stages import Stage, even_layers, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select, untraced
 from farthing.records.efficiency import Efficiency
@@ -278,7 +278,6 @@ def step_time(
     >>> round(step.matmul_s * 1e3, 1)
     17.0
     """
-    tokens = sequences * new_tokens
     expert_tp = np.maximum(plan.tp // plan.ep, 1)
     shards = Shards(
         tp=plan.tp,
@@ -288,71 +287,39 @@ def step_time(
         weight_bytes=weight_bytes,
         kv_bytes=kv_bytes,
     )
+    times: dict[int, _GroupTimes] = {}
     matmul: Number = 0.0
     attention: Number = 0.0
     elementwise: Number = 0.0
     communication: Number = 0.0
     hops: Number = 0.0
     slowest: Number = 0.0
-    message = tokens * model.hidden * 2.0
     for place in placed:
+        if id(place.group) not in times:
+            times[id(place.group)] = _group_times(
+                model, cluster, place, plan, shards, sequences, new_tokens, cached_tokens, decode, head_bytes
+            )
+        here = times[id(place.group)]
         stage, copies = place.stage, place.stage.copies
-        axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-        exchange = named("all-reduce_s", all_reduce_time_s(message, axis), reference="thakur-2005")
-        products: Number = 0.0
+        products: Number = stage.last * here.head
         attending: Number = 0.0
         moving: Number = 0.0
-        talking: Number = stage.first * exchange
-        for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-            layer = forward_time(
-                model,
-                kind,
-                place.device,
-                shards,
-                sequences=sequences,
-                new_tokens=new_tokens,
-                cached_tokens=cached_tokens,
-                decode=decode,
-            )
-            products = products + count * named("layer matrix products_s", layer.matmul_s)
-            attending = attending + count * named("layer attention_s", layer.attention_s)
-            moving = moving + count * named("layer norms and activations_s", layer.elementwise_s)
-            exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
-            talking = talking + count * exchanges * exchange
-            if kind.feed_forward == "moe":
-                sent = select(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
-                routed = parallel_axis(cluster, place.group, plan.ep, efficiency=place.efficiency)
-                talking = talking + count * select(
-                    plan.ep > plan.tp, 2 * axis_all_to_all_time_s(sent, routed), 0.0
-                )
-        head = matmul_time_s(
-            sequences,
-            model.vocab / plan.tp,
-            model.hidden,
-            device=place.device,
-            weight_bytes_per_element=head_bytes,
-        )
-        products = products + stage.last * named("LM head_s", head)
-        talking = talking + stage.last * axis_all_gather_time_s(sequences * model.vocab * 2.0, axis)
+        talking: Number = stage.first * here.exchange + stage.last * here.gather
+        for layer, exchanged, count in zip(here.layers, here.layer_traffic, stage.counts, strict=True):
+            products = products + count * layer.matmul_s
+            attending = attending + count * layer.attention_s
+            moving = moving + count * layer.elementwise_s
+            talking = talking + count * exchanged
         busy = products + attending + moving
         exposed = exposed_time_s(talking, busy, overlap=plan.overlap_communication)
-        inside = point_to_point_time_s(
-            message / plan.tp,
-            bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
-            latency_s=inside_latency_s(place.group, place.efficiency),
+        longest_hop = select(
+            place.hops_across > 0, here.hop_across, select(place.hops_inside > 0, here.hop_inside, 0.0)
         )
-        across = point_to_point_time_s(
-            message / plan.tp,
-            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency),
-            latency_s=across_latency_s(cluster, place.group, place.efficiency),
-        )
-        sent_on = place.hops_inside * inside + place.hops_across * across
-        longest_hop = select(place.hops_across > 0, across, select(place.hops_inside > 0, inside, 0.0))
         matmul = matmul + copies * products
         attention = attention + copies * attending
         elementwise = elementwise + copies * moving
         communication = communication + copies * exposed
-        hops = hops + sent_on
+        hops = hops + place.hops_inside * here.hop_inside + place.hops_across * here.hop_across
         slowest = np.maximum(slowest, busy + exposed + longest_hop + step_overhead_s)
     hops = named("stage hops_s", hops + _return_s(cluster, placed), reference="borzunov-2023")
     overhead = step_overhead_s * plan.pp
@@ -369,6 +336,88 @@ def step_time(
         overhead_s=overhead,
         total_s=matmul + attention + elementwise + communication + hops + overhead,
         slowest_s=slowest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupTimes:
+    """One micro-batch on the hosts of one group: each kind of layer, head, exchanges and hops [s]."""
+
+    layers: tuple[LayerTime, ...]
+    layer_traffic: tuple[Number, ...]
+    exchange: Number
+    head: Number
+    gather: Number
+    hop_inside: Number
+    hop_across: Number
+
+
+def _group_times(
+    model: Model,
+    cluster: Cluster,
+    place: Place,
+    plan: InferencePlan,
+    shards: Shards,
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number,
+    decode: bool,
+    head_bytes: float,
+) -> _GroupTimes:
+    message = sequences * new_tokens * model.hidden * 2.0
+    axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
+    exchange = named("all-reduce_s", all_reduce_time_s(message, axis), reference="thakur-2005")
+    layers, traffic = [], []
+    for kind in layer_kinds(model):
+        layer = forward_time(
+            model,
+            kind,
+            place.device,
+            shards,
+            sequences=sequences,
+            new_tokens=new_tokens,
+            cached_tokens=cached_tokens,
+            decode=decode,
+        )
+        layers.append(
+            LayerTime(
+                matmul_s=named("layer matrix products_s", layer.matmul_s),
+                attention_s=named("layer attention_s", layer.attention_s),
+                elementwise_s=named("layer norms and activations_s", layer.elementwise_s),
+            )
+        )
+        exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
+        exchanged = exchanges * exchange
+        if kind.feed_forward == "moe":
+            # Replicas that share experts send each token to the cards that hold its experts, and back.
+            sent = select(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
+            routed = parallel_axis(cluster, place.group, plan.ep, efficiency=place.efficiency)
+            dispatch = 2 * axis_all_to_all_time_s(sent, routed)
+            exchanged = exchanged + select(plan.ep > plan.tp, dispatch, 0.0)
+        traffic.append(exchanged)
+    head = matmul_time_s(
+        sequences,
+        model.vocab / plan.tp,
+        model.hidden,
+        device=place.device,
+        weight_bytes_per_element=head_bytes,
+    )
+    return _GroupTimes(
+        layers=tuple(layers),
+        layer_traffic=tuple(traffic),
+        exchange=exchange,
+        head=named("LM head_s", head),
+        gather=axis_all_gather_time_s(sequences * model.vocab * 2.0, axis),
+        hop_inside=point_to_point_time_s(
+            message / plan.tp,
+            bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
+            latency_s=inside_latency_s(place.group, place.efficiency),
+        ),
+        hop_across=point_to_point_time_s(
+            message / plan.tp,
+            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency),
+            latency_s=across_latency_s(cluster, place.group, place.efficiency),
+        ),
     )
 
 

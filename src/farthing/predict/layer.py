@@ -350,9 +350,10 @@ def training_forward_time(
         context_tokens=context_tokens,
         flash_attention=flash_attention,
     )
-    attention = attention_time_s(
-        work, traffic, device=device, kernels=1 if flash_attention else 5
-    ) + stored / (device.memory_bytes_per_s * device.memory_share)
+    attention = (
+        attention_time_s(work, traffic, device=device, kernels=1 if flash_attention else 5)
+        + stored / device.reached_memory_bytes_per_s
+    )
     between = shards.tp if shards.sequence_parallel else 1
     # Two norms (read, write) and two residual additions (read twice, write); dropout adds a mask to each.
     passes = 11 if model.norm == "layernorm" else 10
@@ -487,9 +488,10 @@ def training_backward_time(
         flash_attention=flash_attention,
     )
     factor = 2.5 if flash_attention else 2.0
-    attention = attention_time_s(
-        work * factor, traffic * 2, device=device, kernels=2 if flash_attention else 7
-    ) + stored / (device.memory_bytes_per_s * device.memory_share)
+    attention = (
+        attention_time_s(work * factor, traffic * 2, device=device, kernels=2 if flash_attention else 7)
+        + stored / device.reached_memory_bytes_per_s
+    )
     between = shards.tp if shards.sequence_parallel else 1
     passes = 16 if model.norm == "layernorm" else 14
     moved = rows * 2.0 * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)

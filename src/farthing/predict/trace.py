@@ -225,8 +225,15 @@ def traced(value: Any, name: str = "") -> Traced:
 def _binary(left: Any, right: Any, sign: str, precedence: int, operate: Callable[[Any, Any], Any]) -> Any:
     if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
         return operate(untraced(left), untraced(right))
+    neutral = _neutral(left, right, sign)
+    if neutral is not None:
+        return neutral
     a = left if isinstance(left, Traced) else traced(left)
     b = right if isinstance(right, Traced) else traced(right)
+    value = operate(a.value, b.value)
+    shown = _shown(a, b, sign, value)
+    if shown is not None:
+        return shown
     tight = sign in (" - ", " / ", " // ", " mod ", "^")
 
     def join(x: str, y: str) -> str:
@@ -238,6 +245,21 @@ def _binary(left: Any, right: Any, sign: str, precedence: int, operate: Callable
     return Traced(
         operate(a.value, b.value), join(a.symbols, b.symbols), join(a.numbers, b.numbers), precedence, terms
     )
+
+
+def _neutral(left: Any, right: Any, sign: str) -> Any:
+    """What is left where a constant changes nothing: nobody writes ``0 + x`` or ``1 × x`` on paper."""
+    if not isinstance(left, Traced):
+        if (sign == " + " and left == 0) or (sign == " × " and left == 1):
+            return right
+        if sign == " × " and left == 0:
+            return 0.0
+    elif not isinstance(right, Traced):
+        if (sign in (" + ", " - ") and right == 0) or (sign in (" × ", " / ") and right == 1):
+            return left
+        if sign == " × " and right == 0:
+            return 0.0
+    return None
 
 
 def _call(name: str, inputs: tuple[Any, ...], value: float) -> Traced:
@@ -264,6 +286,9 @@ _ENDINGS = (
 )
 
 
+_WHOLE = {"_flop_per_s": "rate", "_bytes_per_s": "bandwidth", "_op_per_s": "rate"}
+
+
 def words(identifier: str) -> str:
     """An identifier in words, without its unit.
 
@@ -272,6 +297,10 @@ def words(identifier: str) -> str:
     >>> words("weight_bytes"), words("ring_all_reduce_time_s"), words("peak_flop_per_s"), words("tp")
     ('weight bytes', 'ring all reduce time', 'peak rate', 'tp')
     """
+    if identifier == "bytes_per_s":
+        return "bandwidth"
+    if "_" + identifier in _WHOLE:
+        return _WHOLE["_" + identifier]
     for ending, kept in _ENDINGS:
         if identifier.endswith(ending) and len(identifier) > len(ending):
             return identifier[: -len(ending)].replace("_", " ") + kept
@@ -283,7 +312,7 @@ def _is_number(value: Any) -> bool:
 
 
 def formula(
-    *, reference: str = "", name: str = "", unit: str | None = None
+    *, reference: str = "", name: str = "", unit: str | None = None, shows: str = ""
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Mark a prediction function: its calls become terms of a derivation while `tracing`.
 
@@ -295,6 +324,8 @@ def formula(
         What the result is called; by default the function's name in words.
     unit
         SI unit; by default what the function's name ends with.
+    shows
+        What the derivation says instead of the expression, where that is too long to read.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -306,11 +337,13 @@ def formula(
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not _tracing.get():
                 return function(*args, **kwargs)
+            if shows:
+                return cast(R, _summarised(function, args, kwargs, title, unit_name, reference, shows))
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             for parameter, value in bound.arguments.items():
                 if _is_number(value):
-                    bound.arguments[parameter] = traced(value, words(parameter))
+                    bound.arguments[parameter] = _argument(value, parameter)
             result = function(*bound.args, **bound.kwargs)
             return cast(R, _titled(result, title, unit_name, reference))
 
@@ -320,14 +353,43 @@ def formula(
     return decorate
 
 
+def _summarised(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    title: str,
+    unit: str,
+    reference: str,
+    shows: str,
+) -> Any:
+    result = function(*map(untraced, args), **{key: untraced(value) for key, value in kwargs.items()})
+    if not _is_number(result):
+        return result
+    terms: tuple[Term, ...] = ()
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Traced):
+            terms += tuple(term for term in value.sources if term not in terms)
+    term = Term(name=title, value=float(result), unit=unit, formula=shows, reference=reference, terms=terms)
+    return Traced(result, title, plain_number(float(result)), _ATOM, (), term)
+
+
+def _argument(value: Any, parameter: str) -> Traced:
+    """A number under the parameter's name; one that has a name of its own keeps it."""
+    if not isinstance(value, Traced) or (value.term is None and value.precedence == _ATOM):
+        return traced(value, words(parameter))
+    if value.term is not None:
+        return value
+    return cast(Traced, _titled(value, words(parameter), unit_of(parameter), ""))
+
+
 def _titled(result: Any, title: str, unit: str, reference: str) -> Any:
     if not _is_number(result):
         return result
     if not isinstance(result, Traced):
         result = traced(result, title)
         term = Term(name=title, value=float(result.value), unit=unit, reference=reference)
-    elif result.term is not None and not result.terms:
-        term = result.term
+    elif result.term is not None:
+        term = _renamed(result.term, title, unit, reference)
     else:
         leaf = result.symbols == result.numbers or (result.precedence == _ATOM and "(" not in result.symbols)
         term = Term(
@@ -356,34 +418,34 @@ def named(title: str, value: Number, unit: str | None = None, reference: str = "
     """
     if not _tracing.get() or not _is_number(value):
         return value
-    label = words(title)
-    label_unit = unit_of(title) if unit is None else unit
-    if isinstance(value, Traced) and value.term is not None:
-        term = value.term
-        renamed = Term(
-            name=label,
-            value=term.value,
-            unit=term.unit or label_unit,
-            formula=term.formula,
-            numbers=term.numbers,
-            reference=term.reference or reference,
-            terms=term.terms,
-        )
-        return Traced(value.value, label, plain_number(float(value.value)), _ATOM, (), renamed)
-    return _titled(value, label, label_unit, reference)
+    unit_name = unit_of(title) if unit is None else unit
+    return _titled(value, _without_unit(title), unit_name, reference)
 
 
-def select(condition: Any, yes: Number, no: Number) -> Number:
-    """``np.where`` that leaves scalars scalars.
+def _without_unit(title: str) -> str:
+    ending = next((ending for ending, _ in _ENDINGS if title.endswith(ending)), "")
+    return title.removesuffix(ending).replace("_", " ")
 
-    Examples
-    --------
-    >>> select(True, 1.0, 2.0), select(np.array([True, False]), 1.0, 2.0)
-    (1.0, array([1., 2.]))
-    """
-    if isinstance(condition, np.ndarray):
-        return np.where(condition, yes, no)
-    return yes if condition else no
+
+def _renamed(term: Term, name: str, unit: str, reference: str) -> Term:
+    return Term(
+        name=name,
+        value=term.value,
+        unit=term.unit or unit,
+        formula=term.formula,
+        numbers=term.numbers,
+        reference=term.reference or reference,
+        terms=term.terms,
+    )
+
+
+def equal_to(value: Number, expression: Number) -> Number:
+    """A number that is derived as an equal expression is; outside `tracing` the number itself."""
+    if not _tracing.get() or not isinstance(expression, Traced):
+        return value
+    return Traced(
+        untraced(value), expression.symbols, expression.numbers, expression.precedence, expression.terms
+    )
 
 
 def term_of(value: Number) -> Term | None:
