@@ -94,6 +94,7 @@ def _capital(cluster: Cluster, basis: CostBasis, today: datetime.date) -> tuple[
     if cluster.usd:
         return cluster.usd, f"${cluster.usd:,.0f} for the whole cluster", False
     total, parts, stale = 0.0, [], False
+    without_hosts = False
     for group in cluster.groups:
         if basis.usd_per_accelerator:
             total += basis.usd_per_accelerator * group.count
@@ -113,7 +114,9 @@ def _capital(cluster: Cluster, basis: CostBasis, today: datetime.date) -> tuple[
             total += group.host.price_usd * group.hosts
             parts.append(f"{group.hosts} x {group.host.id} at ${group.host.price_usd:,.2f}")
         else:
-            parts.append("hosts and network not counted")
+            without_hosts = True
+    if without_hosts:
+        parts.append("hosts and network not counted")
     return total, ", ".join(parts), stale
 
 

@@ -323,7 +323,9 @@ def _longest_context(run: _Run) -> int:
         return int(np.max(contexts[free >= 0], initial=0))
 
     low = longest(np.minimum(np.arange(step, most + step, step), most))
-    return max(low, longest(np.arange(low + 1, max(low + 1, min(low + step, most)) + 1)))
+    if low == most:
+        return most
+    return max(low, longest(np.arange(low + 1, min(low + step, most) + 1)))
 
 
 def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:
@@ -359,7 +361,7 @@ def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:
                 where = "of this cluster" if cards <= cluster.count else f"(the cluster has {cluster.count})"
                 advice.append(f"pp={wider.pp} on {cards} cards {where}")
                 break
-    what = f"needs {format_bytes(missing)} more a card"
+    what = f"needs {format_bytes(missing, binary=True)} more a card"
     return False, f"{what}; would fit: {', or '.join(advice)}" if advice else what
 
 

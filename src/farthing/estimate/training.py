@@ -314,7 +314,7 @@ def _misfit(run: TrainingRun, missing: float) -> str:
         memory = dataclasses.replace(run, plan=other).memory()
         if float(untraced(memory.total_bytes)) <= run.capacity_bytes:
             fitting.append(name)
-    what = f"needs {format_bytes(missing)} more a card"
+    what = f"needs {format_bytes(missing, binary=True)} more a card"
     return f"{what}; would fit: {', or '.join(fitting[:3])}" if fitting else what
 
 
