@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from farthing.predict.device import Device
-from farthing.predict.trace import Number, formula, named
+from farthing.predict.trace import Number, formula
 
 
 @formula(reference="pope-2022", unit="")
@@ -115,10 +115,10 @@ def attention_time_s(
     >>> attention_time_s(0, 1.34e9, device=ideal)
     0.00134
     """
-    rate = named("attention_flop_per_s", device.attention_flop_per_s * device.attention_share)
-    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
-    longer = np.maximum(work_flop / rate, traffic_bytes / bandwidth)
-    return longer + named("fixed time of a kernel_s", device.kernel_s) * kernels
+    longer = np.maximum(
+        work_flop / device.reached_attention_flop_per_s, traffic_bytes / device.reached_memory_bytes_per_s
+    )
+    return longer + device.kernel_start_s * kernels
 
 
 @formula(reference="korthikanti-2022")

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from farthing.predict.device import Device
-from farthing.predict.trace import Number, equal_to, formula, named, select, untraced
+from farthing.predict.trace import Number, formula, named, select
 
 _TILES: Final = ((256, 128, 1.0), (128, 128, 1.0), (128, 64, 0.85), (64, 64, 0.7))
 """Rows and columns of an output tile that one compute unit makes, and the share of the peak that such tiles
@@ -149,14 +149,9 @@ def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Numbe
     >>> round(quantised_flop(4096, 4096, 4096, 108) / (2 * 4096**3), 3)
     1.055
     """
-    useful = 2.0 * m * n * k
+    plain = 2.0 * m * n * k
     if not compute_units:
-        return useful
-    paid = _tiled_flop(untraced(m), untraced(n), untraced(k), compute_units, untraced(useful))
-    return equal_to(paid, useful * named("padding to whole tiles and waves", paid / untraced(useful)))
-
-
-def _tiled_flop(m: Number, n: Number, k: Number, compute_units: int, useful: Number) -> Number:
+        return plain
     scalar = not any(isinstance(size, np.ndarray) for size in (m, n, k))
     # The same formula either way; Python's own functions take a tenth of the time on plain numbers.
     at_least, at_most, ceil, floor = _SCALAR if scalar else _COLUMN
@@ -220,12 +215,9 @@ def matmul_time_s(
 
 def _kernel_time_s(work: Number, traffic: Number, device: Device) -> Number:
     """The longer of computing and of reading and writing, and a kernel's fixed time [s]."""
-    rate = named("matmul_flop_per_s", device.matmul_flop_per_s * device.matmul_share)
-    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
-    longer = np.maximum(
-        named("computing_s", work / rate), named("reading and writing_s", traffic / bandwidth)
-    )
-    return longer + named("fixed time of a kernel_s", device.kernel_s)
+    computing = named("computing_s", work / device.reached_matmul_flop_per_s)
+    moving = named("reading and writing_s", traffic / device.reached_memory_bytes_per_s)
+    return np.maximum(computing, moving) + device.kernel_start_s
 
 
 @formula(reference="williams-2009")
@@ -258,8 +250,7 @@ def elementwise_time_s(traffic_bytes: Number, *, device: Device, kernels: Number
     >>> elementwise_time_s(2e9, device=ideal)
     0.002
     """
-    bandwidth = named("memory_bytes_per_s", device.memory_bytes_per_s * device.memory_share)
-    return traffic_bytes / bandwidth + named("fixed time of a kernel_s", device.kernel_s) * kernels
+    return traffic_bytes / device.reached_memory_bytes_per_s + device.kernel_start_s * kernels
 
 
 @formula(reference="fedus-2022", unit="")

@@ -225,9 +225,6 @@ def traced(value: Any, name: str = "") -> Traced:
 def _binary(left: Any, right: Any, sign: str, precedence: int, operate: Callable[[Any, Any], Any]) -> Any:
     if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
         return operate(untraced(left), untraced(right))
-    neutral = _neutral(left, right, sign)
-    if neutral is not None:
-        return neutral
     a = left if isinstance(left, Traced) else traced(left)
     b = right if isinstance(right, Traced) else traced(right)
     value = operate(a.value, b.value)
@@ -242,28 +239,37 @@ def _binary(left: Any, right: Any, sign: str, precedence: int, operate: Callable
         return f"{x}{sign}{y}"
 
     terms = a.sources + tuple(t for t in b.sources if t not in a.sources)
-    return Traced(
-        operate(a.value, b.value), join(a.symbols, b.symbols), join(a.numbers, b.numbers), precedence, terms
-    )
+    return Traced(value, join(a.symbols, b.symbols), join(a.numbers, b.numbers), precedence, terms)
 
 
-def _neutral(left: Any, right: Any, sign: str) -> Any:
-    """What is left where a constant changes nothing: nobody writes ``0 + x`` or ``1 × x`` on paper."""
-    if not isinstance(left, Traced):
-        if (sign == " + " and left == 0) or (sign == " × " and left == 1):
-            return right
-        if sign == " × " and left == 0:
-            return 0.0
-    elif not isinstance(right, Traced):
-        if (sign in (" + ", " - ") and right == 0) or (sign in (" × ", " / ") and right == 1):
-            return left
-        if sign == " × " and right == 0:
-            return 0.0
-    return None
+def _is_literal(x: Traced, value: float) -> bool:
+    return x.symbols == x.numbers and bool(x.value == value)
+
+
+def _shown(a: Traced, b: Traced, sign: str, value: Any) -> Traced | None:
+    """What is left of a step that changes nothing: nobody writes x + 0, 1 × x or x / 1 on paper."""
+    if sign == " + " and (a.value == 0 or b.value == 0):
+        kept = b if a.value == 0 else a
+    elif (sign == " - " and b.value == 0) or (sign == " / " and _is_literal(b, 1)):
+        kept = a
+    elif sign == " × " and value == 0:
+        return traced(value)
+    elif sign == " × " and (_is_literal(a, 1) or _is_literal(b, 1)):
+        kept = b if _is_literal(a, 1) else a
+    else:
+        return None
+    return Traced(value, kept.symbols, kept.numbers, kept.precedence, kept.terms, kept.term)
 
 
 def _call(name: str, inputs: tuple[Any, ...], value: float) -> Traced:
     parts = [x if isinstance(x, Traced) else traced(x) for x in inputs]
+    if name in ("max", "min"):
+        # A bound that cannot bind, or the same twice, is not worth a word.
+        idle = 0.0 if name == "max" else math.inf
+        parts = [x for x in parts if not _is_literal(x, idle)] or parts[:1]
+        if len({(x.symbols, x.numbers) for x in parts}) == 1 and parts[0].value == value:
+            kept = parts[0]
+            return Traced(value, kept.symbols, kept.numbers, kept.precedence, kept.terms, kept.term)
     terms: tuple[Term, ...] = ()
     for part in parts:
         terms += tuple(t for t in part.sources if t not in terms)
@@ -286,9 +292,6 @@ _ENDINGS = (
 )
 
 
-_WHOLE = {"_flop_per_s": "rate", "_bytes_per_s": "bandwidth", "_op_per_s": "rate"}
-
-
 def words(identifier: str) -> str:
     """An identifier in words, without its unit.
 
@@ -297,10 +300,8 @@ def words(identifier: str) -> str:
     >>> words("weight_bytes"), words("ring_all_reduce_time_s"), words("peak_flop_per_s"), words("tp")
     ('weight bytes', 'ring all reduce time', 'peak rate', 'tp')
     """
-    if identifier == "bytes_per_s":
-        return "bandwidth"
-    if "_" + identifier in _WHOLE:
-        return _WHOLE["_" + identifier]
+    if identifier in ("bytes_per_s", "flop_per_s", "op_per_s"):
+        return "bandwidth" if identifier == "bytes_per_s" else "rate"
     for ending, kept in _ENDINGS:
         if identifier.endswith(ending) and len(identifier) > len(ending):
             return identifier[: -len(ending)].replace("_", " ") + kept
@@ -391,7 +392,7 @@ def _titled(result: Any, title: str, unit: str, reference: str) -> Any:
     elif result.term is not None:
         term = _renamed(result.term, title, unit, reference)
     else:
-        leaf = result.symbols == result.numbers or (result.precedence == _ATOM and "(" not in result.symbols)
+        leaf = result.symbols in (result.numbers, title)
         term = Term(
             name=title,
             value=float(result.value),
@@ -439,13 +440,17 @@ def _renamed(term: Term, name: str, unit: str, reference: str) -> Term:
     )
 
 
-def equal_to(value: Number, expression: Number) -> Number:
-    """A number that is derived as an equal expression is; outside `tracing` the number itself."""
-    if not _tracing.get() or not isinstance(expression, Traced):
-        return value
-    return Traced(
-        untraced(value), expression.symbols, expression.numbers, expression.precedence, expression.terms
-    )
+def select(condition: Any, yes: Number, no: Number) -> Number:
+    """``np.where`` that leaves scalars scalars.
+
+    Examples
+    --------
+    >>> select(True, 1.0, 2.0), select(np.array([True, False]), 1.0, 2.0)
+    (1.0, array([1., 2.]))
+    """
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
 
 
 def term_of(value: Number) -> Term | None:
