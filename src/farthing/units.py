@@ -235,6 +235,7 @@ def unit_of(name: str) -> str:
         ("tokens_per_s", "token/s"),
         ("requests_per_s", "request/s"),
         ("flop_per_s", "FLOP/s"),
+        ("op_per_s", "op/s"),
         ("bytes_per_s", "byte/s"),
         ("usd_per_s", "USD/s"),
         ("tokens_per_usd", "token/USD"),

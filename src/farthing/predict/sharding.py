@@ -12,7 +12,7 @@ from farthing.predict.parameters import (
     layer_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number, select
+from farthing.predict.trace import Number, formula, named, select
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 
@@ -75,8 +75,46 @@ def layer_shard_parameters(
     held = layer_parameters(model, kind)
     split = held.attention - held.key_value + held.linear_mixer + held.dense_ffn + held.shared_experts
     kv_heads = max((model.window_kv_heads if kind.mixer == "window" else 0) or model.kv_heads, 1)
-    shared = split / tp + held.key_value * np.maximum(1 / tp, 1 / kv_heads) + held.replicated
-    return shared, held.routed_experts / (expert_groups * expert_tp)
+    shared = parameters_on_a_card(split, held.key_value, held.replicated, tp=tp, kv_heads=kv_heads)
+    if not held.routed_experts:
+        return shared, 0.0
+    return shared, named("routed experts of a layer", held.routed_experts) / (expert_groups * expert_tp)
+
+
+@formula(reference="shoeybi-2019", unit="")
+def parameters_on_a_card(
+    split: Number, key_value: Number, replicated: Number, *, tp: Number, kv_heads: Number
+) -> Number:
+    """Parameters of a layer on one card, routed experts aside.
+
+    ``split / tp + key_value × max(1 / tp, 1 / kv_heads) + replicated``: a KV head is not cut.
+
+    Parameters
+    ----------
+    split
+        Matrices that tensor parallelism cuts freely, scalar or column.
+    key_value
+        Projections of keys and values.
+    replicated
+        Norms, biases, router, latents.
+    tp, kv_heads
+        Tensor parallel size, KV heads.
+
+    Returns
+    -------
+    Number
+        Scalar or column.
+
+    References
+    ----------
+    shoeybi-2019
+
+    Examples
+    --------
+    >>> parameters_on_a_card(838_860_800, 16_777_216, 16_384, tp=8, kv_heads=8)
+    106971136.0
+    """
+    return split / tp + key_value * np.maximum(1 / tp, 1 / kv_heads) + replicated
 
 
 def head_copy_parameters(model: Model, pp: Number) -> Number:
