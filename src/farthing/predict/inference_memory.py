@@ -16,8 +16,7 @@ from farthing.predict.memory import (
     state_bytes,
     weight_bytes,
 )
-from farthing.predict.parameters import embedding_parameters
-from farthing.predict.sharding import head_copy_parameters, stage_parameters
+from farthing.predict.sharding import stage_layer_parameters, stage_vocabulary_parameters
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, named
 from farthing.records.model import Model
@@ -104,15 +103,13 @@ def inference_memory(
     tightest: InferenceMemory | None = None
     for place in placed:
         stage = place.stage
-        shared, experts = stage_parameters(
-            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+        shared, experts = stage_layer_parameters(
+            model, stage, tp=plan.tp, expert_groups=plan.ep, expert_tp=expert_tp
         )
-        vocabulary = stage.first * embedding_parameters(model) / plan.tp
-        head = head_copy_parameters(model, plan.pp)
-        vocabulary = vocabulary + stage.last * head / plan.tp
-        layers = named("layer parameters of a card", shared + experts - vocabulary)
-        weights = weight_bytes(layers, bytes_per_parameter=weight_size) + weight_bytes(
-            named("embedding and head parameters of a card", vocabulary), bytes_per_parameter=head_size
+        vocabulary = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
+        layers = named("layer parameters on a card", shared + experts)
+        weights = named("layer weights_bytes", weight_bytes(layers, bytes_per_parameter=weight_size)) + named(
+            "embedding and head weights_bytes", weight_bytes(vocabulary, bytes_per_parameter=head_size)
         )
         per_sequence: Number = 0.0
         for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
@@ -121,9 +118,9 @@ def inference_memory(
             per_sequence = per_sequence + count * (cached + state_bytes(model, kind, tp=plan.tp))
         cache = named("KV cache of a card_bytes", sequences * per_sequence, reference="kwon-2023")
         width = np.maximum(model.ffn_hidden, model.experts_per_token * model.moe_ffn_hidden)
-        activations = (
-            named("activations_bytes", step_tokens * 2.0 * (4 * model.hidden + 3 * width / plan.tp))
-            + stage.last * sequences * model.vocab * 4.0 / plan.tp
+        logits = stage.last * sequences * model.vocab * 4.0 / plan.tp
+        activations = named(
+            "activations_bytes", step_tokens * 2.0 * (4 * model.hidden + 3 * width / plan.tp) + logits
         )
         workspace = named(
             "workspace_bytes",

@@ -148,6 +148,103 @@ def head_copy_parameters(model: Model, pp: Number) -> Number:
     return head_parameters(model) + (select(pp > 1, copy, 0) if model.tied_embeddings else 0)
 
 
+def stage_layer_parameters(
+    model: Model, stage: Stage, *, tp: Number, expert_groups: Number = 1, expert_tp: Number = 1
+) -> tuple[Number, Number]:
+    """Parameters of a pipeline stage's layers on one card: shared ones, routed experts.
+
+    Parameters
+    ----------
+    model, stage
+        The stage.
+    tp, expert_groups, expert_tp
+        Sizes, scalar or column.
+
+    Returns
+    -------
+    Number, Number
+
+    References
+    ----------
+    shoeybi-2019, lepikhin-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.predict.stages import stages
+    >>> shape = model("llama-2-70b")
+    >>> shared, _ = stage_layer_parameters(shape, stages(shape, 8)[0], tp=8)
+    >>> round(shared / 1e9, 2)
+    1.07
+    """
+    shared: Number = 0.0
+    experts: Number = 0.0
+    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+        a, b = layer_shard_parameters(model, kind, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp)
+        shared = shared + count * a
+        experts = experts + count * b
+    return shared, experts
+
+
+def stage_vocabulary_parameters(model: Model, stage: Stage, *, tp: Number, pp: Number) -> Number:
+    """Parameters of embedding, head and what lies beside them, on one card of a stage.
+
+    Parameters
+    ----------
+    model, stage
+        The stage.
+    tp, pp
+        Sizes, scalar or column.
+
+    Returns
+    -------
+    Number
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.predict.stages import stages
+    >>> shape = model("llama-2-70b")
+    >>> stage_vocabulary_parameters(shape, stages(shape, 1)[0], tp=8, pp=1)
+    65544192.0
+    """
+    embedding = stage.first * embedding_parameters(model)
+    head = stage.last * (head_copy_parameters(model, pp) + model.other_parameters)
+    return vocabulary_on_a_card(embedding, head, final_norm=stage.last * final_norm_parameters(model), tp=tp)
+
+
+@formula(reference="narayanan-2021", name="embedding and head on a card", unit="")
+def vocabulary_on_a_card(embedding: Number, head: Number, *, final_norm: Number, tp: Number) -> Number:
+    """Parameters of embedding and head on one card: both are cut by the vocabulary, the last norm is not.
+
+    Parameters
+    ----------
+    embedding, head, final_norm
+        Parameters, scalar or column; 0 where the stage has none.
+    tp
+        Tensor parallel size.
+
+    Returns
+    -------
+    Number
+        Scalar or column.
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> vocabulary_on_a_card(262_144_000, 262_144_000, final_norm=8192, tp=8)
+    65544192.0
+    """
+    return (embedding + head) / tp + final_norm
+
+
 def stage_parameters(
     model: Model, stage: Stage, *, tp: Number, pp: Number, expert_groups: Number = 1, expert_tp: Number = 1
 ) -> tuple[Number, Number]:
@@ -177,16 +274,10 @@ def stage_parameters(
     >>> round(shared / 1e9, 2)
     1.1
     """
-    shared: Number = 0.0
-    experts: Number = 0.0
-    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-        a, b = layer_shard_parameters(model, kind, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp)
-        shared = shared + count * a
-        experts = experts + count * b
-    head = head_copy_parameters(model, pp) + model.other_parameters
-    shared = shared + stage.first * embedding_parameters(model) / tp
-    shared = shared + stage.last * (head / tp + final_norm_parameters(model))
-    return shared, experts
+    shared, experts = stage_layer_parameters(
+        model, stage, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp
+    )
+    return shared + stage_vocabulary_parameters(model, stage, tp=tp, pp=pp), experts
 
 
 def stage_lora_parameters(model: Model, stage: Stage, *, rank: int, tp: Number) -> Number:
