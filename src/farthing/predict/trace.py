@@ -184,7 +184,7 @@ class Traced:
         return _call(_FUNCTIONS.get(ufunc.__name__, ufunc.__name__), inputs, float(value))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function is np.where and len(args) == 3:
+        if function is np.where and len(args) == 3 and np.ndim(untraced(args[0])) == 0:
             chosen = args[1] if bool(untraced(args[0])) else args[2]
             return chosen if isinstance(chosen, Traced) else traced(chosen)
         if function is np.round:
@@ -369,17 +369,17 @@ def _summarised(
     terms: tuple[Term, ...] = ()
     for value in (*args, *kwargs.values()):
         if isinstance(value, Traced):
-            terms += tuple(term for term in value.sources if term not in terms)
+            terms += tuple(term for term in value.sources if term.name in shows and term not in terms)
     term = Term(name=title, value=float(result), unit=unit, formula=shows, reference=reference, terms=terms)
     return Traced(result, title, plain_number(float(result)), _ATOM, (), term)
 
 
 def _argument(value: Any, parameter: str) -> Traced:
     """A number under the parameter's name; one that has a name of its own keeps it."""
-    if not isinstance(value, Traced) or (value.term is None and value.precedence == _ATOM):
-        return traced(value, words(parameter))
-    if value.term is not None:
+    if isinstance(value, Traced) and value.term is not None:
         return value
+    if not isinstance(value, Traced) or (value.precedence == _ATOM and "(" not in value.symbols):
+        return traced(value, words(parameter))
     return cast(Traced, _titled(value, words(parameter), unit_of(parameter), ""))
 
 
