@@ -6,7 +6,7 @@ settings.register_profile(
     "ci",
     derandomize=True,
     deadline=None,
-    max_examples=40,
+    max_examples=200,
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci")

@@ -154,6 +154,7 @@ def _training_cases(draw: DrawFn) -> TrainingCase:
         recompute=draw(st.sampled_from(("none", "selective", "full"))),
         flash_attention=draw(st.booleans()),
         sequence_parallel=draw(st.booleans()),
+        overlap_tensor_parallel=draw(st.sampled_from((0.0, 0.7))),
     )
     batch = dp * micro_batch * pp * draw(st.sampled_from((1, 4)))
     return TrainingCase(

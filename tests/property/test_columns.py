@@ -50,7 +50,7 @@ def compare(column: Any, scalars: list[Any]) -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0, err_msg=field.name)
 
 
-@settings(max_examples=25)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_training_columns(models: Any, clusters: Any, data: st.DataObject) -> None:
     model, cluster = data.draw(models), data.draw(clusters)
@@ -85,7 +85,7 @@ def test_training_columns(models: Any, clusters: Any, data: st.DataObject) -> No
     compare(memory, [one[1] for one in scalars])
 
 
-@settings(max_examples=25)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_inference_columns(models: Any, clusters: Any, data: st.DataObject) -> None:
     model, cluster = data.draw(models), data.draw(clusters)

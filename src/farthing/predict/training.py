@@ -97,6 +97,9 @@ class _Parts:
     context_parallel: Number = 0.0
     expert_parallel: Number = 0.0
     hop: Number = 0.0
+    # Traffic that runs under the passes already: no other traffic can hide there.
+    hidden_forward: Number = 0.0
+    hidden_backward: Number = 0.0
 
     @property
     def total(self) -> Number:
@@ -272,31 +275,45 @@ def _layer_parts(
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
-    exposed = exposed_time_s(reduce * exchanges, forward.total_s, overlap=plan.overlap_tensor_parallel)
-    passes = 3 if plan.recompute == "full" else 2
+    # What the backward pass exchanges hides behind the backward pass.
+    forwards = 2 if plan.recompute == "full" else 1
+    overlap = plan.overlap_tensor_parallel
+    reduces = reduce * exchanges
+    exposed_forward = exposed_time_s(reduces, forward.total_s, overlap=overlap) * forwards
+    exposed_backward = exposed_time_s(reduces, backward.total_s, overlap=overlap)
+    hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     if kind.mixer in ("full", "window"):
         _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
         pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
-        context = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * (passes + 1)
+        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1 - overlap) * forwards
+        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1 - overlap)
+        context = context_forward + context_backward
+        hidden_forward = hidden_forward + exchange * forwards - context_forward
+        hidden_backward = hidden_backward + 2 * exchange - context_backward
     expert: Number = 0.0
     if kind.feed_forward == "moe":
         # Experts group tensor-parallel ranks too where they are not cut by tp themselves.
         width = plan.ep * expert_tp
         routed = parallel_axis(cluster, group, width, efficiency=efficiency)
         sent = rows / plan.tp * model.experts_per_token * model.hidden * 2.0
-        expert = 2 * axis_all_to_all_time_s(select(plan.ep > 1, sent, 0.0), routed) * passes
+        expert = 2 * axis_all_to_all_time_s(select(plan.ep > 1, sent, 0.0), routed) * (forwards + 1)
         expert = select(plan.ep > 1, expert, 0.0)
     return _Parts(
         forward=forward_s,
         backward=named("layer backward_s", backward.total_s),
         weight_gradient=weights,
         recompute=recompute,
-        tensor_parallel=named("layer tensor-parallel traffic_s", exposed * passes),
+        tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
         context_parallel=context,
         expert_parallel=expert,
+        hidden_forward=named("traffic under a layer's forward pass_s", hidden_forward / forwards),
+        hidden_backward=named(
+            "traffic under a layer's backward pass_s",
+            hidden_backward + hidden_forward * (forwards - 1) / forwards,
+        ),
     )
 
 
@@ -379,8 +396,8 @@ def _data_parallel_s(
             if not workload.lora_rank:
                 gradients = gradients + axis_all_gather_time_s(experts * gradient_size, expert_axis)
         gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
-    forward = slowest.forward + slowest.tensor_parallel / 2
-    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
+    forward = slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward
+    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2 - slowest.hidden_backward
     overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
