@@ -407,7 +407,7 @@ def layer_kv_bytes_per_token(
     Returns
     -------
     Number
-        [byte]
+        [byte/token]
 
     References
     ----------
@@ -443,7 +443,7 @@ def kv_bytes_per_token(
     Returns
     -------
     Number
-        [byte]
+        [byte/token]
 
     References
     ----------

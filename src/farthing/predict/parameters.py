@@ -86,6 +86,10 @@ def feed_forward_parameters(hidden: int, width: int, gated: bool) -> int:
     int
         Parameters, without biases.
 
+    References
+    ----------
+    shazeer-2020, vaswani-2017
+
     Examples
     --------
     >>> feed_forward_parameters(8192, 28672, True), feed_forward_parameters(768, 3072, False)
@@ -107,6 +111,10 @@ def query_output_parameters(hidden: int, heads: int, head_dim: int, v_head_dim: 
     int
         Parameters, without biases.
 
+    References
+    ----------
+    vaswani-2017
+
     Examples
     --------
     >>> query_output_parameters(8192, 64, 128, 128)
@@ -127,6 +135,10 @@ def key_value_parameters(hidden: int, kv_heads: int, head_dim: int, v_head_dim: 
     -------
     int
         Parameters, without biases.
+
+    References
+    ----------
+    vaswani-2017, ainslie-2023
 
     Examples
     --------
@@ -214,6 +226,10 @@ def layer_parameters(model: Model, kind: LayerKind) -> LayerParameters:
     LayerParameters
         Counts by how they are sharded.
 
+    References
+    ----------
+    vaswani-2017, ainslie-2023, deepseek-2024-v2, fedus-2022, dao-2024-mamba2, yang-2024-gdn
+
     Examples
     --------
     >>> model = Model(id="m", layers=80, hidden=8192, heads=64, kv_heads=8, head_dim=128, vocab=32000,
@@ -288,6 +304,10 @@ def embedding_parameters(model: Model) -> int:
     int
         Parameters of the input side. A tied LM head is the same matrix and counts here, once.
 
+    References
+    ----------
+    vaswani-2017
+
     Examples
     --------
     >>> model = Model(id="m", layers=12, hidden=768, heads=12, kv_heads=12, head_dim=64, vocab=50257,
@@ -315,6 +335,10 @@ def head_parameters(model: Model) -> int:
     int
         Parameters that the output side adds to the embedding.
 
+    References
+    ----------
+    vaswani-2017
+
     Examples
     --------
     >>> model = Model(id="m", layers=80, hidden=8192, heads=64, kv_heads=8, head_dim=128, vocab=32000,
@@ -341,6 +365,10 @@ def total_parameters(model: Model) -> int:
     int
         Parameters, every expert included; tied embeddings count once. Multi-token-prediction modules and
         vision or audio towers are no part of it.
+
+    References
+    ----------
+    kaplan-2020
 
     Examples
     --------
@@ -371,6 +399,10 @@ def active_parameters(model: Model) -> int:
     -------
     int
         Parameters; equal to `total_parameters` for a dense model.
+
+    References
+    ----------
+    fedus-2022, deepseek-2024-v3
 
     Examples
     --------
