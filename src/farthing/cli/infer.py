@@ -206,7 +206,7 @@ def infer(
     cluster: str,
     as_json: bool,
     explain: bool,
-    explain_depth: int | None,
+    explain_depth: int,
     **options: Any,
 ) -> None:
     """Memory, latency, throughput and cost of serving MODEL.
@@ -229,7 +229,7 @@ def infer(
     refuse_two_inputs(model, cluster)
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
-    estimate = api.infer(shape, machines, explain=explain or bool(explain_depth), **given(options))
+    estimate = api.infer(shape, machines, explain=explain, **given(options))
     if as_json:
         show_json(estimate)
     else:

@@ -305,8 +305,9 @@ def estimate_options(function: F) -> F:
             LAST,
             "--explain-depth",
             type=Count(1, 100),
+            default=4,
             metavar="LEVELS",
-            help="Levels of the derivation.  [default: all]",
+            help="Levels of the derivation.  [default: 4]",
         ),
         option(
             LAST,

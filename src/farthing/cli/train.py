@@ -217,7 +217,7 @@ def train(
     cluster: str,
     as_json: bool,
     explain: bool,
-    explain_depth: int | None,
+    explain_depth: int,
     **options: Any,
 ) -> None:
     """Memory, step time, utilisation, duration and cost of training MODEL.
@@ -241,7 +241,7 @@ def train(
     refuse_two_inputs(model, cluster)
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
-    estimate = api.train(shape, machines, explain=explain or bool(explain_depth), **given(options))
+    estimate = api.train(shape, machines, explain=explain, **given(options))
     if as_json:
         show_json(estimate)
     else:

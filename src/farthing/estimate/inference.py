@@ -188,7 +188,9 @@ class _Run:
             max(self.workload.decode_context_tokens - 1, 0.0),
             decode=True,
         )
-        whole = pipelined_step_time_s(step.total_s, step.slowest_s, micro_batches=self.micro_batches)
+        whole = step.total_s
+        if self.plan.pp > 1:
+            whole = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
         if drafted:
             whole = whole * (1 + drafted * self.workload.draft_cost_share)
         return step, named("decode step_s", whole)

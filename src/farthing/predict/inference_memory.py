@@ -120,13 +120,17 @@ def inference_memory(
         width = np.maximum(model.ffn_hidden, model.experts_per_token * model.moe_ffn_hidden)
         logits = stage.last * sequences * model.vocab * 4.0 / plan.tp
         activations = named(
-            "activations_bytes", step_tokens * 2.0 * (4 * model.hidden + 3 * width / plan.tp) + logits
+            "activations_bytes",
+            named("tokens of a pass", step_tokens)
+            * 2.0
+            * (4 * named("hidden", model.hidden) + 3 * named("inner width", width) / plan.tp)
+            + named("logits_bytes", logits),
         )
         workspace = named(
             "workspace_bytes",
             np.maximum(
-                place.device.memory_bytes * reserve_share,
-                np.minimum(CONTEXT_BYTES, place.device.memory_bytes * 0.05),
+                named("card's memory_bytes", place.device.memory_bytes) * reserve_share,
+                np.minimum(CONTEXT_BYTES, named("card's memory_bytes", place.device.memory_bytes) * 0.05),
             ),
         )
         here = InferenceMemory(

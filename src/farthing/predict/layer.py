@@ -471,9 +471,11 @@ def training_backward_time(
     inputs: Number = 0.0
     weights: Number = 0.0
     for product in products(model, kind, shards):
-        inputs = inputs + matmul_time_s(rows, product.inputs, product.outputs, device=device)
+        back = matmul_time_s(rows, product.inputs, product.outputs, device=device)
+        inputs = inputs + named(f"{product.title}, gradient of inputs_s", back)
         if weight_gradients:
-            weights = weights + matmul_time_s(product.outputs, product.inputs, rows, device=device)
+            own = matmul_time_s(product.outputs, product.inputs, rows, device=device)
+            weights = weights + named(f"{product.title}, gradient of weights_s", own)
     if kind.feed_forward == "moe":
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts

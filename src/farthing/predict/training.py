@@ -20,7 +20,7 @@ from farthing.predict.fabric import parallel_axis
 from farthing.predict.layer import Shards, training_backward_time, training_forward_time
 from farthing.predict.memory import attention_shape
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
-from farthing.predict.stages import layer_kinds, stages
+from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
@@ -173,6 +173,7 @@ def training_time(
     head_forward, head_backward = _head_s(model, device, workload, plan)
     slowest: _Parts | None = None
     fill: Number = 0.0
+    slowest_s: Number = 0.0
     slowest_fill: Number = 0.0
     for stage in stages(model, plan.pp):
         parts = _Parts()
@@ -183,19 +184,21 @@ def training_time(
         parts.backward = parts.backward + stage.last * head_backward
         parts.hop = 2 * hop * plan.interleave
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
-        ramp = parts.total - (2 * parts.weight_gradient if plan.schedule == "zero-bubble" else 0.0)
+        total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
+        ramp = total - (2 * parts.weight_gradient if plan.schedule == "zero-bubble" else 0.0)
         ramp = np.maximum(ramp, 0.0)
         fill = fill + stage.copies * ramp
         if slowest is None:
-            slowest, slowest_fill = parts, ramp
+            slowest, slowest_s, slowest_fill = parts, total, ramp
         else:
-            slower = parts.total > slowest.total
+            slower = total > slowest_s
+            slowest_s = select(slower, total, slowest_s)
             slowest_fill = select(slower, ramp, slowest_fill)
             slowest = _slower(slower, parts, slowest)
     assert slowest is not None  # a model has at least one stage
-    busy = slowest.total * micro_batches
+    busy = slowest_s * micro_batches
     compute = pipelined_time_s(
-        slowest.total,
+        slowest_s,
         np.maximum(fill - slowest_fill, 0.0),
         num_micro_batches=micro_batches,
         interleave=plan.interleave,
@@ -226,6 +229,14 @@ def training_time(
         data_parallel_s=data_parallel,
         optimizer_s=optimizer,
         step_s=step,
+    )
+
+
+def _place(stage: Stage) -> str:
+    if isinstance(stage.first, np.ndarray):
+        return "stage"
+    return {(1, 1): "all layers", (1, 0): "first stage", (0, 1): "last stage"}.get(
+        (stage.first, stage.last), "middle stage"
     )
 
 
@@ -345,13 +356,11 @@ def _head_s(
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
     width = model.vocab / plan.tp
     logits = elementwise_time_s(rows * width * 10.0, device=device, kernels=3)
-    forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device) + logits)
-    backward = (
-        matmul_time_s(rows, model.hidden, width, device=device)
-        + matmul_time_s(width, model.hidden, rows, device=device)
-        + logits
-    )
-    return forward, backward
+    loss = named("loss_s", logits)
+    forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
+    inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
+    weights = named("head, gradient of weights_s", matmul_time_s(width, model.hidden, rows, device=device))
+    return named("head and loss_s", forward), named("backward of head and loss_s", inputs + weights + loss)
 
 
 def _data_parallel_s(

