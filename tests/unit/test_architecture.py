@@ -94,7 +94,8 @@ def test_the_order_has_no_cycle() -> None:
 def test_the_check_sees_imports(tmp_path: Path) -> None:
     sample = tmp_path / "sample.py"
     sample.write_text(
-        "import farthing.catalog.load\nfrom farthing import units\ndef f():\n    from farthing.api import infer\n"
+        "import farthing.catalog.load\nfrom farthing import units\n"
+        "def late():\n    from farthing.api import infer\n"
     )
     assert set(imported(sample)) == {"catalog", "units", "api"}
 

@@ -1,4 +1,4 @@
-"""Every public prediction function says what it takes, what it returns in which unit, whence, and shows it."""
+"""Public prediction functions say what they take, what they return in which unit, whence, and show it."""
 
 from __future__ import annotations
 
