@@ -104,7 +104,8 @@ def _three_digits(value: float) -> str:
     """Three significant digits, no exponent for ordinary sizes."""
     if value == 0:
         return "0"
-    digits = max(0, 2 - math.floor(math.log10(abs(value)) + 1e-12))
+    rounded = float(f"{value:.2e}")  # 999.9 is written 1000: one place less
+    digits = max(0, 2 - math.floor(math.log10(abs(rounded))))
     return f"{value:,.{digits}f}" if abs(value) < 1e15 else f"{value:.3g}"
 
 

@@ -1,0 +1,115 @@
+"""Every record survives JSON: record, text, record, nothing lost and nothing loosened."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+
+import farthing
+from farthing import catalog
+from farthing.catalog.cluster import parse_cluster
+from farthing.catalog.load import table
+from farthing.records import efficiency, engine, estimate, hardware, model, plan, term, workload
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.hardware import Price
+from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.workload import InferenceWorkload, TrainingWorkload
+
+MODULES = (efficiency, engine, estimate, hardware, model, plan, term, workload)
+RECORDS = {
+    found
+    for module in MODULES
+    for _, found in inspect.getmembers(module, inspect.isclass)
+    if dataclasses.is_dataclass(found) and found.__module__ == module.__name__
+}
+
+
+def round_trip(record: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(record), type=type(record), strict=True)
+
+
+def samples() -> list[Any]:
+    serving = farthing.infer(
+        "mixtral-8x7b", "2x8:h100-sxm@ib-ndr", tp=8, pp=2, explain=True, sensitivity=True, draft_tokens=3
+    )
+    training = farthing.train(
+        "llama-2-7b", "1x8:a100-sxm-80gb", tp=2, training_tokens=1e9, explain=True, sensitivity=True
+    )
+    rows = [
+        *catalog.accelerators().values(),
+        *catalog.models().values(),
+        *catalog.links().values(),
+        *catalog.nics().values(),
+        *catalog.switches().values(),
+        *catalog.hosts().values(),
+        *catalog.engines().values(),
+        *catalog.formats().values(),
+        *catalog.efficiencies().values(),
+        *table("prices.csv", Price).values(),
+    ]
+    return [
+        *rows,
+        model.LayerKind("window", "moe"),
+        parse_cluster("1x2:rtx-4090+1x1:m2-ultra@1gbe"),
+        parse_cluster("256x8:a100-sxm-80gb@ib-hdr"),
+        TrainingPlan(tp=8, pp=4, schedule="interleaved", interleave=2, offload="optimizer"),
+        InferencePlan(tp=2, stage_layers=(40, 40), weight_format="q4_k_m"),
+        TrainingWorkload(
+            sequence_tokens=4096, global_batch_size=1024, training_tokens=2e12, optimizer="muon"
+        ),
+        InferenceWorkload(batch_size=8, prefix_share=0.5, draft_tokens=4),
+        serving,
+        training,
+    ]
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Any]:
+    return samples()
+
+
+def test_all_records_survive(found: list[Any]) -> None:
+    for record in found:
+        assert round_trip(record) == record
+
+
+def inside(value: Any) -> set[type]:
+    """Types of a record and of all records in it."""
+    if dataclasses.is_dataclass(value):
+        kinds = {type(value)}
+        for field in dataclasses.fields(value):
+            kinds |= inside(getattr(value, field.name))
+        return kinds
+    if isinstance(value, (tuple, list)):
+        return set().union(*map(inside, value)) if value else set()
+    return set()
+
+
+def test_no_record_is_left_out(found: list[Any]) -> None:
+    assert RECORDS - set().union(*map(inside, found)) == set()
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(RECORDS, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
+)
+def test_records_are_frozen_with_slots(kind: Any) -> None:
+    assert kind.__dataclass_params__.frozen
+    assert "__slots__" in vars(kind)
+    documented = kind.__doc__ or ""
+    assert not documented.startswith(f"{kind.__name__}("), "say what it is"
+
+
+@pytest.mark.parametrize("kind", [InferenceEstimate, TrainingEstimate])
+def test_wrong_types_are_refused(kind: type, found: list[Any]) -> None:
+    record = next(one for one in found if isinstance(one, kind))
+    text = (
+        msgspec.json.encode(record)
+        .replace(b'"fits":true', b'"fits":"yes"')
+        .replace(b'"fits":false', b'"fits":"no"')
+    )
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(text, type=kind)
