@@ -17,6 +17,8 @@ from typing import Any
 from farthing import catalog
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.prices import prices as _prices
+from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible
 from farthing.estimate import inference as _inference
@@ -24,9 +26,10 @@ from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
-from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.estimate.summary import model_summary
 from farthing.records.engine import Engine
-from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
@@ -40,8 +43,12 @@ __all__ = [
     "find_model",
     "formats",
     "infer",
+    "model_summary",
     "models",
     "networks",
+    "prices",
+    "purchase_price",
+    "rental_price",
     "train",
 ]
 
@@ -208,6 +215,13 @@ def accelerators() -> Mapping[str, Accelerator]:
 def accelerator(name: str) -> Accelerator:
     """The accelerator of that id; raises `UnknownName` with the nearest ids."""
     return catalog.accelerator(name)
+
+
+def prices(accelerator_id: str) -> tuple[Price, ...]:
+    """All collected prices of an accelerator, newest first."""
+    card = catalog.accelerator(accelerator_id)
+    found = [price for price in _prices() if price.item == card.id]
+    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
 def models() -> Mapping[str, Model]:

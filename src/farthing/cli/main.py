@@ -17,6 +17,9 @@ from farthing.errors import FarthingError
 COMMANDS: Final = {
     "infer": "farthing.cli.infer:infer",
     "train": "farthing.cli.train:train",
+    "gpu": "farthing.cli.gpu:gpu",
+    "model": "farthing.cli.model:model",
+    "cluster": "farthing.cli.cluster:cluster",
     "article": "farthing.cli.article:article",
     "completion": "farthing.cli.completion:completion",
 }

@@ -109,14 +109,18 @@ def columns(
 ) -> RenderableType:
     """A table under a quiet header; the first ``left`` columns are text, the rest numbers."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    rows = list(rows)
     for number, name in enumerate(header):
         is_text = number < left
+        longest = max((len(row[number]) for row in rows), default=0)
+        # Where room is short a second column of text gives way, and never a number.
+        least = 0 if is_text and number else max(longest, len(name))
         table.add_column(
             name,
             justify="left" if is_text else "right",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=width if is_text and number == 0 and left == 1 else None,
+            min_width=max(least, width if left == 1 and number == 0 else 0),
         )
     for row in rows:
         table.add_row(*row)
