@@ -119,8 +119,12 @@ def inside_latency_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
     return group.intra_link.latency_s + efficiency.collective_step_s + copy
 
 
-def across_bytes_per_s(cluster: Cluster, group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
-    """One card's share of its host's network ports, when all cards use them.
+def across_bytes_per_s(
+    cluster: Cluster, group: HostGroup, efficiency: Efficiency = IDEAL, *, senders: Number = 0
+) -> Number:
+    """One card's share of its host's network ports.
+
+    A card alone reaches one port, or its share where there are more ports than cards.
 
     Parameters
     ----------
@@ -128,10 +132,12 @@ def across_bytes_per_s(cluster: Cluster, group: HostGroup, efficiency: Efficienc
         The cluster, and the hosts in it.
     efficiency
         Constants of the architecture.
+    senders
+        Cards of a host that send at the same time, scalar or column; 0 means all of them.
 
     Returns
     -------
-    float
+    Number
         [byte/s], one way.
 
     References
@@ -148,8 +154,12 @@ def across_bytes_per_s(cluster: Cluster, group: HostGroup, efficiency: Efficienc
     if cluster.network is None:
         return inside_bytes_per_s(group, efficiency)
     network = group.network or cluster.network
-    ports = network.bytes_per_s * network.efficiency * group.nics_per_host
-    return ports / group.accelerators_per_host / cluster.oversubscription * efficiency.collective_share
+    cards = group.accelerators_per_host
+    own = max(group.nics_per_host / cards, 1.0)
+    busy = cards if isinstance(senders, int) and not senders else np.minimum(senders, cards)
+    ports = np.minimum(group.nics_per_host / busy, own)
+    rate = network.bytes_per_s * network.efficiency / cluster.oversubscription
+    return rate * ports * efficiency.collective_share
 
 
 def across_latency_s(cluster: Cluster, group: HostGroup, efficiency: Efficiency = IDEAL) -> float:

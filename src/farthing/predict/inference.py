@@ -299,7 +299,11 @@ def step_time(
             times[id(place.group)] = _group_times(
                 model, cluster, place, plan, shards, sequences, new_tokens, cached_tokens, decode, head_bytes
             )
+    for number, place in enumerate(placed):
         here = times[id(place.group)]
+        # A message takes as long as the slower of its sender's and its receiver's port.
+        there = times[id(placed[min(number + 1, len(placed) - 1)].group)]
+        hop_across = np.maximum(here.hop_across, there.hop_across)
         stage, copies = place.stage, place.stage.copies
         products: Number = stage.last * here.head
         attending: Number = 0.0
@@ -313,13 +317,13 @@ def step_time(
         busy = products + attending + moving
         exposed = exposed_time_s(talking, busy, overlap=plan.overlap_communication)
         longest_hop = select(
-            place.hops_across > 0, here.hop_across, select(place.hops_inside > 0, here.hop_inside, 0.0)
+            place.hops_across > 0, hop_across, select(place.hops_inside > 0, here.hop_inside, 0.0)
         )
         matmul = matmul + copies * products
         attention = attention + copies * attending
         elementwise = elementwise + copies * moving
         communication = communication + copies * exposed
-        hops = hops + place.hops_inside * here.hop_inside + place.hops_across * here.hop_across
+        hops = hops + place.hops_inside * here.hop_inside + place.hops_across * hop_across
         slowest = np.maximum(slowest, busy + exposed + longest_hop + step_overhead_s)
     hops = named("stage hops_s", hops + _return_s(cluster, placed), reference="borzunov-2023")
     overhead = step_overhead_s * plan.pp
@@ -415,7 +419,7 @@ def _group_times(
         ),
         hop_across=point_to_point_time_s(
             message / plan.tp,
-            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency),
+            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
             latency_s=across_latency_s(cluster, place.group, place.efficiency),
         ),
     )
@@ -424,7 +428,9 @@ def _group_times(
 def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:
     """The sampled token's way back to the first stage [s]; only where stages lie on several hosts."""
     crossing = sum(place.hops_across for place in placed)
-    latency = across_latency_s(cluster, placed[0].group, placed[0].efficiency)
+    latency = max(
+        across_latency_s(cluster, place.group, place.efficiency) for place in (placed[0], placed[-1])
+    )
     return select(crossing > 0, latency, 0.0)
 
 
