@@ -152,3 +152,26 @@ def test_hops_grow_with_the_machines(stages: int) -> None:
     wire = link("wan")
     sent = (stages - 1) * 16384 / (wire.bytes_per_s * wire.efficiency)
     assert hops == pytest.approx(stages * wire.latency_s + sent, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "cluster", ["1x1:rtx-4090@100gbe+1x1:rtx-4090@1gbe", "1x1:rtx-4090@1gbe+1x1:rtx-4090@100gbe"]
+)
+def test_a_hop_takes_the_slower_of_two_ports(cluster: str) -> None:
+    """2048 tokens of 4096 numbers from one machine to the other: 16.8 MB through 1 Gbit/s."""
+    found = farthing.infer("llama-2-7b", cluster, tp=1, pp=2, prompt_tokens=2048, ideal=True)
+    hops = next(part.value for part in found.prefill if part.name == "hops between stages")
+    wire = link("1gbe")
+    sent = 2048 * 4096 * 2 / (wire.bytes_per_s * wire.efficiency)
+    assert hops == pytest.approx(sent + 2 * wire.latency_s)
+
+
+def test_a_card_that_sends_alone_has_the_port_to_itself() -> None:
+    """Four cards a host in one pipeline: one hop in eight crosses, and nothing else does then."""
+    found = farthing.infer("llama-2-70b", "2x4:rtx-4090@25gbe", tp=1, pp=8, prompt_tokens=2048, ideal=True)
+    hops = next(part.value for part in found.prefill if part.name == "hops between stages")
+    wire, group = link("25gbe"), parse_cluster("1x4:rtx-4090").groups[0]
+    message = 2048 * 8192 * 2
+    across = message / (wire.bytes_per_s * wire.efficiency) + wire.latency_s
+    inside = message / inside_bytes_per_s(group) + inside_latency_s(group)
+    assert hops == pytest.approx(6 * inside + across + wire.latency_s)

@@ -1,0 +1,34 @@
+"""Who sees whom, and what it costs."""
+
+import pytest
+
+from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
+from farthing.predict.device import Device
+
+
+@pytest.mark.parametrize(
+    ("new", "cached", "window"), [(1, 0, 0), (5, 0, 0), (5, 7, 0), (9, 0, 4), (3, 20, 4), (6, 2, 4)]
+)
+def test_mean_context_by_counting(new: int, cached: int, window: int) -> None:
+    seen = [min(position, window or position) for position in range(cached + 1, cached + new + 1)]
+    assert mean_context_tokens(new, cached, window=window) == pytest.approx(sum(seen) / new)
+
+
+def test_encoders_see_everything() -> None:
+    assert mean_context_tokens(512, 0, causal=False) == 512
+
+
+def test_work_of_scores_and_values() -> None:
+    assert attention_flop(3, 5, heads=2, qk_dim=7, v_dim=11) == 2 * 3 * 5 * 2 * 7 + 2 * 3 * 5 * 2 * 11
+
+
+def test_time_is_the_longer_of_both() -> None:
+    card = Device(
+        matmul_flop_per_s=1, attention_flop_per_s=10, memory_bytes=1, memory_bytes_per_s=5, kernel_s=0.5
+    )
+    assert attention_time_s(100, 5, device=card) == 10.5
+    assert attention_time_s(10, 50, device=card, kernels=2) == 11
+
+
+def test_thirteen_bytes_a_score() -> None:
+    assert score_bytes(2, 3, 5, heads=7) == 13 * 2 * 3 * 5 * 7

@@ -1,0 +1,82 @@
+"""What cards reach of each other, in hosts and between them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from farthing.catalog import host, hosts
+from farthing.catalog.cluster import parse_cluster
+from farthing.predict.fabric import (
+    HOST_COPY_LATENCY_S,
+    LARGE_HOST_MEMORY_BYTES_PER_S,
+    SMALL_HOST_MEMORY_BYTES_PER_S,
+    across_bytes_per_s,
+    across_latency_s,
+    host_memory_bytes_per_s,
+    inside_bytes_per_s,
+    inside_latency_s,
+    parallel_axis,
+)
+from farthing.records.efficiency import Efficiency
+
+
+def test_typical_and_described_hosts() -> None:
+    large, small = parse_cluster("1x8:rtx-4090").groups[0], parse_cluster("1x2:rtx-4090").groups[0]
+    assert host_memory_bytes_per_s(large) == LARGE_HOST_MEMORY_BYTES_PER_S
+    assert host_memory_bytes_per_s(small) == SMALL_HOST_MEMORY_BYTES_PER_S
+    described = host(next(name for name, h in hosts().items() if h.memory_bytes_per_s > 0))
+    assert host_memory_bytes_per_s(dataclasses.replace(small, host=described)) == described.memory_bytes_per_s
+
+
+def test_peer_to_peer_needs_no_copy() -> None:
+    fast, slow = parse_cluster("1x8:h100-sxm").groups[0], parse_cluster("1x8:rtx-4090").groups[0]
+    assert inside_bytes_per_s(fast) == fast.intra_link.bytes_per_s * fast.intra_link.efficiency
+    assert inside_latency_s(fast) == fast.intra_link.latency_s
+    assert inside_latency_s(slow) == slow.intra_link.latency_s + HOST_COPY_LATENCY_S
+
+
+def test_software_takes_its_share() -> None:
+    constants = Efficiency(id="half", collective_share=0.5, collective_step_s=1e-5)
+    cluster = parse_cluster("2x8:h100-sxm@ib-ndr")
+    group = cluster.groups[0]
+    assert inside_bytes_per_s(group, constants) == inside_bytes_per_s(group) / 2
+    assert across_bytes_per_s(cluster, group, constants) == across_bytes_per_s(cluster, group) / 2
+    assert inside_latency_s(group, constants) == pytest.approx(inside_latency_s(group) + 1e-5)
+    assert across_latency_s(cluster, group, constants) == pytest.approx(
+        across_latency_s(cluster, group) + 1e-5
+    )
+
+
+def test_senders_share_the_ports() -> None:
+    cluster = parse_cluster("2x4:rtx-4090@25gbe")
+    group = cluster.groups[0]
+    alone = across_bytes_per_s(cluster, group, senders=1)
+    assert across_bytes_per_s(cluster, group, senders=np.array([1, 2, 4, 8])).tolist() == pytest.approx(
+        [alone, alone / 2, alone / 4, alone / 4]
+    )
+    assert across_bytes_per_s(cluster, group) == alone / 4
+    # A card with a rail of its own has that one port, however few send.
+    rails = parse_cluster("2x8:h100-sxm@ib-ndr")
+    assert across_bytes_per_s(rails, rails.groups[0], senders=1) == across_bytes_per_s(rails, rails.groups[0])
+
+
+def test_oversubscription_divides() -> None:
+    cluster = parse_cluster("4x8:h100-sxm@ib-ndr")
+    thin = dataclasses.replace(cluster, oversubscription=4.0)
+    assert across_bytes_per_s(thin, thin.groups[0]) == across_bytes_per_s(cluster, cluster.groups[0]) / 4
+
+
+def test_one_host_has_no_network() -> None:
+    cluster = parse_cluster("1x8:h100-sxm")
+    group = cluster.groups[0]
+    assert across_bytes_per_s(cluster, group) == inside_bytes_per_s(group)
+    assert across_latency_s(cluster, group) == inside_latency_s(group)
+
+
+def test_axes_of_columns() -> None:
+    cluster = parse_cluster("4x8:h100-sxm@ib-ndr")
+    sizes = np.array([1, 2, 8, 16, 32])
+    axis = parallel_axis(cluster, cluster.groups[0], sizes)
+    assert axis.inside.tolist() == [1, 2, 8, 8, 8]
+    assert axis.hosts.tolist() == [1, 1, 1, 2, 4]
