@@ -1,17 +1,17 @@
-"""Money: the article's bills, limits of the formulas, columns, and derivations."""
+"""Money and chips: the article's bills, limits of the formulas, columns, and derivations."""
 
 import numpy as np
 import pytest
 
-from farthing.predict import money
+from farthing.predict import chip, money
 from farthing.predict.trace import term_of, tracing
 from farthing.units import HOUR, MONTH, YEAR
 
 
 def test_bills_of_the_article():
-    h100 = money.chip_cost_usd(money.die_cost_usd(15_000, 50), 80, 15, package_usd=300, board_usd=300)
+    h100 = chip.chip_cost_usd(chip.die_cost_usd(15_000, 50), 80, 15, package_usd=300, board_usd=300)
     assert h100 == 2100
-    assert money.chip_cost_usd(250, 24, 10, package_usd=300, board_usd=100) == 890
+    assert chip.chip_cost_usd(250, 24, 10, package_usd=300, board_usd=100) == 890
     assert money.bill_usd([8, 8, 1, 8], [1600, 150, 750, 700]) == 20_350
     assert money.bill_usd([8, 8, 1, 8], [1600, 1000, 4000, 700]) == 30_400
     assert money.bill_usd([8, 2, 2], [1600, 300, 3000]) == 19_400
@@ -72,21 +72,21 @@ def test_sum_of_costs():
 
 
 def test_die_count_of_the_article():
-    assert 55 <= money.dies_per_wafer(300, 814) <= 65
-    assert money.dies_per_wafer(300, np.array([100.0, 80_000.0])).tolist() == [640, 0]
+    assert 55 <= chip.dies_per_wafer(300, 814) <= 65
+    assert chip.dies_per_wafer(300, np.array([100.0, 80_000.0])).tolist() == [640, 0]
 
 
 def test_yield_models_agree_without_defects_and_order_with_them():
     area = np.array([0.0, 50.0, 400.0, 800.0])
-    poisson = money.poisson_yield(area, 0.1)
-    murphy = money.murphy_yield(area, 0.1)
-    clustered = money.negative_binomial_yield(area, 0.1, clustering=2)
+    poisson = chip.poisson_yield(area, 0.1)
+    murphy = chip.murphy_yield(area, 0.1)
+    clustered = chip.negative_binomial_yield(area, 0.1, clustering=2)
     for share in (poisson, murphy, clustered):
         assert share[0] == pytest.approx(1)
         assert np.all(np.diff(share) < 0)
     assert np.all(poisson[1:] < murphy[1:])
     assert np.all(poisson[1:] < clustered[1:])
-    assert money.negative_binomial_yield(area, 0.1, clustering=1e7) == pytest.approx(poisson, rel=1e-5)
+    assert chip.negative_binomial_yield(area, 0.1, clustering=1e7) == pytest.approx(poisson, rel=1e-5)
 
 
 def test_murphy_yield_is_the_mean_over_a_triangle_of_densities():
@@ -94,11 +94,11 @@ def test_murphy_yield_is_the_mean_over_a_triangle_of_densities():
     density = (np.arange(200_000) + 0.5) / 200_000 * 2 * mean
     weight = 1 - np.abs(density - mean) / mean
     expected = np.sum(weight * np.exp(-density)) / np.sum(weight)
-    assert money.murphy_yield(800, 0.1) == pytest.approx(expected, rel=1e-6)
+    assert chip.murphy_yield(800, 0.1) == pytest.approx(expected, rel=1e-6)
 
 
 def test_good_dies_carry_the_wafer():
-    assert money.die_cost_usd(15_000, money.good_dies(60, 0.5)) == 500
+    assert chip.die_cost_usd(15_000, chip.good_dies(60, 0.5)) == 500
 
 
 def test_rows_must_match():
@@ -119,9 +119,9 @@ def test_a_bill_of_columns():
         (money.tokens_per_usd, (100.0, 0.01)),
         (money.payback_s, (100, 3.0, 1.0)),
         (money.payback_s, (100, 1.0, 3.0)),
-        (money.dies_per_wafer, (300, 814)),
-        (money.murphy_yield, (814, 0.1)),
-        (money.chip_cost_usd, (300, 80, 15)),
+        (chip.dies_per_wafer, (300, 814)),
+        (chip.murphy_yield, (814, 0.1)),
+        (chip.chip_cost_usd, (300, 80, 15)),
     ],
 )
 def test_derivation_has_the_value(function, arguments):
