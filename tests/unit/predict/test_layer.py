@@ -1,0 +1,122 @@
+"""One layer: its matrices, and its time in serving and in training."""
+
+import dataclasses
+
+import pytest
+
+from farthing.catalog import model
+from farthing.predict.device import Device
+from farthing.predict.layer import (
+    Shards,
+    forward_time,
+    products,
+    training_attention,
+    training_backward_time,
+    training_forward_time,
+)
+from farthing.predict.parameters import layer_parameters
+from farthing.records.model import LayerKind
+
+FULL, MOE = LayerKind("full", "dense"), LayerKind("full", "moe")
+LLAMA = model("llama-2-70b")
+COMPUTE_BOUND = Device(
+    matmul_flop_per_s=1e12, attention_flop_per_s=1e12, memory_bytes=1e12, memory_bytes_per_s=1e18
+)
+MEMORY_BOUND = Device(
+    matmul_flop_per_s=1e18, attention_flop_per_s=1e18, memory_bytes=1e12, memory_bytes_per_s=1e12
+)
+SHAPE = {"sequences": 2, "tokens": 1024, "context_tokens": 1024}
+
+
+@pytest.mark.parametrize("name", ["llama-2-70b", "gpt-3-175b", "deepseek-v3", "qwen3-32b", "gemma-3-27b"])
+def test_products_hold_the_matrices(name: str) -> None:
+    """What a layer multiplies by is what it stores, vectors aside."""
+    shape = model(name)
+    kind = LayerKind("full", "dense")
+    held = layer_parameters(shape, kind)
+    assert sum(p.inputs * p.outputs for p in products(shape, kind, Shards())) == (
+        held.total - held.norms - held.biases
+    )
+
+
+def test_tensor_parallelism_cuts_the_work() -> None:
+    one, eight = (
+        forward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(tp=tp), sequences=1, new_tokens=512).matmul_s
+        for tp in (1, 8)
+    )
+    assert one == pytest.approx(8 * eight)
+
+
+def test_decode_reads_the_cache_and_prefill_computes() -> None:
+    decode = forward_time(
+        LLAMA, FULL, MEMORY_BOUND, Shards(), sequences=3, new_tokens=1, cached_tokens=999, decode=True
+    )
+    assert decode.attention_s == pytest.approx((3 * 1000 * 4096 + 3 * 2 * 64 * 256) / 1e12)
+    prefill = forward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), sequences=1, new_tokens=1000)
+    assert prefill.attention_s == pytest.approx(2 * 1000 * 500.5 * 64 * 256 / 1e12)
+    assert prefill.total_s == prefill.matmul_s + prefill.attention_s + prefill.elementwise_s
+
+
+def test_narrow_weights_are_read_sooner() -> None:
+    wide, narrow = (
+        forward_time(
+            LLAMA, FULL, MEMORY_BOUND, Shards(weight_bytes=size), sequences=1, new_tokens=1, decode=True
+        )
+        for size in (2.0, 0.5)
+    )
+    assert wide.matmul_s / narrow.matmul_s == pytest.approx(4, rel=0.01)
+
+
+def test_few_tokens_touch_few_experts() -> None:
+    shape = model("mixtral-8x7b")
+    one, many = (
+        forward_time(shape, MOE, MEMORY_BOUND, Shards(), sequences=n, new_tokens=1, decode=True).matmul_s
+        for n in (1, 64)
+    )
+    expert, rest = 3 * 4096 * 14336, 2 * 4096 * 4096 + 2 * 4096 * 1024 + 4096 * 8
+    assert one == pytest.approx(2 * (2 * expert + rest) / 1e12, rel=0.01)
+    assert many == pytest.approx(2 * (8 * expert + rest) / 1e12, rel=0.03)
+
+
+def test_backward_is_twice_the_forward() -> None:
+    forward = training_forward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), **SHAPE)
+    backward, weights = training_backward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), **SHAPE)
+    assert backward.matmul_s == pytest.approx(2 * forward.matmul_s)
+    assert weights == pytest.approx(forward.matmul_s)
+    assert backward.attention_s == pytest.approx(2.5 * forward.attention_s)
+
+
+def test_frozen_weights_need_no_gradient() -> None:
+    whole, _ = training_backward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), **SHAPE)
+    frozen, weights = training_backward_time(
+        LLAMA, FULL, COMPUTE_BOUND, Shards(), weight_gradients=False, **SHAPE
+    )
+    assert weights == 0
+    assert frozen.matmul_s == pytest.approx(whole.matmul_s / 2)
+
+
+def test_unfused_attention_computes_the_square_and_stores_it() -> None:
+    fused, _, nothing = training_attention(LLAMA, FULL, Shards(), flash_attention=True, **SHAPE)
+    square, _, stored = training_attention(LLAMA, FULL, Shards(), flash_attention=False, **SHAPE)
+    assert square / fused == pytest.approx(1024 / 512.5)
+    assert (nothing, stored) == (0, 13 * 2 * 1024 * 1024 * 64)
+
+
+def test_layers_without_a_mixer() -> None:
+    none = LayerKind("none", "dense")
+    assert training_attention(LLAMA, none, Shards(), flash_attention=True, **SHAPE) == (0, 0, 0)
+    feed_forward = forward_time(LLAMA, none, COMPUTE_BOUND, Shards(), sequences=1, new_tokens=8)
+    assert feed_forward.attention_s == 0
+    assert feed_forward.matmul_s == pytest.approx(2 * 8 * 3 * 8192 * 28672 / 1e12)
+
+
+def test_a_window_bounds_the_work() -> None:
+    shape = dataclasses.replace(LLAMA, mixer_pattern="w", window=100)
+    kind = LayerKind("window", "dense")
+    short, long = (
+        forward_time(
+            shape, kind, MEMORY_BOUND, Shards(), sequences=1, new_tokens=1, cached_tokens=n, decode=True
+        ).attention_s
+        for n in (200, 20_000)
+    )
+    assert short == long
