@@ -123,9 +123,16 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
             found.append(_Product("attention output", grouped / tp, hidden))
         else:
             found.append(_Product("attention output", heads * v_dim / tp, hidden))
+        if model.index_heads and kind.mixer == "full":
+            found.append(_Product("indexer queries", query_from, model.index_heads * model.index_head_dim))
+            found.append(_Product("indexer keys", hidden, model.index_head_dim + model.index_heads))
     elif kind.mixer == "linear":
         values = model.linear_value_heads * model.linear_value_head_dim
         found.append(_Product("linear attention input", hidden, linear_width(model) / tp))
+        if model.linear_kind == "mamba1":
+            rank, state = model.linear_key_heads, model.linear_key_head_dim
+            found.append(_Product("time step and state", values / tp, rank + 2 * state))
+            found.append(_Product("time step", rank, values / tp))
         found.append(_Product("linear attention output", values / tp, hidden))
     gates = 2 if model.gated_ffn else 1
     width: Number = 0
