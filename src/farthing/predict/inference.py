@@ -399,8 +399,10 @@ def _group_times(
             dispatch = 2 * axis_all_to_all_time_s(sent, routed)
             exchanged = exchanged + select(plan.ep > plan.tp, dispatch, 0.0)
         traffic.append(exchanged)
+    # A prompt needs the logits of its last token, a drafted run those of all its tokens.
+    judged = sequences * new_tokens if decode else sequences
     head = matmul_time_s(
-        sequences,
+        judged,
         model.vocab / plan.tp,
         model.hidden,
         device=place.device,
@@ -411,7 +413,7 @@ def _group_times(
         layer_traffic=tuple(traffic),
         exchange=exchange,
         head=named("LM head_s", head),
-        gather=axis_all_gather_time_s(sequences * model.vocab * 2.0, axis),
+        gather=axis_all_gather_time_s(judged * model.vocab * 2.0, axis),
         hop_inside=point_to_point_time_s(
             message / plan.tp,
             bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),

@@ -76,6 +76,16 @@ def test_tensor_parallelism_reads_its_share() -> None:
     assert eight.communication_s > one.communication_s == 0
 
 
+def test_drafted_tokens_are_all_judged() -> None:
+    """Each of eight tokens needs its logits gathered, at verification; a prompt's last one alone."""
+    found = [
+        step("8x1:h100-sxm@1gbe", tp=8, new_tokens=tokens, decode=decode).communication_s
+        for tokens, decode in ((8, True), (8, False))
+    ]
+    wire = 125e6 * 0.941
+    assert found[0] - found[1] == pytest.approx(7 * 7 / 8 * 32000 * 2 / wire)
+
+
 def test_overlap_hides_traffic() -> None:
     shown, hidden = (step("1x8:rtx-4090", tp=8, overlap_communication=share) for share in (0.0, 1.0))
     assert hidden.communication_s < shown.communication_s
