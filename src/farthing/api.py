@@ -106,6 +106,9 @@ def infer(
     """
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     chosen = set(options) & {"tp", "pp", "dp"}
+    if workload is None and shape.encoder:
+        # It puts nothing out: what is timed is reading.
+        options.setdefault("output_tokens", 0)
     if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
         # A context alone: the prompt is what the output leaves of it.
         options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))

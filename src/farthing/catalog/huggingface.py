@@ -98,19 +98,39 @@ def is_hub_id(text: str) -> bool:
 def _download(repository: str) -> Path:
     try:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils.logging import set_verbosity_error
     except ImportError:
         raise InvalidInput(
             f"{repository!r} is not a file here, and reading it from the Hugging Face hub needs the package "
             "huggingface-hub: pip install 'farthing[hub]', or give a path to its config.json"
         ) from None
+    # Its retries are told to nobody; without a network the cache answers at once.
+    set_verbosity_error()
+    online = _is_reachable()
     try:
-        return Path(hf_hub_download(repository, "config.json"))
+        return Path(hf_hub_download(repository, "config.json", local_files_only=not online))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if not online:
+            reason = "no network, and it is not in the cache"
         raise InvalidInput(
             f"cannot read config.json of {repository!r} from the Hugging Face hub ({reason}); check the name "
             "and the network, set HF_TOKEN if access is restricted, or give a path to a config.json"
         ) from None
+
+
+def _is_reachable() -> bool:
+    """Whether the hub's name can be looked up; a proxy looks it up itself."""
+    import socket
+    import urllib.request
+
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo("huggingface.co", 443)
+    except OSError:
+        return False
+    return True
 
 
 def import_model(path_or_hub_id: str) -> Model:

@@ -105,8 +105,10 @@ def model_from_toml(path_or_text: str | Path, id: str = "custom") -> Model:
         where, id = str(path), path.stem
         try:
             text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"cannot read {path}: {error}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{path} is not a text file in UTF-8: not a shape in TOML") from None
+        except OSError as error:
+            raise InvalidInput(f"cannot read {path}: {error.strerror}; name an existing file") from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

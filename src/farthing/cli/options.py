@@ -44,7 +44,7 @@ class Count(click.ParamType[int]):
             self.fail(f"{_short(value)} is not a whole number; write it like 8 or 4k (4000)", param, ctx)
         number = -number if negative else number
         if not self.least <= number <= self.most:
-            self.fail(f"{_short(value)} is out of range; {self.least:,} to {self.most:,} is", param, ctx)
+            self.fail(f"{_short(value)} is out of range: give {self.least:,} to {self.most:,}", param, ctx)
         return int(number)
 
 
@@ -62,7 +62,7 @@ class Tokens(click.ParamType[float]):
         except InvalidInput as error:
             self.fail(str(error), param, ctx)
         if not 1 <= number <= 1e18:
-            self.fail(f"{_short(value)} is out of range; 1 to 1e18 is; e.g. 2T", param, ctx)
+            self.fail(f"{_short(value)} is out of range: give 1 to 1e18, e.g. 2T", param, ctx)
         return number
 
 
@@ -84,7 +84,7 @@ class Number(click.ParamType[float]):
         if not math.isfinite(number):
             self.fail(f"{_short(value)} is not a number; write it like 0.25", param, ctx)
         if not self.least <= number <= self.most:
-            self.fail(f"{number:g} is out of range; {self.least:g} to {self.most:g} is", param, ctx)
+            self.fail(f"{number:g} is out of range: give {self.least:g} to {self.most:g}", param, ctx)
         return number
 
 

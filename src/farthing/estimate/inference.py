@@ -80,7 +80,8 @@ def _check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
     check_expert_parallel(model, plan.ep, plan.tp * plan.dp, "tp x dp")
     if plan.dp > workload.batch_size:
         raise InvalidInput(
-            f"dp={plan.dp} replicas need a batch of at least {plan.dp}, not {workload.batch_size}"
+            f"dp={plan.dp} replicas need a batch of at least {plan.dp}, not {workload.batch_size}: "
+            "lower dp or raise the batch"
         )
     if plan.stage_layers and (len(plan.stage_layers) != plan.pp or sum(plan.stage_layers) != model.layers):
         raise InvalidInput(

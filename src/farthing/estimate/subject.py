@@ -78,7 +78,7 @@ def subject(
 ) -> Subject:
     """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load."""
     weights = storage_format(weight_format, "weights")
-    compute = catalog.number_format(compute_format).compute if compute_format else weights.compute
+    compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
         compute = "fp16"
     efficiencies = tuple(
@@ -143,7 +143,9 @@ def check_stages(model: Model, pp: int, interleave: int = 1) -> None:
     """Each (virtual) stage needs a layer."""
     if pp * interleave > model.layers:
         what = f"pp={pp}" if interleave == 1 else f"pp={pp} x interleave={interleave}"
-        raise InvalidInput(f"{what} needs at least {pp * interleave} layers; {model.id} has {model.layers}")
+        raise InvalidInput(
+            f"{what} needs at least {pp * interleave} layers; {model.id} has {model.layers}: lower it"
+        )
 
 
 def check_expert_parallel(model: Model, ep: int, over: int, axes: str) -> None:
@@ -153,7 +155,9 @@ def check_expert_parallel(model: Model, ep: int, over: int, axes: str) -> None:
     if not model.is_moe:
         raise InvalidInput(f"ep={ep} needs a mixture-of-experts model; {model.id} is dense: leave ep at 1")
     if model.experts % ep:
-        raise InvalidInput(f"ep={ep} does not divide the {model.experts} experts of {model.id}")
+        raise InvalidInput(
+            f"ep={ep} does not divide the {model.experts} experts of {model.id}; use a divisor"
+        )
     if over % ep:
         raise InvalidInput(f"ep={ep} must divide {axes} ({over})")
 
@@ -162,7 +166,8 @@ def check_cards(cluster: Cluster, needed: int, expression: str) -> None:
     """A plan cannot use more cards than there are."""
     if needed > cluster.count:
         raise InvalidInput(
-            f"the plan needs {expression} = {needed} cards; {cluster.name} has {cluster.count}"
+            f"the plan needs {expression} = {needed} cards; {cluster.name} has {cluster.count}: "
+            "lower a size, or name more cards"
         )
 
 

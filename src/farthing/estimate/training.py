@@ -78,9 +78,13 @@ def _check(model: Model, cluster: Cluster, workload: TrainingWorkload, plan: Tra
             f"{plan.dp} x {plan.micro_batch_size}; change one of them"
         )
     if workload.sequence_tokens % plan.cp:
-        raise InvalidInput(f"cp={plan.cp} does not divide the sequence of {workload.sequence_tokens} tokens")
+        raise InvalidInput(
+            f"cp={plan.cp} does not divide the sequence of {workload.sequence_tokens} tokens; use a divisor"
+        )
     if plan.interleave > 1 and plan.schedule != "interleaved":
-        raise InvalidInput("interleave > 1 needs schedule interleaved")
+        raise InvalidInput(
+            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave at 1"
+        )
     if plan.schedule == "interleaved" and plan.pp > 1:
         micro_batches = workload.global_batch_size // (plan.dp * plan.micro_batch_size)
         if micro_batches % plan.pp:

@@ -10,6 +10,8 @@ from farthing.errors import InvalidInput
 Mixer = Literal["full", "window", "linear", "none"]
 FeedForward = Literal["dense", "moe", "none"]
 
+MOST_LAYERS = 10_000
+
 LINEAR_KINDS = ("gated-deltanet", "mamba1", "mamba2", "lightning")
 
 _MIXERS: dict[str, Mixer] = {"f": "full", "w": "window", "l": "linear", "n": "none"}
@@ -179,6 +181,10 @@ class Model:
                 raise InvalidInput(
                     f"model {self.id!r}: {field} must be at least 1, not {getattr(self, field)}"
                 )
+        if self.layers > MOST_LAYERS:
+            raise InvalidInput(
+                f"model {self.id!r}: layers must be at most {MOST_LAYERS:,}, not {self.layers}"
+            )
         if self.uses("full") or self.uses("window"):
             for field in ("heads", "kv_heads", "head_dim"):
                 if getattr(self, field) < 1:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from farthing.records.estimate import InferenceEstimate
+from farthing.records.estimate import Cost, InferenceEstimate
 from farthing.records.hardware import Cluster
 from farthing.report import layout
 from farthing.report.estimate import (
@@ -19,7 +19,7 @@ from farthing.report.estimate import (
     sensitivity_table,
     time_table,
 )
-from farthing.units import format_quantity, format_seconds, format_watts
+from farthing.units import HOUR, format_quantity, format_seconds, format_usd, format_watts
 
 
 def _rate(value: float) -> str:
@@ -65,6 +65,11 @@ def _serving(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
     if load.output_tokens:
         yield "limited by", estimate.bottleneck
         yield "limited by compute from", f"{estimate.balance_batch_size:,.0f} sequences a step"
+
+
+def _hourly(cost: Cost) -> str:
+    age = "; a price is older than six months" if cost.stale else ""
+    return f"{cost.way}: {format_usd(cost.usd_per_s * HOUR)} an hour; {cost.basis}{age}"
 
 
 def _sequences(count: int) -> str:
@@ -115,9 +120,15 @@ def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[Renderabl
     yield layout.heading("Serving")
     yield layout.facts(_serving(estimate))
     yield Text()
-    draw = f"{format_watts(estimate.power_w)}, {estimate.energy_per_token_j:,.3g} J a token"
-    yield layout.heading("Energy and money", draw if estimate.power_w else "power unknown")
-    yield from money_table(estimate.costs)
-    yield Text()
-    yield from sensitivity_table(estimate, "time a token")
+    draw = format_watts(estimate.power_w) if estimate.power_w else "power unknown"
+    if estimate.power_w and estimate.workload.output_tokens:
+        draw += f", {estimate.energy_per_token_j:,.3g} J a token"
+    yield layout.heading("Energy and money", draw)
+    if estimate.workload.output_tokens:
+        yield from money_table(estimate.costs)
+        yield Text()
+        yield from sensitivity_table(estimate, "time a token")
+    else:
+        yield layout.items(_hourly(cost) for cost in estimate.costs)
+        yield Text()
     yield from caveats(estimate)

@@ -52,10 +52,7 @@ def model_list(summaries: Iterable[ModelSummary]) -> RenderableType:
         for summary in summaries
     ]
     header = ("id", "attention", "size", "active", "context", "KV/token")
-    note = Text(
-        f"{len(rows)} models. Size: parameters. SWA: sliding window. KV/token: cache of a token in 16 bits.",
-        style="dim",
-    )
+    note = f"{len(rows)} models. Size: parameters. SWA: sliding window. KV/token: cache in 16 bits."
     return Group(layout.columns(header, rows, left=2), Text(), Text(note, style="dim"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from farthing.catalog import models
+from farthing.catalog import huggingface, models
 from farthing.catalog.huggingface import import_model, model_from_config, model_types
 from farthing.errors import InvalidInput
 from farthing.predict.parameters import total_parameters
@@ -353,11 +353,12 @@ def test_a_hub_id_is_read_through_the_hub(tmp_path: Path, monkeypatch: pytest.Mo
     file.write_text(json.dumps(LLAMA))
     asked = []
 
-    def download(repository: str, name: str) -> str:
+    def download(repository: str, name: str, *, local_files_only: bool) -> str:
         asked.append((repository, name))
         return str(file)
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface, "_is_reachable", lambda: True)
     model = import_model("meta-llama/Llama-2-70b-hf")
     assert asked == [("meta-llama/Llama-2-70b-hf", "config.json")]
     assert (model.id, model.source) == (
@@ -369,12 +370,28 @@ def test_a_hub_id_is_read_through_the_hub(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = pytest.importorskip("huggingface_hub")
 
-    def download(repository: str, name: str) -> str:
+    def download(repository: str, name: str, *, local_files_only: bool) -> str:
         raise OSError("no network\nmore")
 
     monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface, "_is_reachable", lambda: True)
     with pytest.raises(InvalidInput, match=r"no network\).*HF_TOKEN"):
         import_model("org/name")
+
+
+def test_without_a_network_the_cache_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked = []
+
+    def download(repository: str, name: str, *, local_files_only: bool) -> str:
+        asked.append(local_files_only)
+        raise OSError("not in the cache")
+
+    monkeypatch.setattr(hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface, "_is_reachable", lambda: False)
+    with pytest.raises(InvalidInput, match=r"no network"):
+        import_model("org/name")
+    assert asked == [True]
 
 
 def test_without_the_package_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
