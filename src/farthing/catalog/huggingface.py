@@ -105,7 +105,7 @@ def _download(repository: str) -> Path:
             "huggingface-hub: pip install 'farthing[hub]', or give a path to its config.json"
         ) from None
     # Its retries are told to nobody; without a network the cache answers at once.
-    set_verbosity_error()
+    set_verbosity_error()  # type: ignore[no-untyped-call]
     online = _is_reachable()
     try:
         return Path(hf_hub_download(repository, "config.json", local_files_only=not online))
