@@ -1,0 +1,34 @@
+"""The README shows what the program prints, and its commands run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from farthing.cli.main import cli
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+COMMANDS = [
+    line.removeprefix("$ farthing ").split("  #")[0].strip()
+    for block in BLOCKS
+    for line in block.splitlines()
+    if line.startswith("$ farthing ") and "import" not in line
+]
+
+
+def test_the_shown_output_is_the_real_one():
+    command, *shown = BLOCKS[0].strip().splitlines()
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(cli, shlex.split(command.removeprefix("$ farthing ")))
+    assert result.exit_code == 0
+    assert len(shown) > 20
+    assert "\n".join(shown) in result.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_run(command: str):
+    result = CliRunner().invoke(cli, shlex.split(command))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout
