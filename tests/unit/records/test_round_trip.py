@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
+import pkgutil
 from typing import Any
 
 import msgspec
 import pytest
 
 import farthing
-from farthing import catalog
+from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
-from farthing.records import efficiency, engine, estimate, hardware, model, plan, term, workload
+from farthing.estimate.summary import model_summary
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Price
+from farthing.records.model import LayerKind
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
-MODULES = (efficiency, engine, estimate, hardware, model, plan, term, workload)
+MODULES = [
+    importlib.import_module(f"farthing.records.{module.name}")
+    for module in pkgutil.iter_modules(records.__path__)
+]
 RECORDS = {
     found
     for module in MODULES
@@ -53,7 +59,8 @@ def samples() -> list[Any]:
     ]
     return [
         *rows,
-        model.LayerKind("window", "moe"),
+        LayerKind("window", "moe"),
+        model_summary(catalog.model("deepseek-v3")),
         parse_cluster("1x2:rtx-4090+1x1:m2-ultra@1gbe"),
         parse_cluster("256x8:a100-sxm-80gb@ib-hdr"),
         TrainingPlan(tp=8, pp=4, schedule="interleaved", interleave=2, offload="optimizer"),
