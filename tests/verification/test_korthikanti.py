@@ -1,6 +1,6 @@
 """Korthikanti et al. 2022: activation memory by their formulas, step times by their measurements.
 
-Nothing in farthing is fitted to this table: its efficiency constants come from single kernels.
+Nothing in farthing is fitted to this table: its constants come from single kernels and from others' runs.
 """
 
 from __future__ import annotations
