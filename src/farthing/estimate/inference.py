@@ -16,6 +16,7 @@ from farthing.estimate.subject import (
     check_expert_parallel,
     check_stages,
     check_tensor_parallel,
+    efficiency_note,
     hardware_notes,
     subject,
 )
@@ -230,11 +231,11 @@ def infer_estimate(
     run = run_of(about, workload, plan)
     if explain:
         with tracing():
-            return _estimate(run, basis, ideal)
-    return _estimate(run, basis, ideal)
+            return _estimate(run, basis)
+    return _estimate(run, basis)
 
 
-def _estimate(run: _Run, basis: CostBasis, ideal: bool) -> InferenceEstimate:
+def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
     about, workload, plan = run.about, run.workload, run.plan
     memory = run.memory()
     first, alone = run.prefill(1)
@@ -282,7 +283,7 @@ def _estimate(run: _Run, basis: CostBasis, ideal: bool) -> InferenceEstimate:
         power_w=draw,
         energy_per_token_j=energy,
         costs=costs(about.cluster, draw, tokens_per_s, basis),
-        assumptions=_assumptions(run, ideal),
+        assumptions=_assumptions(run),
         warnings=_warnings(run),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )
@@ -416,23 +417,17 @@ def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) 
         idle = 1 - touched / about.model.experts
         read *= 1 - idle * (1 - active_parameters(about.model) / total_parameters(about.model))
     context = workload.decode_context_tokens / workload.longest_context_tokens
-    moved = read + float(memory.kv_cache_bytes) * min(context, 1.0)
+    # Each micro-batch in flight reads the card's weights again, and its own cache.
+    moved = read * run.micro_batches + float(memory.kv_cache_bytes) * min(context, 1.0)
     bandwidth = min(card.memory_bytes_per_s for card in about.devices)
-    turns = 1 if plan.pp == 1 else run.micro_batches
-    share = min(moved * turns / plan.pp / bandwidth / step_s * (plan.pp if plan.pp == 1 else 1), 1.0)
+    share = min(moved / bandwidth / step_s, 1.0)
     draw = power_w(about.cluster, compute_share=min(compute, 1.0), memory_share=share, pue=basis.pue)
     return draw, draw / (workload.batch_size / step_s) if draw else 0.0
 
 
-def _assumptions(run: _Run, ideal: bool) -> tuple[str, ...]:
+def _assumptions(run: _Run) -> tuple[str, ...]:
     about, plan = run.about, run.plan
-    if ideal:
-        found = ["ideal: every efficiency is 1 and no kernel takes time of its own"]
-    else:
-        found = [
-            f"{constants.id}: efficiency constants from {constants.fitted_on}"
-            for constants in dict.fromkeys(about.efficiencies)
-        ]
+    found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
     if about.model.is_moe:
         found.append("tokens are spread evenly over the experts")
     if plan.dp > 1:

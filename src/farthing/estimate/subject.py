@@ -171,6 +171,16 @@ def check_cards(cluster: Cluster, needed: int, expression: str) -> None:
         )
 
 
+def efficiency_note(efficiency: Efficiency) -> str:
+    """What the efficiency constants rest on."""
+    if efficiency.id == IDEAL.id:
+        return "ideal: every efficiency is 1 and no kernel takes time of its own"
+    basis = efficiency.fitted_on
+    if basis.startswith("none: "):
+        return f"{efficiency.id}: efficiency constants assumed, not measured: {basis.removeprefix('none: ')}"
+    return f"{efficiency.id}: efficiency constants from {basis}"
+
+
 def hardware_notes(cluster: Cluster) -> list[str]:
     """What the user should know about the hardware."""
     notes = []

@@ -14,6 +14,7 @@ from farthing.estimate.subject import (
     check_expert_parallel,
     check_stages,
     check_tensor_parallel,
+    efficiency_note,
     hardware_notes,
     storage_format,
     subject,
@@ -337,12 +338,7 @@ def _reliability(run: TrainingRun, cards: int) -> Reliability:
 
 def _assumptions(run: TrainingRun) -> tuple[str, ...]:
     about, plan = run.about, run.plan
-    constants = about.efficiencies[run.slowest]
-    found = [
-        "ideal: every efficiency is 1 and no kernel takes time of its own"
-        if constants.id == "ideal"
-        else f"{constants.id}: efficiency constants from {constants.fitted_on}"
-    ]
+    found = [efficiency_note(about.efficiencies[run.slowest])]
     if about.cluster.is_mixed:
         found.append("unlike cards: all wait for the slowest kind")
     if about.model.is_moe:
