@@ -16,6 +16,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHORT_LIST = 80
+"""So many names are listed where none is near."""
+
 
 class FarthingError(Exception):
     """Anything that farthing raises on purpose."""
@@ -50,8 +53,10 @@ class UnknownName(InvalidInput):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        near = difflib.get_close_matches(name.lower(), list(known), n=3, cutoff=0.5)
-        advice = f"did you mean {', '.join(near)}?" if near else (hint or "nothing is named like it")
+        names = list(known)
+        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+        listed = f"use one of {', '.join(names)}" if len(names) <= SHORT_LIST else "nothing is named like it"
+        advice = f"did you mean {', '.join(near)}?" if near else (hint or listed)
         if near and hint:
             advice = f"{advice} ({hint})"
         super().__init__(f"unknown {kind} {name!r}; {advice}")

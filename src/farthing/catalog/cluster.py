@@ -325,7 +325,7 @@ def read_cluster(
     try:
         values = tomllib.loads(toml)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{name} is not valid TOML: {error}") from None
+        raise InvalidInput(f"{name} is not valid TOML, correct it: {error}") from None
     table = _Table(name, values, _CLUSTER_KEYS)
     rows = values.get("group")
     if not isinstance(rows, list) or not rows:
@@ -407,7 +407,7 @@ def find_cluster(text: str) -> Cluster:
     except OSError as error:
         raise InvalidInput(f"cannot read {name}: {error.strerror}; name an existing .toml file") from None
     except ValueError:
-        raise InvalidInput(f"{_short(name)} is not a text file in UTF-8: not a cluster") from None
+        raise InvalidInput(f"{_short(name)} is not a text file in UTF-8; give a cluster in TOML") from None
     if len(content) > _MAX_FILE_CHARACTERS:
         raise InvalidInput(f"{name} is longer than {_MAX_FILE_CHARACTERS:,} characters: not a cluster")
     return read_cluster(content, name)

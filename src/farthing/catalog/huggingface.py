@@ -52,7 +52,9 @@ def model_from_config(config: Mapping[str, Any], id: str, source: str = "") -> M
     (80, 128, 8)
     """
     if not isinstance(config, Mapping):
-        raise InvalidInput(f"{id}: a configuration must be an object, not {type(config).__name__}")
+        raise InvalidInput(
+            f"{id}: a configuration must be an object of names and values, not a {type(config).__name__}"
+        )
     outer = Config(config, source or id)
     text = outer.part("text_config")
     tied = config.get("tie_word_embeddings")
@@ -165,5 +167,5 @@ def import_model(path_or_hub_id: str) -> Model:
     try:
         config = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path} is not a JSON file: {error}") from None
+        raise InvalidInput(f"{path} is not a JSON file, correct it: {error}") from None
     return model_from_config(config, model_id(name), source)

@@ -106,13 +106,13 @@ def model_from_toml(path_or_text: str | Path, id: str = "custom") -> Model:
         try:
             text = path.read_text("utf-8")
         except UnicodeDecodeError:
-            raise InvalidInput(f"{path} is not a text file in UTF-8: not a shape in TOML") from None
+            raise InvalidInput(f"{path} is not a text file in UTF-8; give a shape in TOML") from None
         except OSError as error:
             raise InvalidInput(f"cannot read {path}: {error.strerror}; name an existing file") from None
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidInput(f"{where} is not TOML: {error}") from None
+        raise InvalidInput(f"{where} is not valid TOML, correct it: {error}") from None
     return _from_table(table, where, id)
 
 
@@ -123,7 +123,7 @@ def _from_stdin() -> Model:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"standard input is not JSON: {error}") from None
+        raise InvalidInput(f"standard input is not JSON, correct it: {error}") from None
     return model_from_config(config, "stdin", "standard input")
 
 

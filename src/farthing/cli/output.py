@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -50,17 +51,32 @@ def write(text: str) -> None:
         raise FarthingError(f"cannot write to standard output: {error.strerror}") from None
 
 
+class _Page(io.StringIO):
+    """What is to be written, in the encoding that it will be written in."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
 def show(content: RenderableType) -> None:
     """Write a report."""
     from rich.console import Console
 
-    console = Console(highlight=False, emoji=False, markup=False)
+    page = _Page()
+    console = Console(
+        file=page,
+        force_terminal=sys.stdout.isatty(),
+        # NO_COLOR asks for plain text: bold and dim go too.
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
     if console.width > MAX_WIDTH:
         console.width = MAX_WIDTH
-    with console.capture() as capture:
-        console.print(content)
-    lines = capture.get().splitlines()
-    write("\n".join(line.rstrip() for line in lines) + "\n")
+    console.print(content)
+    write("\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n")
 
 
 def show_json(value: Any) -> None:

@@ -82,7 +82,7 @@ def test_a_shape_without_attention_needs_no_heads() -> None:
         (SHAPE + "[model]\nheads = 2\n", ["model"]),
         ("layers = 2\n", ["hidden is missing"]),
         ("layers = 2\nhidden = 63\nheads = 4\nvocab = 9\nffn_hidden = 4\n", ["head_dim"]),
-        ("layers = \n", ["not TOML"]),
+        ("layers = \n", ["not valid TOML"]),
         ("layers = 2\nhidden = 64\nvocab = 9\nffn_hidden = 4\n", ["heads"]),
     ],
 )
