@@ -264,11 +264,11 @@ def _shown(a: Traced, b: Traced, sign: str, value: Any) -> Traced | None:
 def _call(name: str, inputs: tuple[Any, ...], value: float) -> Traced:
     parts = [x if isinstance(x, Traced) else traced(x) for x in inputs]
     if name in ("max", "min"):
-        # A bound that cannot bind, or the same twice, is not worth a word.
+        # A bound that does not bind, or the same twice, is not worth a word.
         idle = 0.0 if name == "max" else math.inf
-        parts = [x for x in parts if not _is_literal(x, idle)] or parts[:1]
-        if len({(x.symbols, x.numbers) for x in parts}) == 1 and parts[0].value == value:
-            kept = parts[0]
+        binding = {(x.symbols, x.numbers): x for x in parts if not _is_literal(x, idle)}
+        kept = next(iter(binding.values()), parts[0])
+        if len(binding) <= 1 and kept.value == value:
             return Traced(value, kept.symbols, kept.numbers, kept.precedence, kept.terms, kept.term)
     terms: tuple[Term, ...] = ()
     for part in parts:

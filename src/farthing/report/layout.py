@@ -118,12 +118,11 @@ def columns(
         table.add_column(
             name,
             justify="left" if is_text else "right",
-            no_wrap=True,
-            overflow="ellipsis",
+            no_wrap=not is_text or number == 0,
             min_width=max(least, width if left == 1 and number == 0 else 0),
         )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     return indented(table)
 
 
