@@ -56,7 +56,8 @@ def _facts(estimate: TrainingEstimate) -> Iterator[tuple[str, str]]:
     yield (
         "global batch",
         f"{load.global_batch_size:,} sequences of {load.sequence_tokens:,} tokens, "
-        f"{micro_batches:,} micro-batches of {plan.micro_batch_size:,} for each replica",
+        f"{micro_batches:,} micro-batch{'es' if micro_batches > 1 else ''} of {plan.micro_batch_size:,} "
+        "for each replica",
     )
     each = _rate(estimate.tokens_per_s_per_accelerator)
     yield "throughput", f"{_rate(estimate.tokens_per_s)}, {each} a card"
@@ -69,7 +70,7 @@ def _facts(estimate: TrainingEstimate) -> Iterator[tuple[str, str]]:
         yield (
             "whole run",
             f"{format_count(load.training_tokens)} tokens in {format_seconds(estimate.run_s)}, "
-            f"{format_count(hours)} card-hours",
+            f"{format_count(hours) if hours >= 1e6 else f'{hours:,.0f}'} card-hours",
         )
     failures = estimate.reliability
     if failures is not None:
