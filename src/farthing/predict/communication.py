@@ -291,16 +291,10 @@ def all_to_all_time_s(
     return (ranks - 1) / ranks * message_bytes / bytes_per_s + select(ranks > 1, 1.0, 0.0) * latency_s
 
 
-def _flat_all_reduce(message: Number, ranks: Number, bandwidth: Number, latency: Number) -> Number:
-    best = direct_all_reduce_time_s(message, ranks, bytes_per_s=bandwidth, latency_s=latency)
-    return np.minimum(best, tree_all_reduce_time_s(message, ranks, bytes_per_s=bandwidth, latency_s=latency))
-
-
 def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
     """All-reduce over an axis, by host first: reduce inside, exchange between hosts, spread inside.
 
-    Inside a host cards talk directly; between hosts the best of the direct, ring and tree algorithms counts
-    (the ring never beats the direct exchange in this model, which has no congestion).
+    Inside a host cards talk directly; between hosts the better of ring and tree counts, as in NCCL.
 
     Parameters
     ----------
@@ -325,11 +319,13 @@ def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
     >>> round(all_reduce_time_s(300e9, axis), 4)
     1.75
     """
-    inside = 2 * all_gather_time_s(
+    inside = direct_all_reduce_time_s(
         message_bytes, axis.inside, bytes_per_s=axis.inside_bytes_per_s, latency_s=axis.inside_latency_s
     )
-    across = _flat_all_reduce(
-        message_bytes / axis.inside, axis.hosts, axis.across_bytes_per_s, axis.across_latency_s
+    way = {"bytes_per_s": axis.across_bytes_per_s, "latency_s": axis.across_latency_s}
+    part = message_bytes / axis.inside
+    across = np.minimum(
+        ring_all_reduce_time_s(part, axis.hosts, **way), tree_all_reduce_time_s(part, axis.hosts, **way)
     )
     return inside + across
 

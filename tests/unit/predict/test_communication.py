@@ -57,10 +57,17 @@ def test_axes(time_s: object) -> None:
 
 
 def test_an_all_reduce_is_two_all_gathers() -> None:
-    for ranks, inside in ((8, 8), (8, 1), (32, 4)):
+    for ranks, inside in ((8, 8), (2, 1), (8, 4)):
         assert all_reduce_time_s(1e9, axis(ranks, inside)) == pytest.approx(
             2 * axis_all_gather_time_s(1e9, axis(ranks, inside))
         )
+
+
+def test_between_many_hosts_a_short_message_takes_a_tree_and_a_long_one_a_ring() -> None:
+    hosts = axis(64, 1)
+    way = {"bytes_per_s": hosts.across_bytes_per_s, "latency_s": hosts.across_latency_s}
+    assert all_reduce_time_s(1e3, hosts) == tree_all_reduce_time_s(1e3, 64, **way)
+    assert all_reduce_time_s(1e12, hosts) == ring_all_reduce_time_s(1e12, 64, **way)
 
 
 def test_messages_and_times_invert() -> None:
