@@ -30,7 +30,7 @@ from farthing.predict.communication import (
 )
 from farthing.predict.compute import experts_matmul_time_s, matmul_time_s
 from farthing.predict.device import device, peak_flop_per_s
-from farthing.predict.memory import attention_shape, linear_width
+from farthing.predict.kv_cache import attention_shape, linear_width
 from farthing.records.efficiency import IDEAL
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload

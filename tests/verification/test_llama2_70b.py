@@ -8,12 +8,11 @@ import pytest
 
 import farthing
 from farthing.catalog import model as catalogue_model
+from farthing.predict.kv_cache import kv_bytes_per_token, kv_cache_bytes
 from farthing.predict.memory import (
     accelerators_needed,
     gpt_activation_bytes,
     gradient_bytes,
-    kv_bytes_per_token,
-    kv_cache_bytes,
     optimizer_bytes,
     weight_bytes,
 )

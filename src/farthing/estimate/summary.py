@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from farthing.predict.memory import kept_tokens, kv_bytes_per_token, state_bytes
+from farthing.predict.kv_cache import kept_tokens, kv_bytes_per_token, state_bytes
 from farthing.predict.parameters import active_parameters, layer_parameters, total_parameters
 from farthing.predict.stages import layer_kinds
 from farthing.predict.work import layer_flop_per_token

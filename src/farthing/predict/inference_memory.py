@@ -8,14 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from farthing.predict.inference import Place
-from farthing.predict.memory import (
-    CONTEXT_BYTES,
-    kept_tokens,
-    kv_bytes_per_token,
-    kv_cache_bytes,
-    state_bytes,
-    weight_bytes,
-)
+from farthing.predict.kv_cache import kept_tokens, kv_bytes_per_token, kv_cache_bytes, state_bytes
+from farthing.predict.memory import CONTEXT_BYTES, weight_bytes
 from farthing.predict.sharding import stage_layer_parameters, stage_vocabulary_parameters
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, named

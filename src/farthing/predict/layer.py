@@ -9,7 +9,7 @@ import numpy as np
 from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
 from farthing.predict.compute import elementwise_time_s, experts_matmul_time_s, experts_touched, matmul_time_s
 from farthing.predict.device import Device
-from farthing.predict.memory import (
+from farthing.predict.kv_cache import (
     attention_shape,
     kept_tokens,
     kv_bytes_per_token,

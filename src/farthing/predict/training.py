@@ -17,8 +17,8 @@ from farthing.predict.communication import (
 from farthing.predict.compute import elementwise_time_s, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
+from farthing.predict.kv_cache import attention_shape
 from farthing.predict.layer import Shards, training_backward_time, training_forward_time
-from farthing.predict.memory import attention_shape
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from farthing.predict.memory import attention_shape
+from farthing.predict.kv_cache import attention_shape
 from farthing.predict.parameters import layer_parameters
 from farthing.predict.trace import Number, formula
 from farthing.records.model import LayerKind, Model

@@ -4,17 +4,15 @@ import pytest
 
 from farthing.catalog import model
 from farthing.errors import InvalidInput
+from farthing.predict.kv_cache import kept_tokens, kv_bytes_per_token, state_bytes
 from farthing.predict.memory import (
     OPTIMIZER_BYTES,
     accelerators_needed,
     communication_buffer_bytes,
     gpt_activation_bytes,
-    kept_tokens,
-    kv_bytes_per_token,
     layer_activation_bytes,
     lora_parameters,
     optimizer_bytes_per_parameter,
-    state_bytes,
     weight_bytes,
 )
 from farthing.records.model import LayerKind, Model
