@@ -123,12 +123,10 @@ def infer(
         raise Infeasible(f"{found.model} on {found.cluster} {found.misfit}")
     if sensitivity:
 
-        def repeat(better: Cluster) -> tuple[float, float]:
-            other = _inference.infer_estimate(shape, better, load, split, basis=basis, ideal=ideal)
-            return other.tokens_per_s, other.tpot_s
+        def repeat(better: Cluster) -> InferenceEstimate:
+            return _inference.infer_estimate(shape, better, load, split, basis=basis, ideal=ideal)
 
-        table = sensitivities(machines, found.tokens_per_s, found.tpot_s, repeat)
-        found = dataclasses.replace(found, sensitivity=table)
+        found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
     return found
 
 
@@ -200,13 +198,11 @@ def train(
         raise Infeasible(f"{found.model} on {found.cluster} {found.misfit}")
     if sensitivity:
 
-        def repeat(better: Cluster) -> tuple[float, float]:
+        def repeat(better: Cluster) -> TrainingEstimate:
             run = _training.training_run(shape, better, load, split, ideal=ideal)
-            other = _training.train_estimate(run, basis=basis)
-            return other.tokens_per_s, other.step_s
+            return _training.train_estimate(run, basis=basis)
 
-        table = sensitivities(machines, found.tokens_per_s, found.step_s, repeat)
-        found = dataclasses.replace(found, sensitivity=table)
+        found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
     return found
 
 

@@ -147,22 +147,23 @@ def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis
     bought = _capital(cluster, basis, today)
     if bought is not None:
         price, words, stale = bought
-        electricity = electricity_usd_per_s(draw_w, basis.usd_per_kwh)
-        total = float(cost_usd_per_s(capital_usd_per_s(price, basis.years), electricity))
+        capital = float(capital_usd_per_s(price, basis.years))
+        total = float(cost_usd_per_s(capital, electricity_usd_per_s(draw_w, basis.usd_per_kwh)))
         words += f", over {basis.years:g} years; {draw_w / 1e3:.3g} kW at ${basis.usd_per_kwh:g}/kWh"
-        found.append(("own", total, words, stale))
+        found.append(("own", total, capital, words, stale))
     rented = _rent(cluster, basis, today)
     if rented is not None:
-        found.append(("rent", *rented))
+        found.append(("rent", rented[0], *rented))
     return tuple(
         Cost(
             way=way,
             usd_per_s=usd,
+            hardware_usd_per_s=hardware,
             usd_per_million_tokens=float(usd_per_million_tokens(usd, tokens_per_s)),
             tokens_per_usd=float(tokens_per_usd(tokens_per_s, usd)),
             basis=words,
             stale=stale,
         )
-        for way, usd, words, stale in found
+        for way, usd, hardware, words, stale in found
         if usd > 0
     )

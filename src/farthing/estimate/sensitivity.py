@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
-from farthing.records.estimate import Sensitivity
+from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, HostGroup, Link
+
+Estimate: TypeAlias = InferenceEstimate | TrainingEstimate
 
 BETTER: Final = 1.1
 _RATES: Final = (
@@ -70,12 +72,39 @@ def better_clusters(cluster: Cluster) -> Iterator[tuple[str, Cluster]]:
         )
 
 
+def _usd_per_token(estimate: Estimate) -> float:
+    return estimate.costs[0].usd_per_million_tokens if estimate.costs else 0.0
+
+
+def _time_s(estimate: Estimate) -> float:
+    return estimate.tpot_s if isinstance(estimate, InferenceEstimate) else estimate.step_s
+
+
 def sensitivities(
-    cluster: Cluster, throughput: float, time_s: float, repeat: Callable[[Cluster], tuple[float, float]]
+    found: Estimate, cluster: Cluster, repeat: Callable[[Cluster], Estimate]
 ) -> tuple[Sensitivity, ...]:
-    """Throughput and time with each better part, over those without."""
-    found = []
+    """Throughput, time and money with each better part, over those without."""
+    usd = _usd_per_token(found)
+    rows = []
     for part, better in better_clusters(cluster):
-        more, less = repeat(better)
-        found.append(Sensitivity(part=part, throughput_factor=more / throughput, time_factor=less / time_s))
-    return tuple(found)
+        other = repeat(better)
+        rows.append(
+            Sensitivity(
+                part=part,
+                throughput_factor=other.tokens_per_s / found.tokens_per_s,
+                time_factor=_time_s(other) / _time_s(found),
+                usd_factor=_usd_per_token(other) / usd if usd else 1.0,
+            )
+        )
+    if found.costs:
+        cost = found.costs[0]
+        saved = cost.hardware_usd_per_s * (1 - 1 / BETTER)
+        rows.append(
+            Sensitivity(
+                part="price of the cards",
+                throughput_factor=1.0,
+                time_factor=1.0,
+                usd_factor=1 - saved / cost.usd_per_s,
+            )
+        )
+    return tuple(rows)

@@ -36,8 +36,8 @@ class Cost:
     ----------
     way
         ``own`` or ``rent``.
-    usd_per_s
-        Everything counted [USD/s].
+    usd_per_s, hardware_usd_per_s
+        Everything counted, and the part that is the hardware's price [USD/s].
     usd_per_million_tokens, tokens_per_usd
         At the estimated throughput, always busy.
     basis
@@ -48,6 +48,7 @@ class Cost:
 
     way: str
     usd_per_s: float
+    hardware_usd_per_s: float
     usd_per_million_tokens: float
     tokens_per_usd: float
     basis: str
@@ -56,11 +57,15 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
-    """What a 10% better part gives: the factor on throughput, and on time per token or step."""
+    """What a 10% better part gives: the factor on throughput, on time per token or step, on USD per token.
+
+    ``usd_factor`` counts the first way of paying that the estimate lists, and 1 where no price is known.
+    """
 
     part: str
     throughput_factor: float
     time_factor: float
+    usd_factor: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,11 +129,12 @@ def sensitivity_table(estimate: Estimate, unit: str) -> Iterator[RenderableType]
     if not estimate.sensitivity:
         return
     rows = [
-        (row.part, layout.change(row.throughput_factor), layout.change(row.time_factor))
+        (row.part, *map(layout.change, (row.throughput_factor, row.time_factor, row.usd_factor)))
         for row in sorted(estimate.sensitivity, key=lambda row: row.throughput_factor, reverse=True)
     ]
+    money = f"USD a token, {estimate.costs[0].way}" if estimate.costs else "USD a token"
     yield layout.heading("What a 10% better part gives")
-    yield layout.columns(("", "tokens/s", unit), rows)
+    yield layout.columns(("", "tokens/s", unit, money), rows)
     yield Text()
 
 
