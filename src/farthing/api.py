@@ -20,7 +20,7 @@ from farthing.catalog.cluster import find_cluster
 from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
-from farthing.errors import Infeasible
+from farthing.errors import Infeasible, UnknownName
 from farthing.estimate import inference as _inference
 from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
@@ -242,6 +242,36 @@ def formats() -> Mapping[str, NumberFormat]:
 def engines() -> Mapping[str, Engine]:
     """All engines by id."""
     return catalog.engines()
+
+
+def table(name: str) -> Mapping[str, Any]:
+    """A table of the catalogue by id: ``links nics switches hosts engines formats``.
+
+    Raises
+    ------
+    UnknownName
+        For another name.
+    """
+    tables = {
+        "links": catalog.links,
+        "nics": catalog.nics,
+        "switches": catalog.switches,
+        "hosts": catalog.hosts,
+        "engines": catalog.engines,
+        "formats": catalog.formats,
+    }
+    if name not in tables:
+        raise UnknownName("table", name, tables)
+    return tables[name]()
+
+
+def row(name: str, id: str) -> Any:
+    """One row of a `table`; raises `UnknownName` with the nearest ids."""
+    rows = table(name)
+    if id.strip().lower() not in rows:
+        singular = {"nics": "network card", "switches": "switch", "formats": "number format"}
+        raise UnknownName(singular.get(name, name[:-1]), id, rows, f"see: farthing catalog list {name}")
+    return rows[id.strip().lower()]
 
 
 def citation(key: str) -> str:

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "gpu": "farthing.cli.gpu:gpu",
     "model": "farthing.cli.model:model",
     "cluster": "farthing.cli.cluster:cluster",
+    "catalog": "farthing.cli.catalog:catalog",
     "article": "farthing.cli.article:article",
     "completion": "farthing.cli.completion:completion",
 }

@@ -1,0 +1,77 @@
+"""``farthing catalog``: links, network cards, switches, hosts, engines and number formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from farthing.cli.options import Command, Word, option, output_options
+
+TABLES = ("links", "nics", "switches", "hosts", "engines", "formats")
+
+
+def _complete_row(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from farthing import api
+
+    table = ctx.params.get("table")
+    rows = api.table(table) if table in TABLES else {}
+    return [CompletionItem(id) for id in rows if id.startswith(incomplete.lower())]
+
+
+@click.group("catalog")
+def catalog() -> None:
+    """The rest of the catalogue: links, network cards, switches, hosts, engines, number formats."""
+
+
+@catalog.command("list", cls=Command, short_help="One line for each row of a table.")
+@click.argument("table", type=Word(TABLES), metavar="TABLE")
+@option("Filter", "--search", metavar="TEXT", help="Only those with this text in id or name.")
+@output_options
+def list_rows(table: str, search: str | None, as_json: bool) -> None:
+    """One line for each row of TABLE: links, nics, switches, hosts, engines or formats.
+
+    \b
+    Examples:
+      farthing catalog list links --search ib-
+      farthing catalog list formats --search q4
+      farthing catalog list hosts --json
+    """
+    from farthing import api
+    from farthing.cli.output import show, show_json
+
+    rows: list[Any] = list(api.table(table).values())
+    if search:
+        rows = [row for row in rows if search.lower() in f"{row.id} {row.name}".lower()]
+    if as_json:
+        show_json(rows)
+    else:
+        from farthing.report.catalog import row_list
+
+        show(row_list(table, rows))
+
+
+@catalog.command("show", cls=Command, short_help="All facts of one row, with its source.")
+@click.argument("table", type=Word(TABLES), metavar="TABLE")
+@click.argument("name", metavar="ID", shell_complete=_complete_row)
+@output_options
+def show_row(table: str, name: str, as_json: bool) -> None:
+    """All facts of the row ID of TABLE, with their source.
+
+    \b
+    Examples:
+      farthing catalog show links ib-hdr
+      farthing catalog show formats q4_k_m
+      farthing catalog show engines vllm --json
+    """
+    from farthing import api
+    from farthing.cli.output import show, show_json
+
+    row = api.row(table, name)
+    if as_json:
+        show_json(row)
+    else:
+        from farthing.report.catalog import row_report
+
+        show(row_report(row))
