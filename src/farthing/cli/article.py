@@ -67,7 +67,7 @@ def as_objects(rows: Sequence[ArticleRow]) -> list[dict[str, Any]]:
     return [{field: getattr(row, field) for field in fields} for row in rows]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, short_help="The article of 2023, its numbers recomputed.")
 @option(LAST, "--section", type=Word(TITLES), help="Only this part of the article.")
 @output_options
 def article(section: str | None, as_json: bool) -> None:

@@ -20,7 +20,7 @@ def _complete_row(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [CompletionItem(id) for id in rows if id.startswith(incomplete.lower())]
 
 
-@click.group("catalog")
+@click.group("catalog", short_help="Links, network cards, hosts, engines, formats.")
 def catalog() -> None:
     """The rest of the catalogue: links, network cards, switches, hosts, engines, number formats."""
 
