@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "infer", "train"]
+__all__ = [
+    "CatalogError",
+    "FarthingError",
+    "Infeasible",
+    "InvalidInput",
+    "UnknownName",
+    "__version__",
+    "infer",
+    "train",
+]
+
+from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
     from farthing.api import infer, train
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

@@ -112,6 +112,9 @@ def infer(
     if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
         # A context alone: the prompt is what the output leaves of it.
         options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
+    if workload is None and shape.max_context < 1280:
+        # A short model: the default prompt must leave room for the output.
+        options.setdefault("prompt_tokens", max(1, shape.max_context - options.get("output_tokens", 256)))
     load = filled(workload, InferenceWorkload, options)
     split = filled(plan, InferencePlan, options)
     basis = filled(cost, CostBasis, options)

@@ -54,7 +54,8 @@ class UnknownName(InvalidInput):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = list(known)
-        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+        begun = [other for other in names if len(name) > 1 and other.startswith(name.lower())]
+        near = sorted(begun, key=len)[:3] or difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
         listed = f"use one of {', '.join(names)}" if len(names) <= SHORT_LIST else "nothing is named like it"
         advice = f"did you mean {', '.join(near)}?" if near else (hint or listed)
         if near and hint:

@@ -75,7 +75,15 @@ def test_training_columns(models: Any, clusters: Any, data: st.DataObject) -> No
 
     def both(plan: TrainingPlan) -> tuple[Any, Any]:
         time = training_time(
-            model, cluster, group, card, workload, plan, efficiency=constants, host_bytes_per_s=20e9
+            model,
+            cluster,
+            group,
+            card,
+            workload,
+            plan,
+            efficiency=constants,
+            card_to_host_bytes_per_s=20e9,
+            host_bytes_per_s=50e9,
         )
         return time, training_memory(model, workload, plan)
 

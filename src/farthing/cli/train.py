@@ -200,6 +200,14 @@ def plan_options(function: Any) -> Any:
             type=Number(0, 1),
             text="Share of the tensor-parallel traffic that may hide under compute.",
         ),
+        field_option(
+            _PLAN,
+            record,
+            "overlap_expert_parallel",
+            "--overlap-expert-parallel",
+            type=Number(0, 1),
+            text="Share of the expert-parallel traffic that may hide under compute.",
+        ),
     )(function)
 
 

@@ -19,7 +19,7 @@ from farthing.predict.money import (
 )
 from farthing.records.estimate import Cost
 from farthing.records.hardware import Cluster, HostGroup, Price
-from farthing.units import HOUR
+from farthing.units import HOUR, format_watts
 
 HOST_BASE_W: Final = 80.0
 HOST_W_PER_CARD: Final = 60.0
@@ -70,14 +70,24 @@ def host_power_w(group: HostGroup) -> float:
     return HOST_BASE_W + HOST_W_PER_CARD * group.accelerators_per_host
 
 
-def power_w(cluster: Cluster, *, compute_share: float, memory_share: float, pue: float) -> float:
-    """Draw of the whole cluster at the meter [W]; 0 where the cards' power is unknown."""
+def power_w(
+    cluster: Cluster, *, compute_share: float, memory_share: float, pue: float, used: int = 0
+) -> float:
+    """Draw of the whole cluster at the meter [W]; 0 where the cards' power is unknown.
+
+    Of the cards, ``used`` work (0: all) and the others rest.
+    """
     total = 0.0
+    busy = (used or cluster.count) / cluster.count
     for group in cluster.groups:
         card = group.accelerator
-        each = accelerator_power_w(
+        working = accelerator_power_w(
             card.tdp_w, compute_share=compute_share, memory_share=memory_share, idle_w=card.idle_w
         )
+        resting = accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w)
+        if not working:
+            return 0.0
+        each = busy * working + (1 - busy) * resting
         total += float(
             cluster_power_w(each, group.count, host_power_w=host_power_w(group), hosts=group.hosts, pue=pue)
         )
@@ -116,7 +126,7 @@ def _capital(cluster: Cluster, basis: CostBasis, today: datetime.date) -> tuple[
         else:
             without_hosts = True
     if without_hosts:
-        parts.append("hosts and network not counted")
+        parts.append("price of hosts and network not counted")
     return total, ", ".join(parts), stale
 
 
@@ -149,7 +159,8 @@ def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis
         price, words, stale = bought
         capital = float(capital_usd_per_s(price, basis.years))
         total = float(cost_usd_per_s(capital, electricity_usd_per_s(draw_w, basis.usd_per_kwh)))
-        words += f", over {basis.years:g} years; {draw_w / 1e3:.3g} kW at ${basis.usd_per_kwh:g}/kWh"
+        power = f"{format_watts(draw_w)} at ${basis.usd_per_kwh:g}/kWh" if draw_w else "electricity unknown"
+        words += f", over {basis.years:g} years; {power}"
         found.append(("own", total, capital, words, stale))
     rented = _rent(cluster, basis, today)
     if rented is not None:

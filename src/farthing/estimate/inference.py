@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
 
+from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.estimate.subject import (
@@ -16,11 +18,14 @@ from farthing.estimate.subject import (
     check_expert_parallel,
     check_stages,
     check_tensor_parallel,
+    computed_wider,
+    cuts_heads,
     efficiency_note,
     hardware_notes,
     subject,
 )
 from farthing.predict.compute import balance_tokens, experts_touched
+from farthing.predict.energy import energy_per_token_j
 from farthing.predict.inference import (
     Place,
     StepTime,
@@ -55,19 +60,22 @@ def default_plan(
     """
     if cluster.is_mixed or len(cluster.groups) > 1:
         tp = plan.tp
-        slots = sum(group.hosts * max(group.accelerators_per_host // tp, 1) for group in cluster.groups)
+        slots = max(sum(group.hosts * (group.accelerators_per_host // tp) for group in cluster.groups), 1)
         pp = plan.pp if "pp" in chosen else min(slots, model.layers)
         return dataclasses.replace(plan, pp=pp)
     per_host = cluster.groups[0].accelerators_per_host
     tp, pp, dp = plan.tp, plan.pp, plan.dp
     if "tp" not in chosen:
         room = per_host if "pp" not in chosen else max(cluster.count // pp, 1)
-        tp = next(size for size in range(min(per_host, room), 0, -1) if (model.heads or 1) % size == 0)
+        able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
+        most = min(per_host, room) if able else 1
+        tp = next(size for size in range(most, 0, -1) if per_host % size == 0 and cuts_heads(model, size))
     if "pp" not in chosen:
-        pp = max(1, min(cluster.hosts if tp <= per_host else 1, model.layers))
+        able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
+        pp = max(1, min(cluster.hosts if able else cluster.count, model.layers))
         if "dp" in chosen:
             pp = max(1, min(pp, cluster.count // (tp * dp)))
-        elif "tp" in chosen and cluster.hosts == 1:
+        elif "tp" in chosen and cluster.hosts == 1 and able:
             pp = 1
     if "dp" not in chosen:
         dp = max(1, min(cluster.count // (tp * pp), batch))
@@ -91,11 +99,23 @@ def _check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
         )
     if len(cluster.groups) > 1 and plan.dp > 1:
         raise InvalidInput("dp > 1 needs like hosts; describe each replica as a cluster of its own")
+    if plan.micro_batches * plan.dp > workload.batch_size:
+        raise InvalidInput(
+            f"micro_batches={plan.micro_batches} in flight need a batch of at least "
+            f"{plan.micro_batches * plan.dp}, not {workload.batch_size}"
+        )
+    if len(cluster.groups) > 1:
+        slots = sum(group.hosts * (group.accelerators_per_host // plan.tp) for group in cluster.groups)
+        if plan.pp > slots:
+            raise InvalidInput(
+                f"{cluster.name} has room for {slots} stages of tp={plan.tp} cards in a host each, "
+                f"not for pp={plan.pp}"
+            )
     if model.encoder and workload.output_tokens:
         raise InvalidInput(f"{model.id} is an encoder and decodes nothing: set output_tokens to 0")
 
 
-def _parts(step: StepTime, whole: float, extra: float = 0.0) -> tuple[Part, ...]:
+def _parts(step: StepTime, whole: float, extra: float = 0.0, drafting: float = 0.0) -> tuple[Part, ...]:
     named_parts = (
         ("matrix products", step.matmul_s),
         ("attention", step.attention_s),
@@ -103,6 +123,7 @@ def _parts(step: StepTime, whole: float, extra: float = 0.0) -> tuple[Part, ...]
         ("traffic between tensor-parallel cards", step.communication_s),
         ("hops between stages", step.hop_s),
         ("engine overhead", step.overhead_s),
+        ("draft model", drafting),
         ("waiting for a busy stage or other chunks", extra),
     )
     return tuple(
@@ -122,8 +143,9 @@ class _Run:
     placed: tuple[Place, ...]
 
     @property
-    def replica_sequences(self) -> float:
-        return self.workload.batch_size / int(self.plan.dp)
+    def replica_sequences(self) -> int:
+        """Of the fullest replica."""
+        return math.ceil(self.workload.batch_size / int(self.plan.dp))
 
     @property
     def micro_batches(self) -> int:
@@ -151,16 +173,16 @@ class _Run:
             step_overhead_s=self.about.engine.step_overhead_s,
         )
 
-    def memory(self, sequences: float | None = None, context: Any = None) -> InferenceMemory:
+    def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
         own = self.replica_sequences if sequences is None else sequences
-        prompt = self.plan.chunk_tokens or min(self.new_prompt_tokens * own, STEP_TOKENS)
+        prompt = self.plan.chunk_tokens or np.minimum(self.new_prompt_tokens * own, STEP_TOKENS)
         return inference_memory(
             self.about.model,
             self.placed,
             self.plan,
             sequences=own,
             context_tokens=self.workload.longest_context_tokens if context is None else context,
-            step_tokens=max(prompt, own),
+            step_tokens=np.maximum(prompt, own),
             weight_size=self.about.weights.bytes_per_element,
             head_size=self.about.head_bytes,
             kv_size=self.about.kv.bytes_per_element,
@@ -253,11 +275,12 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
     tpot_s, ttft_s, prefill_s = float(tpot), float(alone), float(whole_batch)
     tokens_per_s = workload.batch_size / tpot_s
     # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
-    cycle_s = prefill_s + max(workload.output_tokens, 0) * tpot_s
+    cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
     served = workload.batch_size * workload.output_tokens / cycle_s
     room = _limits(run, memory)
     fits, misfit = _fit(run, memory)
-    draw, energy = _power(run, memory, tpot_s * float(untraced(yielded)), basis)
+    draw = _power(run, memory, tpot_s * float(untraced(yielded)), basis)
+    energy = float(untraced(energy_per_token_j(draw, tokens_per_s)))
     return InferenceEstimate(
         model=about.model.id,
         cluster=about.cluster.name,
@@ -271,7 +294,7 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         batch_prefill_s=prefill_s,
         tpot_s=tpot_s,
         prefill=_parts(first, ttft_s, max(ttft_s - float(first.total_s), 0.0)),
-        decode=_parts(decode, float(step_s), max(float(step_s) - float(decode.total_s), 0.0)),
+        decode=_decode_parts(run, decode, float(step_s)),
         tokens_per_s=tokens_per_s,
         tokens_per_s_per_sequence=1 / tpot_s,
         served_tokens_per_s=served,
@@ -282,11 +305,17 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         bottleneck=_bottleneck(run, decode),
         power_w=draw,
         energy_per_token_j=energy,
-        costs=costs(about.cluster, draw, tokens_per_s, basis),
+        costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
         assumptions=_assumptions(run),
         warnings=_warnings(run),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )
+
+
+def _decode_parts(run: _Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
+    drafted = 1 + run.workload.draft_tokens * run.workload.draft_cost_share
+    drafting = whole_s * (1 - 1 / drafted)
+    return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting)
 
 
 def _memory_use(memory: InferenceMemory) -> MemoryUse:
@@ -311,25 +340,24 @@ def _limits(run: _Run, memory: InferenceMemory) -> tuple[int, int]:
     per_sequence = float(untraced(memory.sequence_bytes))
     if free <= 0:
         return 0, 0
-    if per_sequence <= 0:
-        return run.workload.batch_size, run.about.model.max_context
-    batch = int(untraced(sequences_that_fit(free, per_sequence))) * run.plan.dp
-    return batch, _longest_context(run)
+    # Where nothing is cached, activations alone bound the batch.
+    most = int(untraced(sequences_that_fit(free, per_sequence))) if per_sequence > 0 else 10**6
+    batch = _largest(most, lambda n: run.memory(sequences=n).free_bytes) * run.plan.dp
+    return batch, _largest(run.about.model.max_context, lambda n: run.memory(context=n).free_bytes)
 
 
-def _longest_context(run: _Run) -> int:
-    """Most tokens a sequence that the cache holds: a coarse column of contexts, then each in the last gap."""
-    most = run.about.model.max_context
+def _largest(most: int, free_bytes: Callable[[Any], Any]) -> int:
+    """Largest size up to ``most`` that leaves room: a coarse column of sizes, then each in the last gap."""
     step = max(1, math.isqrt(most))
 
-    def longest(contexts: Any) -> int:
-        free = np.broadcast_to(run.memory(context=contexts).free_bytes, contexts.shape)
-        return int(np.max(contexts[free >= 0], initial=0))
+    def fitting(sizes: Any) -> int:
+        free = np.broadcast_to(free_bytes(sizes), sizes.shape)
+        return int(np.max(sizes[free >= 0], initial=0))
 
-    low = longest(np.minimum(np.arange(step, most + step, step), most))
+    low = fitting(np.minimum(np.arange(step, most + step, step), most))
     if low == most:
         return most
-    return max(low, longest(np.arange(low + 1, min(low + step, most) + 1)))
+    return max(low, fitting(np.arange(low + 1, min(low + step, most) + 1)))
 
 
 def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:
@@ -404,7 +432,7 @@ def _bottleneck(run: _Run, decode: StepTime) -> str:
     return max(candidates, key=lambda name: float(candidates[name]))
 
 
-def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) -> tuple[float, float]:
+def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) -> float:
     about, workload, plan = run.about, run.workload, run.plan
     step_tokens = run.replica_sequences * (1 + workload.draft_tokens)
     peak = min(card.matmul_flop_per_s for card in about.devices) * plan.tp * plan.pp
@@ -421,13 +449,19 @@ def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) 
     moved = read * run.micro_batches + float(memory.kv_cache_bytes) * min(context, 1.0)
     bandwidth = min(card.memory_bytes_per_s for card in about.devices)
     share = min(moved / bandwidth / step_s, 1.0)
-    draw = power_w(about.cluster, compute_share=min(compute, 1.0), memory_share=share, pue=basis.pue)
-    return draw, draw / (workload.batch_size / step_s) if draw else 0.0
+    return power_w(
+        about.cluster,
+        compute_share=min(compute, 1.0),
+        memory_share=share,
+        pue=basis.pue,
+        used=plan.tp * plan.pp * plan.dp,
+    )
 
 
 def _assumptions(run: _Run) -> tuple[str, ...]:
     about, plan = run.about, run.plan
     found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
+    found += computed_wider(about)
     if about.model.is_moe:
         found.append("tokens are spread evenly over the experts")
     if plan.dp > 1:

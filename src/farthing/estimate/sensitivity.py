@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
+from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, HostGroup, Link
 
@@ -29,10 +30,14 @@ def _with_cards(cluster: Cluster, change: Callable[[Accelerator], Accelerator]) 
     return dataclasses.replace(cluster, groups=groups)
 
 
-def _with_links(cluster: Cluster, change: Callable[[Link], Link]) -> Cluster:
+def _with_links(
+    cluster: Cluster, change: Callable[[Link], Link], copy: Callable[[HostGroup], HostGroup]
+) -> Cluster:
+    """Every link changed, and the way through the host's memory where cards have no other."""
+
     def group(old: HostGroup) -> HostGroup:
         network = change(old.network) if old.network else None
-        return dataclasses.replace(old, intra_link=change(old.intra_link), network=network)
+        return copy(dataclasses.replace(old, intra_link=change(old.intra_link), network=network))
 
     network = change(cluster.network) if cluster.network else None
     return dataclasses.replace(cluster, groups=tuple(map(group, cluster.groups)), network=network)
@@ -64,11 +69,19 @@ def better_clusters(cluster: Cluster) -> Iterator[tuple[str, Cluster]]:
     if cluster.count > 1:
         yield (
             "link bandwidth",
-            _with_links(cluster, lambda k: dataclasses.replace(k, bytes_per_s=k.bytes_per_s * BETTER)),
+            _with_links(
+                cluster,
+                lambda k: dataclasses.replace(k, bytes_per_s=k.bytes_per_s * BETTER),
+                lambda g: dataclasses.replace(g, host_memory_bytes_per_s=host_memory_bytes_per_s(g) * BETTER),
+            ),
         )
         yield (
             "link latency",
-            _with_links(cluster, lambda k: dataclasses.replace(k, latency_s=k.latency_s / BETTER)),
+            _with_links(
+                cluster,
+                lambda k: dataclasses.replace(k, latency_s=k.latency_s / BETTER),
+                lambda g: dataclasses.replace(g, host_copy_latency_s=g.host_copy_latency_s / BETTER),
+            ),
         )
 
 

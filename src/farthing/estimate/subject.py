@@ -47,12 +47,20 @@ class Subject:
 
 def resolve_model(model: str | Model) -> Model:
     """The model of a name, file or hub id; a record passes through."""
-    return find_model(model) if isinstance(model, str) else model
+    if isinstance(model, str):
+        return find_model(model)
+    if not isinstance(model, Model):
+        raise InvalidInput(f"model must be a name, a file or a Model, not {model!r}")
+    return model
 
 
 def resolve_cluster(cluster: str | Cluster) -> Cluster:
     """The cluster of a text or file; a record passes through."""
-    return find_cluster(cluster) if isinstance(cluster, str) else cluster
+    if isinstance(cluster, str):
+        return find_cluster(cluster)
+    if not isinstance(cluster, Cluster):
+        raise InvalidInput(f"cluster must be a text such as 1x8:rtx-4090 or a Cluster, not {cluster!r}")
+    return cluster
 
 
 def storage_format(name: str, role: str) -> NumberFormat:
@@ -129,12 +137,20 @@ def refuse_unknown(options: Iterable[str], *kinds: type) -> None:
         raise InvalidInput(f"unknown option {name!r}; {advice}")
 
 
+def cuts_heads(model: Model, tp: int) -> bool:
+    """Whether so many cards share the heads evenly: query heads divided, KV heads divided or repeated."""
+    if not model.heads:
+        return True
+    return model.heads % tp == 0 and (model.kv_heads % tp == 0 or tp % model.kv_heads == 0)
+
+
 def check_tensor_parallel(model: Model, tp: int) -> None:
     """Tensor parallelism cuts whole heads."""
-    if model.heads and model.heads % tp:
-        good = [size for size in range(1, min(model.heads, 64) + 1) if model.heads % size == 0]
+    if not cuts_heads(model, tp):
+        good = [size for size in range(1, min(model.heads, 64) + 1) if cuts_heads(model, size)]
         raise InvalidInput(
-            f"tp={tp} does not divide the {model.heads} heads of {model.id}; use one of "
+            f"tp={tp} does not divide the {model.heads} heads ({model.kv_heads} for keys and values) of "
+            f"{model.id}; use one of "
             f"{', '.join(map(str, good))}"
         )
 
@@ -179,6 +195,18 @@ def efficiency_note(efficiency: Efficiency) -> str:
     if basis.startswith("none: "):
         return f"{efficiency.id}: efficiency constants assumed, not measured: {basis.removeprefix('none: ')}"
     return f"{efficiency.id}: efficiency constants from {basis}"
+
+
+def computed_wider(about: Subject) -> list[str]:
+    """Cards without a unit for the format, whose products run in a wider one."""
+    compute = about.weights.compute
+    field = {"bf16": "bf16_flop_per_s", "fp8": "fp8_flop_per_s", "fp4": "fp4_flop_per_s"}.get(compute, "")
+    cards = {group.accelerator.name: group.accelerator for group in about.cluster.groups}
+    return [
+        f"{name} has no {compute} units: products run in a wider format"
+        for name, card in cards.items()
+        if field and not getattr(card, field)
+    ]
 
 
 def hardware_notes(cluster: Cluster) -> list[str]:

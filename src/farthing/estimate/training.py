@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
+from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.estimate.subject import (
@@ -20,6 +21,7 @@ from farthing.estimate.subject import (
     subject,
 )
 from farthing.predict.fabric import host_memory_bytes_per_s
+from farthing.predict.memory import lora_parameters, optimizer_bytes_per_parameter
 from farthing.predict.parameters import total_parameters
 from farthing.predict.reliability import (
     checkpoint_bytes,
@@ -34,7 +36,7 @@ from farthing.predict.training import TrainingTime, training_time
 from farthing.predict.training_memory import TrainingMemory, training_memory
 from farthing.predict.work import layer_flop_per_token, model_flop
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
-from farthing.records.hardware import Cluster
+from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.term import Term
@@ -45,14 +47,14 @@ ACCELERATOR_MTBF_S: Final = 54 * DAY * 16_384 / 419
 """Mean time between failures per card: 419 unexpected interruptions of 16,384 H100 in 54 days, hosts, network
 and software counted (meta-2024-llama3)."""
 
+NVME_BYTES_PER_S: Final = 5e9
+"""Sequential rate of a host's drive that is not described; an assumption."""
+
 RESTART_S: Final = 10 * MINUTE
 """Detection, replacement, reading the checkpoint and warming up, as the article assumes (li-2023-article)."""
 
 CHECKPOINT_BYTES_PER_S: Final = 2e9
 """Rate at which one host writes a checkpoint to shared storage; an assumption."""
-
-CHECKPOINT_BYTES_PER_PARAMETER: Final = 14.0
-"""16-bit weights, and Adam's fp32 master weights, momentum and variance."""
 
 
 def default_plan(model: Model, cluster: Cluster, plan: TrainingPlan, chosen: set[str]) -> TrainingPlan:
@@ -93,6 +95,12 @@ def _check(model: Model, cluster: Cluster, workload: TrainingWorkload, plan: Tra
                 f"schedule interleaved needs a multiple of pp={plan.pp} micro-batches, not {micro_batches}"
             )
     storage_format(plan.gradient_format, "activations")
+    if plan.offload != "none" and plan.offload_to == "memory":
+        for group in cluster.groups:
+            if group.accelerator.unified_memory or group.accelerator.kind == "cpu":
+                raise InvalidInput(
+                    f"{group.accelerator.name} computes in the host's memory: offload to nvme, or not at all"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +127,7 @@ class TrainingRun:
     def time(self) -> TrainingTime:
         """One step."""
         group = self.about.cluster.groups[self.slowest]
-        host = min(
-            group.accelerator.pcie_lanes * 2e9 if group.accelerator.pcie_lanes else 50e9,
-            host_memory_bytes_per_s(group) / group.accelerators_per_host,
-        )
-        if self.plan.offload_to == "nvme" and group.host is not None and group.host.storage_bytes_per_s:
-            host = min(host, group.host.storage_bytes_per_s / group.accelerators_per_host)
-        elif self.plan.offload_to == "nvme":
-            host = min(host, 5e9 / group.accelerators_per_host)
+        card_to_host, host = self._offload_bytes_per_s(group)
         return training_time(
             self.about.model,
             self.about.cluster,
@@ -137,8 +138,22 @@ class TrainingRun:
             efficiency=self.about.efficiencies[self.slowest],
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
             gradient_bytes_per_parameter=self.gradient_bytes,
-            host_bytes_per_s=host if self.plan.offload != "none" else 0.0,
+            card_to_host_bytes_per_s=card_to_host,
+            host_bytes_per_s=host,
         )
+
+    def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
+        """Rates between a card and what it offloads, and of what holds it; each card's share [byte/s]."""
+        card = group.accelerator
+        bus = f"pcie{card.pcie_generation}-x{card.pcie_lanes}"
+        link = catalog.links().get(bus) or catalog.link("pcie4-x16")
+        card_to_host = link.bytes_per_s * link.efficiency
+        if self.plan.offload_to == "memory":
+            held = host_memory_bytes_per_s(group)
+        else:
+            held = (group.host.storage_bytes_per_s if group.host else 0.0) or NVME_BYTES_PER_S
+        held /= group.accelerators_per_host
+        return min(card_to_host, held), held
 
     def memory(self) -> TrainingMemory:
         """Of the fullest card."""
@@ -189,6 +204,9 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     cards = plan.tp * plan.pp * plan.cp * plan.dp
     tokens = workload.global_batch_size * workload.sequence_tokens
     work = float(untraced(model_flop(model, tokens, workload.sequence_tokens)))
+    if workload.lora_rank:
+        # Frozen weights need no gradients of their own: two passes of three.
+        work *= 2 / 3
     peak = about.devices[run.slowest].matmul_flop_per_s * cards
     executed = work * _executed_factor(run)
     capacity = run.capacity_bytes
@@ -196,7 +214,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     steps = workload.training_tokens / tokens
     run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
     compute_share = min(executed / peak / step_s, 1.0)
-    draw = power_w(cluster, compute_share=compute_share, memory_share=0.5, pue=basis.pue)
+    draw = power_w(cluster, compute_share=compute_share, memory_share=0.5, pue=basis.pue, used=cards)
     money = costs(cluster, draw, tokens / step_s, basis)
     terms = (total, time.step_s)
     return TrainingEstimate(
@@ -231,10 +249,8 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
 
 def _executed_factor(run: TrainingRun) -> float:
     """Executed over owed work: recomputation adds, frozen weights take away."""
-    if run.workload.lora_rank:
-        return 2 / 3 if run.plan.recompute != "full" else 1.0
     if run.plan.recompute == "full":
-        return 4 / 3
+        return 3 / 2 if run.workload.lora_rank else 4 / 3
     if run.plan.recompute == "selective" and not run.plan.flash_attention:
         model, tokens = run.about.model, run.workload.sequence_tokens
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
@@ -297,7 +313,7 @@ def _misfit(run: TrainingRun, missing: float) -> str:
         ]
         tries.append(
             (
-                "zero_stage=3 with recompute=full",
+                "zero_stage=3, recompute=full, micro_batch_size=1",
                 dataclasses.replace(plan, zero_stage=3, recompute="full", micro_batch_size=1),
             )
         )
@@ -324,7 +340,14 @@ def _misfit(run: TrainingRun, missing: float) -> str:
 
 
 def _reliability(run: TrainingRun, cards: int) -> Reliability:
-    stored = checkpoint_bytes(total_parameters(run.about.model), CHECKPOINT_BYTES_PER_PARAMETER)
+    model, rank = run.about.model, run.workload.lora_rank
+    trained = (
+        sum(lora_parameters(model, kind, rank) for kind in model.layer_kinds)
+        if rank
+        else total_parameters(model)
+    )
+    # The 16-bit weights that are trained, and the optimizer's states.
+    stored = checkpoint_bytes(trained, 2.0 + optimizer_bytes_per_parameter(run.workload.optimizer))
     write = checkpoint_time_s(stored, CHECKPOINT_BYTES_PER_S * run.about.cluster.hosts)
     mtbf = cluster_mtbf_s(ACCELERATOR_MTBF_S, cards)
     interval = daly_interval_s(write, mtbf)
@@ -343,12 +366,14 @@ def _assumptions(run: TrainingRun) -> tuple[str, ...]:
         found.append("unlike cards: all wait for the slowest kind")
     if about.model.is_moe:
         found.append("tokens are spread evenly over the experts")
+        if plan.ep > 1 and not plan.overlap_expert_parallel:
+            found.append("expert-parallel traffic hides behind nothing; overlap_expert_parallel lets it")
     if plan.dp * plan.cp > 1 and plan.overlap_data_parallel:
         found.append("data-parallel traffic hides behind the passes of one micro-batch")
     if run.workload.training_tokens:
         found.append(
-            "failures: one a card in 50,700 hours, 10 minutes a restart, checkpoints of 14 bytes a parameter "
-            "at 2 GB/s a host, written while training waits"
+            "failures: one a card in 50,700 hours, 10 minutes a restart, checkpoints of the trained "
+            "weights and the optimizer at 2 GB/s a host, written while training waits"
         )
     return tuple(found)
 

@@ -359,11 +359,13 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     inside = all_gather_time_s(
         message_bytes, axis.inside, bytes_per_s=axis.inside_bytes_per_s, latency_s=axis.inside_latency_s
     )
+    # Between hosts the pieces double with each step.
+    steps = np.ceil(np.log2(np.maximum(axis.hosts, 2)))
     across = all_gather_time_s(
         message_bytes / axis.inside,
         axis.hosts,
         bytes_per_s=axis.across_bytes_per_s,
-        latency_s=axis.across_latency_s,
+        latency_s=axis.across_latency_s * steps,
     )
     return inside + across
 

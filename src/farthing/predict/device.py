@@ -28,6 +28,11 @@ _SIXTEEN_BIT: Final = (
 )
 
 
+MACOS_RESERVED_SHARE: Final = 0.25
+"""macOS lets the graphics processor wire about three quarters of the memory by default; the setting
+``iogpu.wired_limit_mb`` raises that."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """An accelerator as prediction functions see it.
@@ -44,6 +49,8 @@ class Device:
         Fixed time of a kernel [s].
     compute_units
         For tile and wave quantisation; 0 leaves it out.
+    reserved_share
+        Share of the memory that the operating system keeps to itself.
     """
 
     matmul_flop_per_s: float
@@ -55,6 +62,7 @@ class Device:
     memory_share: float = 1.0
     kernel_s: float = 0.0
     compute_units: int = 0
+    reserved_share: float = 0.0
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
@@ -162,4 +170,5 @@ def device(accelerator: Accelerator, compute: str, efficiency: Efficiency = IDEA
         memory_share=efficiency.memory_share,
         kernel_s=efficiency.kernel_s,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
+        reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
     )

@@ -7,13 +7,9 @@ from typing import Final
 import numpy as np
 
 from farthing.predict.communication import Axis, host_copy_bytes_per_s
-from farthing.predict.trace import Number, untraced
+from farthing.predict.trace import Number, select, untraced
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
-
-HOST_COPY_LATENCY_S: Final = 10e-6
-"""What a transfer between cards without P2P waits more, for two copies and their synchronisation. The article
-says about 10 us; measurements print 14 us (RTX 5090) to 24 us (RTX 4090) for a whole transfer."""
 
 SMALL_HOST_MEMORY_BYTES_PER_S: Final = 76.8e9
 """Two channels of DDR5-4800: a desktop, taken for hosts of one or two cards that are not described."""
@@ -45,6 +41,8 @@ def host_memory_bytes_per_s(group: HostGroup) -> float:
     >>> host_memory_bytes_per_s(parse_cluster("1x8:rtx-4090").groups[0]) / 1e9
     204.8
     """
+    if group.host_memory_bytes_per_s > 0:
+        return group.host_memory_bytes_per_s
     if group.host is not None and group.host.memory_bytes_per_s > 0:
         return group.host.memory_bytes_per_s
     if group.accelerators_per_host > 2:
@@ -115,7 +113,7 @@ def inside_latency_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
     >>> inside_latency_s(parse_cluster("1x8:rtx-4090").groups[0]) >= 10e-6
     True
     """
-    copy = HOST_COPY_LATENCY_S if group.host_copy else 0.0
+    copy = group.host_copy_latency_s if group.host_copy else 0.0
     return group.intra_link.latency_s + efficiency.collective_step_s + copy
 
 
@@ -225,12 +223,15 @@ def parallel_axis(
     (4, 2, 2.0)
     """
     size, stride = untraced(size), untraced(stride)
-    inside = np.gcd(size, np.maximum(group.accelerators_per_host // stride, 1))
+    room = np.maximum(group.accelerators_per_host // stride, 1)
+    # A group that fits in a host lies in it; a larger one is cut into equal parts.
+    inside = select(size <= room, size, np.gcd(size, room))
     return Axis(
         ranks=size,
         inside=inside,
         inside_bytes_per_s=inside_bytes_per_s(group, efficiency),
         inside_latency_s=inside_latency_s(group, efficiency),
-        across_bytes_per_s=across_bytes_per_s(cluster, group, efficiency),
-        across_latency_s=across_latency_s(cluster, group, efficiency),
+        # Where unlike hosts join in, all wait for the slowest port.
+        across_bytes_per_s=min(across_bytes_per_s(cluster, other, efficiency) for other in cluster.groups),
+        across_latency_s=max(across_latency_s(cluster, other, efficiency) for other in cluster.groups),
     )

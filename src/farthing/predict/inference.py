@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from farthing.predict.communication import (
+    Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
@@ -343,6 +344,19 @@ def step_time(
     )
 
 
+def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:
+    """Experts go over the tensor-parallel cards, then over replicas, which lie a whole pipeline apart."""
+    cards = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
+    replicas = parallel_axis(
+        cluster,
+        place.group,
+        np.maximum(plan.ep // plan.tp, 1),
+        stride=plan.tp * plan.pp,
+        efficiency=place.efficiency,
+    )
+    return replace(cards, ranks=cards.ranks * replicas.ranks, inside=cards.inside * replicas.inside)
+
+
 @dataclass(frozen=True, slots=True)
 class _GroupTimes:
     """One micro-batch on the hosts of one group: each kind of layer, head, exchanges and hops [s]."""
@@ -394,9 +408,9 @@ def _group_times(
         exchanged = exchanges * exchange
         if kind.feed_forward == "moe":
             # Replicas that share experts send each token to the cards that hold its experts, and back.
-            sent = select(plan.ep > plan.tp, message / plan.tp * model.experts_per_token, 0.0)
-            routed = parallel_axis(cluster, place.group, plan.ep, efficiency=place.efficiency)
-            dispatch = 2 * axis_all_to_all_time_s(sent, routed)
+            width = (model.moe_hidden or model.hidden) / model.hidden
+            sent = select(plan.ep > plan.tp, message * width / plan.tp * model.experts_per_token, 0.0)
+            dispatch = 2 * axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan))
             exchanged = exchanged + select(plan.ep > plan.tp, dispatch, 0.0)
         traffic.append(exchanged)
     # A prompt needs the logits of its last token, a drafted run those of all its tokens.

@@ -123,7 +123,8 @@ def inference_memory(
         workspace = named(
             "workspace_bytes",
             np.maximum(
-                named("card's memory_bytes", place.device.memory_bytes) * reserve_share,
+                named("card's memory_bytes", place.device.memory_bytes)
+                * max(reserve_share, place.device.reserved_share),
                 np.minimum(CONTEXT_BYTES, named("card's memory_bytes", place.device.memory_bytes) * 0.05),
             ),
         )

@@ -232,7 +232,10 @@ def forward_time(
         model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
     )
     moved = tokens * 2.0 * (8 * model.hidden + _inner_elements(model, kind) / shards.tp)
-    elementwise = elementwise_time_s(moved, device=device, kernels=4)
+    # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
+    # and adds; a latent is normed and split.
+    kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
+    elementwise = elementwise_time_s(moved, device=device, kernels=kernels)
     return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
 
 
@@ -284,6 +287,10 @@ def _attention_time_s(
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
+    if model.index_heads and kind.mixer == "full":
+        # The indexer scores every token before attention reads the best of them.
+        everything = mean_context_tokens(new_tokens, cached_tokens, causal=not model.encoder)
+        work = work + 2 * tokens * everything * model.index_heads * model.index_head_dim
     per_token = kv_bytes_per_token(model, kind, bytes_per_element=shards.kv_bytes, tp=shards.tp)
     held = kept_tokens(model, kind, cached_tokens + new_tokens)
     if model.index_topk and kind.mixer == "full" and decode:
@@ -427,7 +434,11 @@ def training_attention(
         seen = seen / model.kv_compression
     if model.index_topk and kind.mixer == "full":
         seen = np.minimum(seen, model.index_topk)
-    return attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim), traffic, 0.0
+    work = attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim)
+    if model.index_heads and kind.mixer == "full":
+        everything = mean_context_tokens(context_tokens, 0, causal=not model.encoder)
+        work = work + 2 * rows * everything * model.index_heads * model.index_head_dim
+    return work, traffic, 0.0
 
 
 def training_backward_time(

@@ -214,6 +214,7 @@ def layer_activation_bytes(
     tokens: Number,
     context_tokens: Number,
     tp: Number = 1,
+    expert_tp: Number = 1,
     sequence_parallel: bool = True,
     flash_attention: bool = True,
     recompute: str = "selective",
@@ -234,7 +235,7 @@ def layer_activation_bytes(
         Sequences of the micro-batch and tokens of each that this card holds; scalar or column.
     context_tokens
         Keys that each query meets when scores are stored.
-    tp, sequence_parallel, flash_attention, recompute
+    tp, expert_tp, sequence_parallel, flash_attention, recompute
         As in the plan. ``full`` keeps the layer's input alone.
     bytes_per_element
         [byte]
@@ -288,12 +289,44 @@ def layer_activation_bytes(
         inner = 3 if model.gated_ffn else 2
         shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
         elements = elements + 2 * model.hidden
-        routed = 2 * (model.moe_hidden or model.hidden) + inner * model.moe_ffn_hidden
+        # Cards that share an expert each hold its whole input and output.
+        routed = 2 * (model.moe_hidden or model.hidden) * expert_tp + inner * model.moe_ffn_hidden
         sharded = sharded + model.experts_per_token * routed
         sharded = sharded + inner * shared + 2 * model.experts
     if model.parallel_attention:
         elements = elements - 2 * model.hidden
     return slots * bytes_per_element * (elements / between_shards + sharded / tp)
+
+
+def lora_expert_parameters(model: Model, kind: LayerKind, rank: int) -> int:
+    """The part of `lora_parameters` that belongs to routed experts.
+
+    Parameters
+    ----------
+    model, kind
+        The model, and which of its layer kinds.
+    rank
+        Rank of the adapters.
+
+    Returns
+    -------
+    int
+
+    References
+    ----------
+    hu-2021-lora
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.records.model import LayerKind
+    >>> lora_expert_parameters(model("mixtral-8x7b"), LayerKind("full", "moe"), 8)
+    3538944
+    """
+    if kind.feed_forward != "moe":
+        return 0
+    width = model.moe_hidden or model.hidden
+    return (3 if model.gated_ffn else 2) * rank * (width + model.moe_ffn_hidden) * model.experts
 
 
 def lora_parameters(model: Model, kind: LayerKind, rank: int) -> int:
@@ -337,7 +370,7 @@ def lora_parameters(model: Model, kind: LayerKind, rank: int) -> int:
         total += matrices * rank * (model.hidden + model.ffn_hidden)
     elif kind.feed_forward == "moe":
         shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
-        total += matrices * rank * (model.hidden + model.moe_ffn_hidden) * model.experts
+        total += lora_expert_parameters(model, kind, rank)
         total += matrices * rank * (model.hidden + shared) if shared else 0
     return total
 

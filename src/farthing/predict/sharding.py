@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from farthing.predict.memory import lora_parameters
+from farthing.predict.memory import lora_expert_parameters, lora_parameters
 from farthing.predict.parameters import (
     embedding_parameters,
     final_norm_parameters,
@@ -280,19 +280,21 @@ def stage_parameters(
     return shared + stage_vocabulary_parameters(model, stage, tp=tp, pp=pp), experts
 
 
-def stage_lora_parameters(model: Model, stage: Stage, *, rank: int, tp: Number) -> Number:
-    """Adapter parameters of a pipeline stage on one card.
+def stage_lora_parameters(
+    model: Model, stage: Stage, *, rank: int, tp: Number, expert_groups: Number = 1, expert_tp: Number = 1
+) -> tuple[Number, Number]:
+    """Adapter parameters of a pipeline stage on one card: shared ones, and those of routed experts.
 
     Parameters
     ----------
     model, stage
         The stage.
-    rank, tp
-        Rank of the adapters, tensor parallel size.
+    rank, tp, expert_groups, expert_tp
+        Rank of the adapters, and sizes as in `stage_layer_parameters`.
 
     Returns
     -------
-    Number
+    Number, Number
 
     References
     ----------
@@ -304,9 +306,13 @@ def stage_lora_parameters(model: Model, stage: Stage, *, rank: int, tp: Number) 
     >>> from farthing.predict.stages import stages
     >>> shape = model("llama-2-7b")
     >>> stage_lora_parameters(shape, stages(shape, 1)[0], rank=8, tp=1)
-    19988480.0
+    (19988480.0, 0.0)
     """
-    total: Number = 0.0
+    shared: Number = 0.0
+    experts: Number = 0.0
     for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-        total = total + count * lora_parameters(model, kind, rank) / tp
-    return total
+        routed = lora_expert_parameters(model, kind, rank)
+        shared = shared + count * (lora_parameters(model, kind, rank) - routed) / tp
+        if routed:
+            experts = experts + count * routed / (expert_groups * expert_tp)
+    return shared, experts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.layer import Shards, training_backward_time, training_forward_time
+from farthing.predict.memory import optimizer_bytes_per_parameter
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select
@@ -27,10 +27,6 @@ from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
-
-UPDATE_BYTES: Final = 30.0
-"""Bytes that an Adam update moves for each parameter: reads gradient (4), master, momentum, variance (12),
-writes the three (12) and the 16-bit weight (2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +47,31 @@ class TrainingTime:
     data_parallel_s: Number
     optimizer_s: Number
     step_s: Number
+
+
+def update_bytes_per_parameter(optimizer: str) -> float:
+    """Bytes that an update moves for each parameter: gradient in, states in and out, 16-bit weight out.
+
+    Parameters
+    ----------
+    optimizer
+        As in `optimizer_bytes_per_parameter`.
+
+    Returns
+    -------
+    float
+        [byte]
+
+    References
+    ----------
+    rajbhandari-2020
+
+    Examples
+    --------
+    >>> update_bytes_per_parameter("adam")
+    30.0
+    """
+    return 4.0 + 2.0 * optimizer_bytes_per_parameter(optimizer) + 2.0
 
 
 @formula(reference="narayanan-2021")
@@ -125,6 +146,7 @@ def training_time(
     efficiency: Efficiency = IDEAL,
     weight_bytes_per_parameter: float = 2.0,
     gradient_bytes_per_parameter: float = 2.0,
+    card_to_host_bytes_per_s: float = 0.0,
     host_bytes_per_s: float = 0.0,
 ) -> TrainingTime:
     """Time of one optimizer step.
@@ -140,8 +162,9 @@ def training_time(
         Constants of the architecture.
     weight_bytes_per_parameter, gradient_bytes_per_parameter
         Of the plan's formats [byte].
-    host_bytes_per_s
-        Rate between card and offloaded state [byte/s]; 0 where nothing is offloaded.
+    card_to_host_bytes_per_s, host_bytes_per_s
+        Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
+        offload.
 
     Returns
     -------
@@ -185,8 +208,10 @@ def training_time(
         parts.hop = 2 * hop * plan.interleave
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
-        ramp = total - (2 * parts.weight_gradient if plan.schedule == "zero-bubble" else 0.0)
-        ramp = np.maximum(ramp, 0.0)
+        ramp = total
+        if plan.schedule == "zero-bubble":
+            waiting = (np.minimum(micro_batches, plan.pp) - 1) / np.maximum(plan.pp - 1, 1)
+            ramp = np.maximum(total - parts.weight_gradient * (1 + waiting), 0.0)
         fill = fill + stage.copies * ramp
         if slowest is None:
             slowest, slowest_s, slowest_fill = parts, total, ramp
@@ -215,7 +240,11 @@ def training_time(
         weight_bytes_per_parameter,
         gradient_bytes_per_parameter,
     )
-    optimizer = _optimizer_s(model, device, workload, plan, host_bytes_per_s)
+    optimizer = _optimizer_s(
+        model, device, workload, plan, card_to_host_bytes_per_s, host_bytes_per_s
+    ) + _streamed_weights_s(
+        model, plan, busy, micro_batches, card_to_host_bytes_per_s, weight_bytes_per_parameter
+    )
     step = named("step_time_s", compute + data_parallel + optimizer, reference="narayanan-2021")
     return TrainingTime(
         forward_s=slowest.forward * micro_batches,
@@ -309,9 +338,23 @@ def _layer_parts(
         # Experts group tensor-parallel ranks too where they are not cut by tp themselves.
         width = plan.ep * expert_tp
         routed = parallel_axis(cluster, group, width, efficiency=efficiency)
-        sent = rows / plan.tp * model.experts_per_token * model.hidden * 2.0
-        expert = 2 * axis_all_to_all_time_s(select(plan.ep > 1, sent, 0.0), routed) * (forwards + 1)
-        expert = select(plan.ep > 1, expert, 0.0)
+        # Every card that shares an expert needs all of the expert's rows.
+        width_sent = (model.moe_hidden or model.hidden) * expert_tp / plan.tp
+        sent = rows * model.experts_per_token * width_sent * 2.0
+        # Dispatch and combine; experts that stay on the card exchange nothing.
+        exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed), 0.0)
+        overlap = plan.overlap_expert_parallel
+        expert_forward = exposed_time_s(
+            exchange * forwards,
+            np.maximum(forward.total_s * forwards - hidden_forward, 0.0),
+            overlap=overlap,
+        )
+        expert_backward = exposed_time_s(
+            exchange, np.maximum(backward.total_s - hidden_backward, 0.0), overlap=overlap
+        )
+        expert = expert_forward + expert_backward
+        hidden_forward = hidden_forward + exchange * forwards - expert_forward
+        hidden_backward = hidden_backward + exchange - expert_backward
     return _Parts(
         forward=forward_s,
         backward=named("layer backward_s", backward.total_s),
@@ -359,6 +402,8 @@ def _head_s(
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
+    if workload.lora_rank:
+        return named("head and loss_s", forward), named("backward of head and loss_s", inputs + loss)
     weights = named("head, gradient of weights_s", matmul_time_s(width, model.hidden, rows, device=device))
     return named("head and loss_s", forward), named("backward of head and loss_s", inputs + weights + loss)
 
@@ -387,9 +432,16 @@ def _data_parallel_s(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         weights = axis_all_gather_time_s(shared * weight_size, dense_axis)
-        trained = shared
+        trained, trained_experts = shared, experts
         if workload.lora_rank:
-            trained = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
+            trained, trained_experts = stage_lora_parameters(
+                model,
+                stage,
+                rank=workload.lora_rank,
+                tp=plan.tp,
+                expert_groups=plan.ep,
+                expert_tp=expert_tp,
+            )
         gradients = axis_all_gather_time_s(trained * gradient_size, dense_axis)
         if model.is_moe:
             expert_axis = parallel_axis(
@@ -402,8 +454,7 @@ def _data_parallel_s(
                 efficiency=efficiency,
             )
             weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
-            if not workload.lora_rank:
-                gradients = gradients + axis_all_gather_time_s(experts * gradient_size, expert_axis)
+            gradients = gradients + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
         gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
     forward = slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward
     backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2 - slowest.hidden_backward
@@ -414,7 +465,11 @@ def _data_parallel_s(
             gather + scatter, backward, overlap=overlap
         )
         return named("data-parallel traffic_s", each * micro_batches, reference="zhao-2023-fsdp")
-    second = scatter if plan.zero_stage == 0 or workload.lora_rank else gather
+    if plan.zero_stage == 0 or workload.lora_rank:
+        # An all-reduce ends before the update: only the backward pass can hide it.
+        reduced = exposed_time_s(2 * scatter, backward, overlap=overlap)
+        return named("data-parallel traffic_s", reduced, reference="rajbhandari-2020")
+    second = gather
     scatters = micro_batches if plan.zero_stage == 2 else 1
     exposed = exposed_time_s(scatter, backward, overlap=overlap) * scatters + exposed_time_s(
         second, forward, overlap=overlap
@@ -423,7 +478,12 @@ def _data_parallel_s(
 
 
 def _optimizer_s(
-    model: Model, device: Device, workload: TrainingWorkload, plan: TrainingPlan, host_bytes_per_s: float
+    model: Model,
+    device: Device,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    card_to_host_bytes_per_s: float,
+    host_bytes_per_s: float,
 ) -> Number:
     """Update of the weights, and the traffic of what is offloaded [s]."""
     expert_tp = expert_tp_of(plan)
@@ -437,12 +497,41 @@ def _optimizer_s(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         if workload.lora_rank:
-            shared = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
-            experts = 0.0
+            shared, experts = stage_lora_parameters(
+                model,
+                stage,
+                rank=workload.lora_rank,
+                tp=plan.tp,
+                expert_groups=plan.ep,
+                expert_tp=expert_tp,
+            )
         largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
+    update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
-        return named("optimizer_s", elementwise_time_s(largest * UPDATE_BYTES, device=device))
+        return named("optimizer_s", elementwise_time_s(update, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
-    moved = largest * (4.0 if plan.offload == "optimizer" else 6.0)
-    host = largest * UPDATE_BYTES / host_bytes_per_s
-    return named("optimizer_s", np.maximum(moved / host_bytes_per_s, host), reference="ren-2021-offload")
+    moved = largest * 4.0 / card_to_host_bytes_per_s
+    return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")
+
+
+def _streamed_weights_s(
+    model: Model,
+    plan: TrainingPlan,
+    busy_s: Number,
+    micro_batches: Number,
+    card_to_host_bytes_per_s: float,
+    weight_size: float,
+) -> Number:
+    """Weights that come from the host in each pass of each micro-batch, unless compute hides them."""
+    if plan.offload != "optimizer+weights":
+        return 0.0
+    largest: Number = 0.0
+    for stage in stages(model, plan.pp):
+        shared, experts = stage_parameters(
+            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp_of(plan)
+        )
+        largest = np.maximum(largest, shared + experts)
+    shards = plan.dp * plan.cp if plan.zero_stage == 3 else 1
+    passes = 3 if plan.recompute == "full" else 2
+    streamed = micro_batches * passes * largest * weight_size / shards / card_to_host_bytes_per_s
+    return named("streamed weights_s", exposed_time_s(streamed, busy_s, overlap=1.0))

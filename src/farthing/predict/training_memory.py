@@ -93,8 +93,14 @@ def training_memory(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         if workload.lora_rank:
-            trained: Number = stage_lora_parameters(model, stage, rank=workload.lora_rank, tp=plan.tp)
-            trained_experts: Number = 0.0
+            trained, trained_experts = stage_lora_parameters(
+                model,
+                stage,
+                rank=workload.lora_rank,
+                tp=plan.tp,
+                expert_groups=plan.ep,
+                expert_tp=expert_tp,
+            )
         else:
             trained, trained_experts = shared, experts
 
@@ -103,7 +109,7 @@ def training_memory(
                 return shared + experts
             return shared / replicas + experts / expert_replicas
 
-        frozen = trained if workload.lora_rank else 0.0
+        frozen = trained + trained_experts if workload.lora_rank else 0.0
         weights = (
             weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=weight_bytes_per_parameter)
             + 2.0 * frozen
@@ -172,6 +178,7 @@ def _stage_activation_bytes(
         "tokens": tokens,
         "context_tokens": workload.sequence_tokens,
         "tp": plan.tp,
+        "expert_tp": expert_tp_of(plan),
         "sequence_parallel": plan.sequence_parallel,
         "flash_attention": plan.flash_attention,
     }

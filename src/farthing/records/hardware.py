@@ -257,8 +257,12 @@ class HostGroup:
         The card.
     intra_link
         Between two cards of one host.
-    host_copy
-        Transfers between cards go through the host's memory (no P2P).
+    host_copy, host_copy_latency_s
+        Transfers between cards go through the host's memory (no P2P), and wait so much longer: two copies and
+        their synchronisation. The article says about 10 us; measurements print 14 us (RTX 5090) to 24 us
+        (RTX 4090) for a whole transfer.
+    host_memory_bytes_per_s
+        Main memory that they cross; 0 means the host's own, or that of a typical host.
     network
         This group's port to the other hosts.
     nics_per_host
@@ -272,6 +276,8 @@ class HostGroup:
     accelerator: Accelerator
     intra_link: Link
     host_copy: bool = False
+    host_copy_latency_s: float = 10e-6
+    host_memory_bytes_per_s: float = 0.0
     network: Link | None = None
     nics_per_host: int = 1
     host: Host | None = None

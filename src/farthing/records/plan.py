@@ -7,19 +7,45 @@ Sizes are ints for one plan, or NumPy columns of ints for many: prediction funct
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from farthing.errors import InvalidInput
 
 Schedule = Literal["gpipe", "1f1b", "interleaved", "zero-bubble"]
 Recompute = Literal["none", "selective", "full"]
 Offload = Literal["none", "optimizer", "optimizer+weights"]
+OffloadTo = Literal["memory", "nvme"]
 
 
-def _positive(owner: str, **values: Any) -> None:
+def _sizes(**values: Any) -> None:
+    """Whole numbers from 1; a column (anything with a ``dtype``) is the search's own and passes."""
     for field, value in values.items():
-        if isinstance(value, int) and value < 1:
-            raise InvalidInput(f"{owner}: {field} must be at least 1, not {value}")
+        if hasattr(value, "dtype"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidInput(f"plan: {field} must be a whole number, not {value!r}")
+        if value < 1:
+            raise InvalidInput(f"plan: {field} must be at least 1, not {value}")
+
+
+def _words(**values: tuple[Any, Any]) -> None:
+    """One of the words of a ``Literal``."""
+    for field, (value, choices) in values.items():
+        if value not in get_args(choices):
+            raise InvalidInput(f"plan: {field} must be one of {', '.join(get_args(choices))}, not {value!r}")
+
+
+def _names(**values: Any) -> None:
+    for field, value in values.items():
+        if not isinstance(value, str):
+            raise InvalidInput(f"plan: {field} must be the name of a number format or engine, not {value!r}")
+
+
+def _shares(**values: Any) -> None:
+    for field, value in values.items():
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not (number and 0 <= value <= 1):
+            raise InvalidInput(f"plan: {field} must be in 0..1, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +76,8 @@ class TrainingPlan:
         gradients (Megatron accumulates in ``fp32``).
     offload, offload_to
         What lives outside the device, in the host's ``memory`` or on ``nvme``.
-    overlap_data_parallel, overlap_tensor_parallel
-        Share of that traffic that may hide under compute.
+    overlap_data_parallel, overlap_tensor_parallel, overlap_expert_parallel
+        Share of the compute under which that traffic may hide.
     """
 
     tp: Any = 1
@@ -72,13 +98,13 @@ class TrainingPlan:
     compute_format: str = "bf16"
     gradient_format: str = "bf16"
     offload: Offload = "none"
-    offload_to: Literal["memory", "nvme"] = "memory"
+    offload_to: OffloadTo = "memory"
     overlap_data_parallel: float = 1.0
     overlap_tensor_parallel: float = 0.0
+    overlap_expert_parallel: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive(
-            "plan",
+        _sizes(
             tp=self.tp,
             pp=self.pp,
             dp=self.dp,
@@ -88,11 +114,26 @@ class TrainingPlan:
             micro_batch_size=self.micro_batch_size,
             recompute_layers=self.recompute_layers,
         )
+        if not hasattr(self.expert_tp, "dtype") and self.expert_tp != 0:
+            _sizes(expert_tp=self.expert_tp)
+        _words(
+            schedule=(self.schedule, Schedule),
+            recompute=(self.recompute, Recompute),
+            offload=(self.offload, Offload),
+            offload_to=(self.offload_to, OffloadTo),
+        )
+        _names(
+            weight_format=self.weight_format,
+            compute_format=self.compute_format,
+            gradient_format=self.gradient_format,
+        )
+        _shares(
+            overlap_data_parallel=self.overlap_data_parallel,
+            overlap_tensor_parallel=self.overlap_tensor_parallel,
+            overlap_expert_parallel=self.overlap_expert_parallel,
+        )
         if self.zero_stage not in (0, 1, 2, 3):
-            raise InvalidInput(f"plan: zero_stage must be 0, 1, 2 or 3, not {self.zero_stage}")
-        for field in ("overlap_data_parallel", "overlap_tensor_parallel"):
-            if not 0 <= getattr(self, field) <= 1:
-                raise InvalidInput(f"plan: {field} must be in 0..1, not {getattr(self, field)}")
+            raise InvalidInput(f"plan: zero_stage must be 0, 1, 2 or 3, not {self.zero_stage!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +174,16 @@ class InferencePlan:
     chunk_tokens: int = 0
 
     def __post_init__(self) -> None:
-        _positive("plan", tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
-        if not 0 <= self.overlap_communication <= 1:
-            raise InvalidInput(
-                f"plan: overlap_communication must be in 0..1, not {self.overlap_communication}"
-            )
-        if any(layers < 1 for layers in self.stage_layers):
-            raise InvalidInput("plan: stage_layers must all be at least 1")
-        if self.micro_batches < 0 or self.chunk_tokens < 0:
-            raise InvalidInput("plan: micro_batches and chunk_tokens cannot be negative")
+        _sizes(tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
+        _names(
+            weight_format=self.weight_format,
+            kv_format=self.kv_format,
+            compute_format=self.compute_format,
+            engine=self.engine,
+        )
+        _shares(overlap_communication=self.overlap_communication)
+        if self.stage_layers:
+            _sizes(**{f"stage_layers[{i}]": layers for i, layers in enumerate(self.stage_layers)})
+        for field in ("micro_batches", "chunk_tokens"):
+            if getattr(self, field) != 0:
+                _sizes(**{field: getattr(self, field)})

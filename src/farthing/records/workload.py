@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from farthing.errors import InvalidInput
 
 Optimizer = Literal["adam", "adam-8bit", "adam-bf16", "sgd", "adafactor", "muon"]
 
 
-def _at_least(owner: str, low: float, **values: float) -> None:
+def _at_least(owner: str, low: float, *, whole: bool, **values: Any) -> None:
     for field, value in values.items():
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            what = "whole number" if whole else "number"
+            raise InvalidInput(f"{owner}: {field} must be a {what}, not {value!r}")
         if not (math.isfinite(value) and value >= low):
             raise InvalidInput(f"{owner}: {field} must be at least {low:g}, not {value:g}")
 
@@ -43,9 +47,18 @@ class TrainingWorkload:
 
     def __post_init__(self) -> None:
         _at_least(
-            "training", 1, sequence_tokens=self.sequence_tokens, global_batch_size=self.global_batch_size
+            "training",
+            1,
+            whole=True,
+            sequence_tokens=self.sequence_tokens,
+            global_batch_size=self.global_batch_size,
         )
-        _at_least("training", 0, training_tokens=self.training_tokens, lora_rank=self.lora_rank)
+        _at_least("training", 0, whole=False, training_tokens=self.training_tokens)
+        _at_least("training", 0, whole=True, lora_rank=self.lora_rank)
+        if self.optimizer not in get_args(Optimizer):
+            raise InvalidInput(
+                f"unknown optimizer {self.optimizer!r}; known: {', '.join(get_args(Optimizer))}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +91,13 @@ class InferenceWorkload:
     draft_cost_share: float = 0.05
 
     def __post_init__(self) -> None:
-        _at_least("inference", 1, batch_size=self.batch_size, prompt_tokens=self.prompt_tokens)
-        _at_least("inference", 0, output_tokens=self.output_tokens, context_tokens=self.context_tokens)
-        _at_least("inference", 0, draft_tokens=self.draft_tokens, draft_cost_share=self.draft_cost_share)
+        _at_least("inference", 1, whole=True, batch_size=self.batch_size, prompt_tokens=self.prompt_tokens)
+        _at_least(
+            "inference", 0, whole=True, output_tokens=self.output_tokens, context_tokens=self.context_tokens
+        )
+        _at_least("inference", 0, whole=True, draft_tokens=self.draft_tokens)
+        for share in ("draft_cost_share", "prefix_share", "acceptance_rate"):
+            _at_least("inference", 0, whole=False, **{share: getattr(self, share)})
         if not 0 <= self.prefix_share < 1:
             raise InvalidInput(f"inference: prefix_share must be in [0, 1), not {self.prefix_share:g}")
         if not 0 <= self.acceptance_rate <= 1:

@@ -57,14 +57,14 @@ def _serving(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
         )
     if estimate.fits:
         context = load.longest_context_tokens
-        yield "largest batch", f"{estimate.largest_batch_size:,} sequences of {context:,} tokens"
+        yield "largest batch", f"{_sequences(estimate.largest_batch_size)} of {context:,} tokens"
         yield (
             "longest context",
             f"{estimate.largest_context_tokens:,} tokens, {_sequences(load.batch_size)}",
         )
     if load.output_tokens:
         yield "limited by", estimate.bottleneck
-        yield "limited by compute from", f"{estimate.balance_batch_size:,.0f} sequences a step"
+        yield "limited by compute from", f"{_sequences(round(estimate.balance_batch_size))} a step"
 
 
 def _hourly(cost: Cost) -> str:
@@ -113,7 +113,10 @@ def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[Renderabl
         return
     if estimate.workload.output_tokens:
         context = f"at {estimate.workload.decode_context_tokens:,.0f} tokens of context"
-        yield from time_table(f"One decode step {context}", estimate.decode, estimate.tpot_s, width)
+        whole = sum(part.value for part in estimate.decode)
+        if estimate.workload.draft_tokens:
+            context += f", {whole / estimate.tpot_s:.3g} tokens accepted"
+        yield from time_table(f"One decode step {context}", estimate.decode, whole, width)
         yield Text()
     yield from time_table("Prefill of one prompt", estimate.prefill, estimate.ttft_s, width)
     yield Text()

@@ -8,7 +8,6 @@ import pytest
 from farthing.catalog import host, hosts
 from farthing.catalog.cluster import parse_cluster
 from farthing.predict.fabric import (
-    HOST_COPY_LATENCY_S,
     LARGE_HOST_MEMORY_BYTES_PER_S,
     SMALL_HOST_MEMORY_BYTES_PER_S,
     across_bytes_per_s,
@@ -33,7 +32,7 @@ def test_peer_to_peer_needs_no_copy() -> None:
     fast, slow = parse_cluster("1x8:h100-sxm").groups[0], parse_cluster("1x8:rtx-4090").groups[0]
     assert inside_bytes_per_s(fast) == fast.intra_link.bytes_per_s * fast.intra_link.efficiency
     assert inside_latency_s(fast) == fast.intra_link.latency_s
-    assert inside_latency_s(slow) == slow.intra_link.latency_s + HOST_COPY_LATENCY_S
+    assert inside_latency_s(slow) == slow.intra_link.latency_s + 10e-6
 
 
 def test_software_takes_its_share() -> None:

@@ -57,6 +57,15 @@ def test_ends_of_the_pipeline_are_heavier() -> None:
 
 def test_adapters_of_a_stage() -> None:
     shape = model("llama-2-7b")
-    whole = stage_lora_parameters(shape, stages(shape, 1)[0], rank=8, tp=1)
-    parts = [s.copies * stage_lora_parameters(shape, s, rank=8, tp=2) for s in stages(shape, 4)]
+    whole, none = stage_lora_parameters(shape, stages(shape, 1)[0], rank=8, tp=1)
+    assert none == 0
+    parts = [s.copies * stage_lora_parameters(shape, s, rank=8, tp=2)[0] for s in stages(shape, 4)]
     assert sum(parts) * 2 == pytest.approx(whole)
+
+
+def test_adapters_of_experts_go_where_the_experts_go() -> None:
+    shape = model("mixtral-8x7b")
+    stage = stages(shape, 1)[0]
+    shared, experts = stage_lora_parameters(shape, stage, rank=8, tp=2)
+    fewer = stage_lora_parameters(shape, stage, rank=8, tp=2, expert_groups=4, expert_tp=2)
+    assert fewer == (shared, experts / 8)

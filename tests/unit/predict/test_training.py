@@ -19,7 +19,7 @@ CLUSTER = parse_cluster("4x8:a100-sxm-80gb@ib-hdr")
 def step(**sizes: Any) -> TrainingTime:
     lora = sizes.pop("lora_rank", 0)
     batch = sizes.pop("batch", 32)
-    host = sizes.pop("host_bytes_per_s", 0.0)
+    host = sizes.pop("host_bytes_per_s", 1e9)
     group = CLUSTER.groups[0]
     return training_time(
         LLAMA,
@@ -28,6 +28,7 @@ def step(**sizes: Any) -> TrainingTime:
         device(group.accelerator, "bf16"),
         TrainingWorkload(sequence_tokens=4096, global_batch_size=batch, lora_rank=lora),
         TrainingPlan(**sizes),
+        card_to_host_bytes_per_s=host,
         host_bytes_per_s=host,
     )
 
@@ -107,3 +108,5 @@ def test_offloading_costs_transfers() -> None:
     here = step(dp=32)
     there = step(dp=32, offload="optimizer", host_bytes_per_s=20e9)
     assert there.optimizer_s > here.optimizer_s
+    slow = step(dp=32, offload="optimizer+weights", host_bytes_per_s=1e9)
+    assert slow.optimizer_s > step(dp=32, offload="optimizer", host_bytes_per_s=1e9).optimizer_s
