@@ -86,7 +86,7 @@ def infer(
         Raise where memory does not suffice.
     **options
         Any field of `InferenceWorkload`, `InferencePlan` or `CostBasis`, such as ``tp=8, batch_size=16``.
-        Sizes of the plan that are left out follow from the cluster.
+        Sizes of the plan that are left out follow from the cluster, the weights' format from the model.
 
     Returns
     -------
@@ -116,6 +116,8 @@ def infer(
         # A short model: the default prompt must leave room for the output.
         options.setdefault("prompt_tokens", max(1, shape.max_context - options.get("output_tokens", 256)))
     load = filled(workload, InferenceWorkload, options)
+    if plan is None and shape.native_format:
+        options.setdefault("weight_format", shape.native_format)
     split = filled(plan, InferencePlan, options)
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, CostBasis)

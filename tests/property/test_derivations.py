@@ -59,7 +59,7 @@ def test_serving(inference_cases: Any, data: st.DataObject, ideal: bool) -> None
     workload = dataclasses.replace(workload, draft_tokens=drafts)
     told = farthing.infer(model, cluster, workload=workload, plan=plan, ideal=ideal, explain=True)
     assert plain(told) == farthing.infer(model, cluster, workload=workload, plan=plan, ideal=ideal)
-    check(told, [told.memory.total_bytes, told.ttft_s, told.tpot_s])
+    check(told, [told.memory.total_bytes, told.ttft_s, told.tpot_s, told.tokens_per_s])
 
 
 @settings(max_examples=60)
@@ -69,4 +69,4 @@ def test_training(training_cases: Any, data: st.DataObject, ideal: bool) -> None
     workload = dataclasses.replace(workload, lora_rank=data.draw(st.sampled_from((0, 16))))
     told = farthing.train(model, cluster, workload=workload, plan=plan, ideal=ideal, explain=True)
     assert plain(told) == farthing.train(model, cluster, workload=workload, plan=plan, ideal=ideal)
-    check(told, [told.memory.total_bytes, told.step_s])
+    check(told, [told.memory.total_bytes, told.step_s, told.tokens_per_s])

@@ -300,7 +300,7 @@ def estimate_options(function: F) -> F:
     """How much is shown of an estimate."""
     return joined(
         option(LAST, "--ideal", is_flag=True, help="Paper arithmetic: every efficiency is 1."),
-        option(LAST, "--explain", is_flag=True, help="Show the derivation of every number."),
+        option(LAST, "--explain", is_flag=True, help="Derive memory and times as on paper."),
         option(
             LAST,
             "--explain-depth",

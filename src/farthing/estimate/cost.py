@@ -159,7 +159,9 @@ def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis
         price, words, stale = bought
         capital = float(capital_usd_per_s(price, basis.years))
         total = float(cost_usd_per_s(capital, electricity_usd_per_s(draw_w, basis.usd_per_kwh)))
-        power = f"{format_watts(draw_w)} at ${basis.usd_per_kwh:g}/kWh" if draw_w else "electricity unknown"
+        power = "electricity unknown"
+        if draw_w:
+            power = f"{format_watts(draw_w)} with hosts and PUE {basis.pue:g} at ${basis.usd_per_kwh:g}/kWh"
         words += f", over {basis.years:g} years; {power}"
         found.append(("own", total, capital, words, stale))
     rented = _rent(cluster, basis, today)

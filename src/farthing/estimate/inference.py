@@ -271,6 +271,7 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         named("memory of the fullest card_bytes", memory.total_bytes),
         named("time to first token_s", alone),
         tpot,
+        named("tokens a second", workload.batch_size / tpot, "token/s"),
     ]
     tpot_s, ttft_s, prefill_s = float(tpot), float(alone), float(whole_batch)
     tokens_per_s = workload.batch_size / tpot_s
@@ -467,7 +468,8 @@ def _assumptions(run: _Run) -> tuple[str, ...]:
     if plan.dp > 1:
         found.append(f"the batch is spread evenly over {plan.dp} replicas")
     if plan.pp > 1:
-        found.append(f"{run.micro_batches} micro-batches in flight in the pipeline")
+        flying = "one micro-batch" if run.micro_batches == 1 else f"{run.micro_batches} micro-batches"
+        found.append(f"{flying} in flight in the pipeline")
     if len(about.cluster.groups) > 1 and not plan.stage_layers:
         split = ", ".join(str(int(place.stage.layers)) for place in run.placed)
         found.append(f"layers split over unlike cards by memory bandwidth: {split}")

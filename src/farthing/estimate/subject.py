@@ -203,7 +203,7 @@ def computed_wider(about: Subject) -> list[str]:
     field = {"bf16": "bf16_flop_per_s", "fp8": "fp8_flop_per_s", "fp4": "fp4_flop_per_s"}.get(compute, "")
     cards = {group.accelerator.name: group.accelerator for group in about.cluster.groups}
     return [
-        f"{name} has no {compute} units: products run in a wider format"
+        f"{name} has no {compute} units: products run in the next format that it has"
         for name, card in cards.items()
         if field and not getattr(card, field)
     ]

@@ -15,6 +15,7 @@ from farthing.estimate.subject import (
     check_expert_parallel,
     check_stages,
     check_tensor_parallel,
+    computed_wider,
     efficiency_note,
     hardware_notes,
     storage_format,
@@ -216,7 +217,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     compute_share = min(executed / peak / step_s, 1.0)
     draw = power_w(cluster, compute_share=compute_share, memory_share=0.5, pue=basis.pue, used=cards)
     money = costs(cluster, draw, tokens / step_s, basis)
-    terms = (total, time.step_s)
+    terms = (total, time.step_s, named("tokens a second", tokens / time.step_s, "token/s"))
     return TrainingEstimate(
         model=model.id,
         cluster=cluster.name,
@@ -361,7 +362,7 @@ def _reliability(run: TrainingRun, cards: int) -> Reliability:
 
 def _assumptions(run: TrainingRun) -> tuple[str, ...]:
     about, plan = run.about, run.plan
-    found = [efficiency_note(about.efficiencies[run.slowest])]
+    found = [efficiency_note(about.efficiencies[run.slowest]), *computed_wider(about)]
     if about.cluster.is_mixed:
         found.append("unlike cards: all wait for the slowest kind")
     if about.model.is_moe:

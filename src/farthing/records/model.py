@@ -109,6 +109,8 @@ class Model:
         Segment embeddings (BERT).
     other_parameters
         Parameters that the shape does not tell (pooler, per-layer embeddings), outside the layers.
+    native_format
+        Number format that the weights are published in; empty means 16 bits.
     published_parameters, published_active_parameters
         What the publisher prints; 0 where it prints nothing.
     source
@@ -171,6 +173,7 @@ class Model:
     encoder: bool = False
     type_vocab: int = 0
     other_parameters: int = 0
+    native_format: str = ""
     published_parameters: float = 0.0
     published_active_parameters: float = 0.0
     source: str = ""

@@ -123,7 +123,7 @@ def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[Renderabl
     yield layout.heading("Serving")
     yield layout.facts(_serving(estimate))
     yield Text()
-    draw = format_watts(estimate.power_w) if estimate.power_w else "power unknown"
+    draw = f"{format_watts(estimate.power_w)} at the meter" if estimate.power_w else "power unknown"
     if estimate.power_w and estimate.workload.output_tokens:
         draw += f", {estimate.energy_per_token_j:,.3g} J a token"
     yield layout.heading("Energy and money", draw)

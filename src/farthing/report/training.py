@@ -46,7 +46,9 @@ def _answer(estimate: TrainingEstimate) -> str:
 
 def _energy(value_j: float) -> str:
     kwh = value_j / JOULE_PER_KWH
-    factor, unit = next(((f, u) for f, u in ((1e6, "GWh"), (1e3, "MWh")) if kwh >= f), (1.0, "kWh"))
+    factor, unit = next(
+        ((f, u) for f, u in ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh")) if kwh >= f), (1e-3, "Wh")
+    )
     return f"{kwh / factor:,.3g} {unit}"
 
 

@@ -245,6 +245,7 @@ OUTSIDE_THE_SHAPE = (
     "id",
     "name",
     "family",
+    "native_format",
     "source",
     "max_context",
     "published_parameters",

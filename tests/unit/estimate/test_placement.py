@@ -1,7 +1,5 @@
 """Where a plan lies, and what fits: cases that once came out wrong."""
 
-import dataclasses
-
 import pytest
 
 import farthing
@@ -44,9 +42,8 @@ def test_the_largest_batch_fits_and_one_more_does_not(model: str, card: str, opt
 
 
 def test_the_fullest_replica_must_fit() -> None:
-    longest = farthing.infer("llama-2-7b", "h100-sxm", batch_size=2).largest_context_tokens
     crowded = {"prompt_tokens": 68_000, "output_tokens": 100, "dp": 2, "tp": 1}
-    assert longest < 68_100
+    assert farthing.infer("llama-2-7b", "1x2:h100-sxm", batch_size=2, **crowded).fits
     assert not farthing.infer("llama-2-7b", "1x2:h100-sxm", batch_size=3, **crowded).fits
 
 
@@ -108,4 +105,4 @@ def test_micro_batches_need_sequences() -> None:
 def test_a_mac_keeps_a_quarter() -> None:
     heavy = farthing.infer("mistral-large-123b", "m4-max", weight_format="q8_0")
     assert not heavy.fits
-    assert "free" not in dataclasses.asdict(heavy.memory) or heavy.memory.free_bytes < 0
+    assert heavy.memory.total_bytes > 128 * 2**30

@@ -71,7 +71,7 @@ def test_a_line_breaks_at_its_signs_of_equality() -> None:
 @pytest.mark.parametrize("depth", [1, 4, None])
 def test_real_derivations(render: Any, width: int, depth: int | None) -> None:
     estimate = farthing.infer("mixtral-8x7b", "2x4:rtx-4090@25gbe", tp=4, pp=2, explain=True, batch_size=8)
-    assert len(estimate.terms) == 3
+    assert len(estimate.terms) == 4
     text = render(explanation(estimate.terms, depth=depth, citation=citation), width)
     assert max(map(len, text.splitlines())) <= width
     body, _, papers = text.partition("References")
