@@ -19,6 +19,8 @@ from farthing.units import HOUR
 
 T = TypeVar("T")
 
+_COUNTS_ALONE: Final = re.compile(r"\d+x\d+")
+
 GRAMMAR: Final = (
     "write HOSTSxCARDS:ACCELERATOR@NETWORK, e.g. 1x8:rtx-4090 or 2x4:rtx-4090@25gbe, join unlike hosts"
     " with +, or name a .toml file"
@@ -142,13 +144,15 @@ def parse_cluster(
     explicit: list[int | None] = []
     for part in whole.lower().split("+"):
         match = _PART.fullmatch(part.strip())
-        if match is None:
+        if match is None or _COUNTS_ALONE.fullmatch(part.strip()):
             raise InvalidInput(f"{_short(whole)} is not a cluster: {GRAMMAR}")
         hosts = _count(match.group(1), MAX_HOSTS, "hosts", whole) or 1
         cards = _count(match.group(2), MAX_CARDS, "cards of a host", whole) or 1
         explicit.append(_count(match.group(4), MAX_PORTS, "network ports of a host", whole))
         accelerator = _named("accelerator", accelerators, match.group(3), "see: farthing gpu list")
-        network = _named("network", links, match.group(5)) if match.group(5) else None
+        network = None
+        if match.group(5):
+            network = _named("network", links, match.group(5), "see: farthing catalog list links")
         groups.append(
             HostGroup(
                 hosts=hosts,

@@ -327,7 +327,7 @@ class Cluster:
             )
         if self.hosts > 1 and self.network is None:
             raise InvalidInput(
-                f"cluster {self.name!r} has {self.hosts} hosts: name their network, e.g. @10gbe"
+                f"cluster {self.name!r} has {self.hosts} hosts: name their network, e.g. @10gbe or @ib-ndr"
             )
 
     @property
