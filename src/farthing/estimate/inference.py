@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -343,22 +342,30 @@ def _limits(run: _Run, memory: InferenceMemory) -> tuple[int, int]:
         return 0, 0
     # Where nothing is cached, activations alone bound the batch.
     most = int(untraced(sequences_that_fit(free, per_sequence))) if per_sequence > 0 else 10**6
-    batch = _largest(most, lambda n: run.memory(sequences=n).free_bytes) * run.plan.dp
-    return batch, _largest(run.about.model.max_context, lambda n: run.memory(context=n).free_bytes)
+    batch, context = _largest(run, most, run.about.model.max_context)
+    return batch * run.plan.dp, context
 
 
-def _largest(most: int, free_bytes: Callable[[Any], Any]) -> int:
-    """Largest size up to ``most`` that leaves room: a coarse column of sizes, then each in the last gap."""
-    step = max(1, math.isqrt(most))
+def _largest(run: _Run, most_sequences: int, most_context: int) -> tuple[int, int]:
+    """Largest batch of a replica at its context, and largest context at its batch, that leave room.
 
-    def fitting(sizes: Any) -> int:
-        free = np.broadcast_to(free_bytes(sizes), sizes.shape)
-        return int(np.max(sizes[free >= 0], initial=0))
+    Both are searched at once: a coarse column of sizes, then each size of the last gap.
+    """
+    most = (most_sequences, most_context)
+    steps = tuple(max(1, math.isqrt(size)) for size in most)
 
-    low = fitting(np.minimum(np.arange(step, most + step, step), most))
-    if low == most:
-        return most
-    return max(low, fitting(np.arange(low + 1, min(low + step, most) + 1)))
+    def fitting(batches: Any, contexts: Any) -> tuple[int, int]:
+        sequences = np.concatenate([batches, np.full(len(contexts), run.replica_sequences)])
+        longest = np.full(len(batches), run.workload.longest_context_tokens)
+        room = run.memory(sequences=sequences, context=np.concatenate([longest, contexts])).free_bytes >= 0
+        room = np.broadcast_to(room, sequences.shape)
+        fits = room[: len(batches)], room[len(batches) :]
+        return int(np.max(batches[fits[0]], initial=0)), int(np.max(contexts[fits[1]], initial=0))
+
+    coarse = fitting(*(np.minimum(np.arange(s, m + s, s), m) for s, m in zip(steps, most, strict=True)))
+    gaps = zip(coarse, steps, most, strict=True)
+    fine = fitting(*(np.arange(c, min(c + s, m) + 1) for c, s, m in gaps))
+    return max(coarse[0], fine[0]), max(coarse[1], fine[1])
 
 
 def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:
