@@ -39,7 +39,8 @@ class Cost:
     usd_per_s, hardware_usd_per_s
         Everything counted, and the part that is the hardware's price [USD/s].
     usd_per_million_tokens, tokens_per_usd
-        At the estimated throughput, always busy.
+        Always busy: of the tokens that are put out with their prompts read in between (an encoder: of the
+        tokens read), or of the tokens trained on.
     basis
         What is counted, with prices, their dates and sources.
     stale
