@@ -337,6 +337,8 @@ def _misfit(run: TrainingRun, missing: float) -> str:
         if float(untraced(memory.total_bytes)) <= run.capacity_bytes:
             fitting.append(name)
     what = f"needs {format_bytes(missing, binary=True)} more a card"
+    # Several changes at once are advice only where no single one helps.
+    fitting = [name for name in fitting if "," not in name] or fitting
     return f"{what}; would fit: {', or '.join(fitting[:3])}" if fitting else what
 
 
