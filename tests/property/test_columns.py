@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from farthing.catalog import efficiency
 from farthing.predict.device import device
-from farthing.predict.inference import places, step_time
+from farthing.predict.inference import step_time
 from farthing.predict.inference_memory import inference_memory
+from farthing.predict.placement import places
 from farthing.predict.training import training_time
 from farthing.predict.training_memory import training_memory
 from farthing.records.plan import InferencePlan, TrainingPlan

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from farthing.catalog import models as catalogue
 from farthing.predict.device import device
-from farthing.predict.inference import places
 from farthing.predict.inference_memory import inference_memory
 from farthing.predict.parameters import layer_parameters, total_parameters
+from farthing.predict.placement import places
 from farthing.predict.sharding import stage_parameters
 from farthing.predict.stages import even_layers, layer_kinds, stages
 from farthing.predict.training_memory import training_memory

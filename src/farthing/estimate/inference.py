@@ -26,16 +26,15 @@ from farthing.estimate.subject import (
 from farthing.predict.compute import balance_tokens, experts_touched
 from farthing.predict.energy import energy_per_token_j
 from farthing.predict.inference import (
-    Place,
     StepTime,
     pipelined_step_time_s,
-    places,
     sequences_that_fit,
     speculated_tokens,
     step_time,
 )
 from farthing.predict.inference_memory import InferenceMemory, inference_memory
 from farthing.predict.parameters import active_parameters, total_parameters
+from farthing.predict.placement import Place, places
 from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.records.estimate import InferenceEstimate, MemoryUse, Part
 from farthing.records.hardware import Cluster

@@ -48,6 +48,9 @@ ACCELERATOR_MTBF_S: Final = 54 * DAY * 16_384 / 419
 """Mean time between failures per card: 419 unexpected interruptions of 16,384 H100 in 54 days, hosts, network
 and software counted (meta-2024-llama3)."""
 
+TRAINING_MEMORY_SHARE: Final = 0.5
+"""Share of the memory bandwidth that training keeps busy, for its power alone; an assumption."""
+
 NVME_BYTES_PER_S: Final = 5e9
 """Sequential rate of a host's drive that is not described; an assumption."""
 
@@ -215,7 +218,9 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     steps = workload.training_tokens / tokens
     run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
     compute_share = min(executed / peak / step_s, 1.0)
-    draw = power_w(cluster, compute_share=compute_share, memory_share=0.5, pue=basis.pue, used=cards)
+    draw = power_w(
+        cluster, compute_share=compute_share, memory_share=TRAINING_MEMORY_SHARE, pue=basis.pue, used=cards
+    )
     money = costs(cluster, draw, tokens / step_s, basis)
     terms = (total, time.step_s, named("tokens a second", tokens / time.step_s, "token/s"))
     return TrainingEstimate(

@@ -438,7 +438,7 @@ def host_copy_bytes_per_s(
     return np.minimum(pcie_bytes_per_s, host_memory_bytes_per_s / (2 * accelerators))
 
 
-@formula(reference="ren-2021-offload")
+@formula(reference="li-2023-article")
 def exposed_time_s(communication_s: Number, compute_s: Number, *, overlap: Number) -> Number:
     """Part of a transfer that compute does not hide.
 
@@ -459,7 +459,7 @@ def exposed_time_s(communication_s: Number, compute_s: Number, *, overlap: Numbe
 
     References
     ----------
-    ren-2021-offload
+    li-2023-article
 
     Examples
     --------

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from farthing.predict.inference import Place
 from farthing.predict.kv_cache import kept_tokens, kv_bytes_per_token, kv_cache_bytes, state_bytes
 from farthing.predict.memory import CONTEXT_BYTES, weight_bytes
+from farthing.predict.placement import Place
 from farthing.predict.sharding import stage_layer_parameters, stage_vocabulary_parameters
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, named
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
+
+SMALL_CONTEXT_SHARE: Final = 0.05
+"""Most of its memory that a small board spends on a driver's context; an assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def inference_memory(
     >>> from farthing.catalog import model
     >>> from farthing.catalog.cluster import parse_cluster
     >>> from farthing.predict.device import device
-    >>> from farthing.predict.inference import places
+    >>> from farthing.predict.placement import places
     >>> from farthing.records.efficiency import IDEAL
     >>> cluster = parse_cluster("1x8:rtx-4090")
     >>> plan = InferencePlan(tp=8)
@@ -125,7 +129,10 @@ def inference_memory(
             np.maximum(
                 named("card's memory_bytes", place.device.memory_bytes)
                 * max(reserve_share, place.device.reserved_share),
-                np.minimum(CONTEXT_BYTES, named("card's memory_bytes", place.device.memory_bytes) * 0.05),
+                np.minimum(
+                    CONTEXT_BYTES,
+                    named("card's memory_bytes", place.device.memory_bytes) * SMALL_CONTEXT_SHARE,
+                ),
             ),
         )
         here = InferenceMemory(

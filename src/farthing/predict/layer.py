@@ -513,6 +513,8 @@ def training_backward_time(
         + stored / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1
+    # A norm also reads the gradient that reaches it, a residual adds two gradients; an activation reads and
+    # writes five tensors where the forward pass has three. Counts of tensors, not fitted.
     passes = 16 if model.norm == "layernorm" else 14
     moved = rows * 2.0 * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved, device=device, kernels=8)

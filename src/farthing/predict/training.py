@@ -398,6 +398,7 @@ def _head_s(
     """LM head and loss of one micro-batch, forward and backward [s]."""
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
     width = model.vocab / plan.tp
+    # 16-bit logits read, fp32 copy written and read by the softmax: ten bytes.
     logits = elementwise_time_s(rows * width * 10.0, device=device, kernels=3)
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss

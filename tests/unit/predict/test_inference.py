@@ -11,12 +11,11 @@ from farthing.predict.device import device
 from farthing.predict.inference import (
     StepTime,
     pipelined_step_time_s,
-    places,
     sequences_that_fit,
     speculated_tokens,
     step_time,
-    weighted_layers,
 )
+from farthing.predict.placement import places, weighted_layers
 from farthing.records.efficiency import IDEAL
 from farthing.records.plan import InferencePlan
 

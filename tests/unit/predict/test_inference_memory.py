@@ -7,9 +7,9 @@ import pytest
 from farthing.catalog import model
 from farthing.catalog.cluster import parse_cluster
 from farthing.predict.device import device
-from farthing.predict.inference import places
 from farthing.predict.inference_memory import InferenceMemory, inference_memory
 from farthing.predict.parameters import total_parameters
+from farthing.predict.placement import places
 from farthing.records.efficiency import IDEAL
 from farthing.records.plan import InferencePlan
 

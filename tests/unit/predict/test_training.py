@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from farthing import train
 from farthing.catalog import model
 from farthing.catalog.cluster import parse_cluster
 from farthing.predict.device import device
@@ -72,7 +73,9 @@ def test_only_what_is_cut_is_exchanged() -> None:
     assert (alone.tensor_parallel_s, alone.context_parallel_s, alone.pipeline_hop_s) == (0, 0, 0)
     assert step(tp=8, dp=4).tensor_parallel_s > 0
     assert step(pp=4, dp=8).pipeline_hop_s > 0
-    assert step(cp=32, dp=1, batch=1).context_parallel_s >= 0
+    slow = train("llama-2-7b", "8x1:h100-sxm@1gbe", cp=8, global_batch_size=1, sequence_tokens=4096)
+    assert "context-parallel traffic" in {part.name for part in slow.parts}
+    assert step(dp=32).context_parallel_s == 0
 
 
 def test_recomputation_repeats_the_forward_pass() -> None:
