@@ -18,6 +18,7 @@ from farthing.predict.inference_memory import inference_memory
 from farthing.predict.placement import places
 from farthing.predict.training import training_time
 from farthing.predict.training_memory import training_memory
+from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
@@ -118,7 +119,7 @@ def test_inference_columns(models: Any, clusters: Any, data: st.DataObject) -> N
             cached_tokens=700,
             decode=decode,
             weight_bytes=0.5,
-            step_overhead_s=1e-3,
+            engine=dataclasses.replace(NO_OVERHEAD, step_s=1e-3),
         )
         memory = inference_memory(
             model,

@@ -27,8 +27,8 @@ SEES = {
     "search": {"estimate", "catalog", "predict", "records", "errors", "units"},
     "design": {"search", "estimate", "catalog", "predict", "records", "errors", "units"},
     "simulate": {"predict", "records", "errors", "units"},
-    "evidence": {"api", "records", "errors", "units"},
-    "calibrate": {"api", "evidence", "predict", "records", "errors", "units"},
+    "evidence": {"api", "estimate", "catalog", "predict", "records", "errors", "units"},
+    "calibrate": {"api", "evidence", "estimate", "catalog", "predict", "records", "errors", "units"},
     "cli": {"api", "report", "article", "catalog", "records", "errors", "units"},
     "web": {"api", "report", "article", "records", "errors", "units"},
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from farthing.catalog.load import table
 from farthing.errors import UnknownName
 from farthing.records.efficiency import Efficiency
 from farthing.records.engine import Engine
+from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
 
@@ -92,6 +96,10 @@ def number_format(name: str) -> NumberFormat:
     return _named("number format", formats(), name)
 
 
+def _consumer(card: Accelerator) -> str:
+    return card.architecture if card.datacenter_licence else f"{card.architecture}-geforce"
+
+
 def efficiencies() -> Mapping[str, Efficiency]:
     """Efficiency constants by architecture; ``gpu soc cpu tpu npu`` stand for the rest of their kind."""
     return table("efficiency/architectures.csv", Efficiency)
@@ -103,8 +111,50 @@ def efficiency(card: Accelerator) -> Efficiency:
     Consumer cards run their tensor cores at half rate and have constants of their own.
     """
     rows = efficiencies()
-    consumer = "" if card.datacenter_licence else f"{card.architecture}-geforce"
-    for name in (consumer, card.architecture, card.kind):
+    for name in (_consumer(card), card.architecture, card.kind):
         if name in rows:
             return rows[name]
     return rows["gpu"]
+
+
+def engine_efficiencies() -> Mapping[str, EngineEfficiency]:
+    """Rows of the table of engines' constants, by line."""
+    return table("efficiency/engines.csv", EngineEfficiency)
+
+
+@functools.lru_cache(maxsize=1024)
+def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> EngineEfficiency:
+    """The constants of an engine on a card with weights of a format.
+
+    Rows that fit are laid over each other, the most specific on top: the engine counts first, then the
+    architecture, then the format.
+    """
+    names = (
+        ("*", engine),
+        ("*", card.kind, card.architecture, _consumer(card)),
+        ("*", weights.family, weights.id),
+    )
+    rows = [
+        (ranks, row)
+        for row in engine_efficiencies().values()
+        if (ranks := _ranks(names, (row.engine, row.architecture, row.format))) is not None
+    ]
+    merged = NO_OVERHEAD
+    for _, row in sorted(rows, key=lambda item: item[0]):
+        given = {
+            field.name: value
+            for field in fields(row)
+            if (value := getattr(row, field.name)) != ""
+            and not (isinstance(value, float) and math.isnan(value))
+        }
+        merged = replace(merged, **given)
+    return merged
+
+
+def _ranks(names: tuple[tuple[str, ...], ...], row: tuple[str, ...]) -> tuple[int, ...] | None:
+    if any(value not in known for known, value in zip(names, row, strict=True)):
+        return None
+    return tuple(
+        max(i for i, name in enumerate(known) if name == value)
+        for known, value in zip(names, row, strict=True)
+    )

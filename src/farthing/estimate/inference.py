@@ -168,7 +168,7 @@ class _Run:
             weight_bytes=self.about.weights.bytes_per_element,
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
-            step_overhead_s=self.about.engine.step_overhead_s,
+            engine=self.about.overheads,
         )
 
     def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
@@ -197,9 +197,10 @@ class _Run:
         else:
             pieces = max(1, min(self.plan.pp, math.floor(sequences)))
             step = self.step(sequences / pieces, new, cached, decode=False)
+        asked = self.about.overheads.request_s
         if self.plan.pp == 1:
-            return step, step.total_s * pieces
-        return step, step.total_s + (pieces - 1) * step.slowest_s
+            return step, step.total_s * pieces + asked
+        return step, step.total_s + (pieces - 1) * step.slowest_s + asked
 
     def decode(self) -> tuple[StepTime, Any]:
         """One decode step of a micro-batch, and the time until its turn comes again."""

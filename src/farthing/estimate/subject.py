@@ -14,6 +14,7 @@ from farthing.errors import InvalidInput
 from farthing.predict.device import Device, device
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.engine import Engine
+from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Cluster, NumberFormat
 from farthing.records.model import Model
 
@@ -36,6 +37,7 @@ class Subject:
     weights: NumberFormat
     kv: NumberFormat
     engine: Engine
+    overheads: EngineEfficiency
 
     @property
     def head_bytes(self) -> float:
@@ -94,17 +96,22 @@ def subject(
     )
     if sustained:
         efficiencies = tuple(map(_sustained, efficiencies))
+    engines = [
+        NO_OVERHEAD if ideal else catalog.engine_efficiency(engine, group.accelerator, weights)
+        for group in cluster.groups
+    ]
     return Subject(
         model=model,
         cluster=cluster,
         devices=tuple(
-            device(group.accelerator, compute, constants)
-            for group, constants in zip(cluster.groups, efficiencies, strict=True)
+            device(group.accelerator, compute, constants, own)
+            for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
         ),
         efficiencies=efficiencies,
         weights=weights,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
+        overheads=engines[0],
     )
 
 

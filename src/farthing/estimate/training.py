@@ -185,6 +185,7 @@ def training_run(
         cluster,
         weight_format=plan.weight_format,
         compute_format=plan.compute_format,
+        engine=plan.engine,
         ideal=ideal,
         sustained=True,
     )

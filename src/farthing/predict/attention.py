@@ -83,7 +83,7 @@ def attention_flop(
 
 @formula(reference="dao-2023")
 def attention_time_s(
-    work_flop: Number, traffic_bytes: Number, *, device: Device, kernels: Number = 1
+    work_flop: Number, traffic_bytes: Number, *, device: Device, kernels: Number = 1, decode: bool = False
 ) -> Number:
     """Time of a fused attention kernel that never stores the scores.
 
@@ -97,6 +97,8 @@ def attention_time_s(
         The accelerator.
     kernels
         Launches that it takes.
+    decode
+        One query a sequence reads a long cache, at a rate of its own.
 
     Returns
     -------
@@ -115,9 +117,8 @@ def attention_time_s(
     >>> attention_time_s(0, 1.34e9, device=ideal)
     0.00134
     """
-    longer = np.maximum(
-        work_flop / device.reached_attention_flop_per_s, traffic_bytes / device.reached_memory_bytes_per_s
-    )
+    reading = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
+    longer = np.maximum(work_flop / device.reached_attention_flop_per_s, traffic_bytes / reading)
     return longer + device.kernel_start_s * kernels
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from farthing.errors import InvalidInput
 from farthing.predict.trace import Number, named
 from farthing.records.efficiency import IDEAL, Efficiency
+from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator
 
 _FALLBACKS: Final[dict[str, tuple[str, ...]]] = {
@@ -45,6 +46,8 @@ class Device:
         The same for attention, which computes in 16 bits.
     memory_bytes, memory_bytes_per_s, memory_share
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
+    kv_share
+        The same for reading the keys and values of a decode step.
     kernel_s
         Fixed time of a kernel [s].
     compute_units
@@ -60,6 +63,7 @@ class Device:
     matmul_share: float = 1.0
     attention_share: float = 1.0
     memory_share: float = 1.0
+    kv_share: float = 1.0
     kernel_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
@@ -78,6 +82,11 @@ class Device:
     def reached_memory_bytes_per_s(self) -> Number:
         """Rate of long reads and writes [byte/s]."""
         return named("reached memory bandwidth", self.memory_bytes_per_s * self.memory_share, "byte/s")
+
+    @property
+    def reached_kv_bytes_per_s(self) -> Number:
+        """Rate at which a decode step reads keys and values [byte/s]."""
+        return named("reached cache bandwidth", self.memory_bytes_per_s * self.kv_share, "byte/s")
 
     @property
     def kernel_start_s(self) -> Number:
@@ -128,13 +137,18 @@ def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:
 
 
 @functools.lru_cache(maxsize=4096)
-def device(accelerator: Accelerator, compute: str, efficiency: Efficiency = IDEAL) -> Device:
+def device(
+    accelerator: Accelerator,
+    compute: str,
+    efficiency: Efficiency = IDEAL,
+    engine: EngineEfficiency = NO_OVERHEAD,
+) -> Device:
     """The accelerator with the efficiency constants of its architecture.
 
     Parameters
     ----------
-    accelerator, efficiency
-        Records.
+    accelerator, efficiency, engine
+        Records; the engine's factors multiply the architecture's shares.
     compute
         Format of the matrix products.
 
@@ -165,9 +179,10 @@ def device(accelerator: Accelerator, compute: str, efficiency: Efficiency = IDEA
         attention_flop_per_s=peak_flop_per_s(accelerator, "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
-        matmul_share=share,
-        attention_share=efficiency.attention_share,
-        memory_share=efficiency.memory_share,
+        matmul_share=share * engine.matmul_share,
+        attention_share=efficiency.attention_share * engine.attention_share,
+        memory_share=efficiency.memory_share * engine.memory_share,
+        kv_share=efficiency.memory_share * engine.kv_share,
         kernel_s=efficiency.kernel_s,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,

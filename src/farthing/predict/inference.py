@@ -27,6 +27,7 @@ from farthing.predict.layer import LayerTime, Shards, forward_time
 from farthing.predict.placement import Place
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, formula, named, select, untraced
+from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
@@ -62,7 +63,7 @@ def step_time(
     weight_bytes: float = 2.0,
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
-    step_overhead_s: float = 0.0,
+    engine: EngineEfficiency = NO_OVERHEAD,
 ) -> StepTime:
     """One forward pass of one micro-batch through all stages of a replica.
 
@@ -80,8 +81,8 @@ def step_time(
         One new token a sequence (or a few drafted ones), the rest cached.
     weight_bytes, head_bytes, kv_bytes
         Of one element of the layers' weights, of embedding and head, of the cache [byte].
-    step_overhead_s
-        Host time of the engine for a step [s].
+    engine
+        Host times of the engine; its factors on rates are in the places' devices already.
 
     Returns
     -------
@@ -125,11 +126,24 @@ def step_time(
     elementwise: Number = 0.0
     communication: Number = 0.0
     hops: Number = 0.0
+    overhead: Number = 0.0
     slowest: Number = 0.0
+    launch_s = engine.decode_launch_s if decode else engine.prefill_launch_s
+    host_s = engine.step_s + engine.sequence_s * sequences
     for place in placed:
         if id(place.group) not in times:
             times[id(place.group)] = _group_times(
-                model, cluster, place, plan, shards, sequences, new_tokens, cached_tokens, decode, head_bytes
+                model,
+                cluster,
+                place,
+                plan,
+                shards,
+                sequences,
+                new_tokens,
+                cached_tokens,
+                decode,
+                head_bytes,
+                engine.exchange_s,
             )
     for number, place in enumerate(placed):
         here = times[id(place.group)]
@@ -141,11 +155,13 @@ def step_time(
         attending: Number = 0.0
         moving: Number = 0.0
         talking: Number = stage.first * here.exchange + stage.last * here.gather
+        kernels: Number = stage.last * 2 + stage.first
         for layer, exchanged, count in zip(here.layers, here.layer_traffic, stage.counts, strict=True):
             products = products + count * layer.matmul_s
             attending = attending + count * layer.attention_s
             moving = moving + count * layer.elementwise_s
             talking = talking + count * exchanged
+            kernels = kernels + count * layer.kernels
         busy = products + attending + moving
         exposed = exposed_time_s(talking, busy, overlap=plan.overlap_communication)
         longest_hop = select(
@@ -156,9 +172,12 @@ def step_time(
         elementwise = elementwise + copies * moving
         communication = communication + copies * exposed
         hops = hops + place.hops_inside * here.hop_inside + place.hops_across * hop_across
-        slowest = np.maximum(slowest, busy + exposed + longest_hop + step_overhead_s)
+        # The device waits where the host cannot issue kernels as fast as it runs them.
+        waiting = np.maximum(kernels * launch_s - busy - exposed, 0.0) + host_s
+        overhead = overhead + copies * waiting
+        slowest = np.maximum(slowest, busy + exposed + longest_hop + waiting)
     hops = named("stage hops_s", hops + _return_s(cluster, placed), reference="borzunov-2023")
-    overhead = step_overhead_s * plan.pp
+    overhead = named("host time of the engine_s", overhead)
     matmul = named("matrix products_s", matmul)
     attention = named("attention_s", attention)
     elementwise = named("norms and activations_s", elementwise)
@@ -212,10 +231,12 @@ def _group_times(
     cached_tokens: Number,
     decode: bool,
     head_bytes: float,
+    exchange_s: float,
 ) -> _GroupTimes:
     message = sequences * new_tokens * model.hidden * 2.0
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-    exchange = named("all-reduce_s", all_reduce_time_s(message, axis), reference="thakur-2005")
+    exchange = all_reduce_time_s(message, axis) + select(plan.tp > 1, exchange_s, 0.0)
+    exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
     for kind in layer_kinds(model):
         layer = forward_time(
@@ -233,6 +254,7 @@ def _group_times(
                 matmul_s=named("layer matrix products_s", layer.matmul_s),
                 attention_s=named("layer attention_s", layer.attention_s),
                 elementwise_s=named("layer norms and activations_s", layer.elementwise_s),
+                kernels=layer.kernels,
             )
         )
         exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2

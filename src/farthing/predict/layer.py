@@ -49,11 +49,12 @@ class Shards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerTime:
-    """Time of one layer on one card, by what it does [s]; scalar or column."""
+    """Time of one layer on one card by what it does [s], and the kernels that it launches; scalar or column."""
 
     matmul_s: Number
     attention_s: Number
     elementwise_s: Number
+    kernels: Number = 0
 
     @property
     def total_s(self) -> Number:
@@ -217,7 +218,8 @@ def forward_time(
     """
     tokens = sequences * new_tokens
     matmul: Number = 0.0
-    for product in products(model, kind, shards):
+    matrices = products(model, kind, shards)
+    for product in matrices:
         time = matmul_time_s(
             tokens,
             product.outputs,
@@ -226,8 +228,10 @@ def forward_time(
             weight_bytes_per_element=shards.weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
+    launched = len(matrices) + 1
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, tokens)
+        launched += 2
     attention = _attention_time_s(
         model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
     )
@@ -236,7 +240,9 @@ def forward_time(
     # and adds; a latent is normed and split.
     kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
     elementwise = elementwise_time_s(moved, device=device, kernels=kernels)
-    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
+    return LayerTime(
+        matmul_s=matmul, attention_s=attention, elementwise_s=elementwise, kernels=launched + kernels
+    )
 
 
 def _inner_elements(model: Model, kind: LayerKind) -> Number:
@@ -299,7 +305,7 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    return attention_time_s(work, traffic, device=device)
+    return attention_time_s(work, traffic, device=device, decode=decode)
 
 
 def training_forward_time(

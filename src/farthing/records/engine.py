@@ -23,8 +23,6 @@ class Engine:
         Whether it can split a model so.
     mixed_accelerators
         Whether unlike cards can share one model.
-    step_overhead_s
-        Host time of one forward step that the device does not hide.
     memory_reserve_share
         Share of device memory that its default settings leave unused.
     """
@@ -41,7 +39,6 @@ class Engine:
     expert_parallel: bool = False
     data_parallel: bool = False
     mixed_accelerators: bool = False
-    step_overhead_s: float = 0.0
     memory_reserve_share: float = 0.0
     notes: str = ""
     source: str = ""

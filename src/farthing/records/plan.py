@@ -78,6 +78,8 @@ class TrainingPlan:
         What lives outside the device, in the host's ``memory`` or on ``nvme``.
     overlap_data_parallel, overlap_tensor_parallel, overlap_expert_parallel
         Share of the compute under which that traffic may hide.
+    engine
+        Id of the engine whose efficiency counts; empty for none in particular.
     """
 
     tp: Any = 1
@@ -102,6 +104,7 @@ class TrainingPlan:
     overlap_data_parallel: float = 1.0
     overlap_tensor_parallel: float = 0.0
     overlap_expert_parallel: float = 0.0
+    engine: str = ""
 
     def __post_init__(self) -> None:
         _sizes(
@@ -126,6 +129,7 @@ class TrainingPlan:
             weight_format=self.weight_format,
             compute_format=self.compute_format,
             gradient_format=self.gradient_format,
+            engine=self.engine,
         )
         _shares(
             overlap_data_parallel=self.overlap_data_parallel,

@@ -17,6 +17,7 @@ from farthing.predict.inference import (
 )
 from farthing.predict.placement import places, weighted_layers
 from farthing.records.efficiency import IDEAL
+from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.plan import InferencePlan
 
 LLAMA = model("llama-2-70b")
@@ -30,7 +31,9 @@ def step(cluster: str, name: str = "llama-2-70b", overhead: float = 0.0, **sizes
     plan = InferencePlan(**sizes)
     shape = model(name)
     placed = places(shape, machines, plan, cards, [IDEAL] * len(cards))
-    return step_time(shape, machines, placed, plan, step_overhead_s=overhead, **load)
+    return step_time(
+        shape, machines, placed, plan, engine=dataclasses.replace(NO_OVERHEAD, step_s=overhead), **load
+    )
 
 
 def hops(cluster: str, **sizes: Any) -> tuple[float, float]:

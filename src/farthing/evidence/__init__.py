@@ -1,0 +1,1 @@
+"""Published measurements, and what is predicted for each of them."""

@@ -1,0 +1,63 @@
+"""Makes the comparisons of a case: predicted, or refused with a reason."""
+
+from __future__ import annotations
+
+import math
+
+from farthing.errors import FarthingError
+from farthing.records.comparison import Case, Comparison, Likeness
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+
+
+def compared(
+    case: Case,
+    quantity: str,
+    measured: float,
+    predicted: float,
+    *,
+    simple: float,
+    group: str,
+    likeness: Likeness,
+    rate: bool = False,
+) -> Comparison:
+    """A measured number and its prediction, both in the source's unit."""
+    return Comparison(
+        case=case,
+        quantity=quantity,
+        measured=measured,
+        predicted=predicted,
+        simple=simple,
+        group=group,
+        likeness=likeness,
+        rate=rate,
+    )
+
+
+def refused(case: Case, quantity: str, measured: float, reason: str, *, group: str = "") -> Comparison:
+    """A measured number without a prediction, and why."""
+    return Comparison(case=case, quantity=quantity, measured=measured, reason=reason, group=group)
+
+
+def likeness_of(estimate: InferenceEstimate | TrainingEstimate, what: str) -> Likeness:
+    """What makes other cases like this prediction."""
+    return Likeness(what=what, engine=estimate.plan.engine)
+
+
+def number(case: Case, column: str) -> float:
+    """A cell as a number; NaN where it is empty.
+
+    Raises
+    ------
+    FarthingError
+        A cell that is no finite number.
+    """
+    text = case.cells.get(column, "")
+    if not text:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        raise FarthingError(f"{column} is {text!r}, not a number") from None
+    if not math.isfinite(value):
+        raise FarthingError(f"{column} is {text!r}, not a finite number")
+    return value
