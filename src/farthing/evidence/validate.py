@@ -24,7 +24,7 @@ MODULES: Final = {
 
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
-    """The prediction, or the reason why there is none, of each measured number of the cases, in their order."""
+    """The prediction of each measured number of the cases, or the reason why there is none, in order."""
     found: list[Comparison] = []
     for kind, group in _by_kind(cases):
         module = importlib.import_module(f"farthing.evidence.{MODULES[kind]}")

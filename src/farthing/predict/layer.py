@@ -49,7 +49,7 @@ class Shards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerTime:
-    """Time of one layer on one card by what it does [s], and the kernels that it launches; scalar or column."""
+    """Time of one layer on one card by what it does [s], and its kernel launches; scalar or column."""
 
     matmul_s: Number
     attention_s: Number
