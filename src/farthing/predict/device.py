@@ -54,6 +54,12 @@ class Device:
         For tile and wave quantisation; 0 leaves it out.
     reserved_share
         Share of the memory that the operating system keeps to itself.
+    activation_bytes
+        Of one element of what training keeps and moves between products [byte].
+    launch_s
+        Host time to issue one kernel [s].
+    elementwise_factor, conversion_share
+        Of the engine, in training; see `EngineEfficiency`.
     """
 
     matmul_flop_per_s: float
@@ -67,6 +73,10 @@ class Device:
     kernel_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
+    activation_bytes: float = 2.0
+    launch_s: float = 0.0
+    elementwise_factor: float = 1.0
+    conversion_share: float = 1.0
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
@@ -172,11 +182,12 @@ def device(
         "fp4": efficiency.matmul_share_4bit,
     }.get(compute, efficiency.matmul_share)
     peak = peak_flop_per_s(accelerator, compute)
+    single = compute in ("fp32", "tf32")
     if peak == peak_flop_per_s(accelerator, "bf16"):
         share = efficiency.matmul_share
     return Device(
         matmul_flop_per_s=peak,
-        attention_flop_per_s=peak_flop_per_s(accelerator, "bf16"),
+        attention_flop_per_s=peak_flop_per_s(accelerator, compute if single else "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
         matmul_share=share * engine.matmul_share,
@@ -186,4 +197,8 @@ def device(
         kernel_s=efficiency.kernel_s,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
+        activation_bytes=4.0 if single else 2.0,
+        launch_s=engine.prefill_launch_s,
+        elementwise_factor=engine.elementwise_factor,
+        conversion_share=engine.conversion_share,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.communication import (
     all_reduce_time_s,
     axis_all_gather_time_s,
@@ -17,7 +19,7 @@ from farthing.predict.compute import elementwise_time_s, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
-from farthing.predict.layer import Shards, training_backward_time, training_forward_time
+from farthing.predict.layer import LayerTime, Shards, training_backward_time, training_forward_time
 from farthing.predict.memory import optimizer_bytes_per_parameter
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
@@ -27,6 +29,10 @@ from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
+
+
+LOW_BIT_BYTES: Final = 0.8
+"""Weights stored in less are frozen and turned into 16 bits before each use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +196,10 @@ def training_time(
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
     kinds = layer_kinds(model)
     per_kind = [
-        _layer_parts(model, kind, cluster, group, device, workload, plan, efficiency) for kind in kinds
+        _layer_parts(
+            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter
+        )
+        for kind in kinds
     ]
     hop = _hop_s(model, cluster, group, workload, plan, efficiency)
     head_forward, head_backward = _head_s(model, device, workload, plan)
@@ -284,6 +293,7 @@ def _layer_parts(
     workload: TrainingWorkload,
     plan: TrainingPlan,
     efficiency: Efficiency,
+    weight_size: float,
 ) -> _Parts:
     """One layer, one micro-batch [s]."""
     expert_tp = expert_tp_of(plan)
@@ -299,19 +309,27 @@ def _layer_parts(
         "sequences": plan.micro_batch_size,
         "tokens": tokens,
         "context_tokens": workload.sequence_tokens,
+        "memory_tokens": workload.memory_tokens,
         "flash_attention": plan.flash_attention,
     }
+    rows = plan.micro_batch_size * tokens
     forward = training_forward_time(model, kind, device, shards, **shape)
     backward, weights = training_backward_time(
         model, kind, device, shards, weight_gradients=not workload.lora_rank, **shape
     )
-    forward_s = named("layer forward_s", forward.total_s)
+    if workload.lora_rank:
+        forward = forward + adapter_time(model, kind, device, shards, rows=rows, backward=False)
+        backward = backward + adapter_time(model, kind, device, shards, rows=rows, backward=True)
+    if weight_size < LOW_BIT_BYTES:
+        converted = conversion_time(model, kind, device, shards, stored_bytes=weight_size)
+        forward, backward = forward + converted, backward + converted
+    forward_s = named("layer forward_s", _issued_s(forward, device))
+    backward_s = named("layer backward_s", _issued_s(backward, device))
     recompute: Number = 0.0
     if plan.recompute == "full":
         recompute = forward_s
     elif plan.recompute == "selective" and not plan.flash_attention:
         recompute = named("recomputed attention_s", forward.attention_s)
-    rows = plan.micro_batch_size * tokens
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
@@ -357,7 +375,7 @@ def _layer_parts(
         hidden_backward = hidden_backward + exchange - expert_backward
     return _Parts(
         forward=forward_s,
-        backward=named("layer backward_s", backward.total_s),
+        backward=backward_s,
         weight_gradient=weights,
         recompute=recompute,
         tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
@@ -369,6 +387,13 @@ def _layer_parts(
             hidden_backward + hidden_forward * (forwards - 1) / forwards,
         ),
     )
+
+
+def _issued_s(time: LayerTime, device: Device) -> Number:
+    """A pass takes at least as long as the host needs to issue its kernels [s]."""
+    if not device.launch_s:
+        return time.total_s
+    return np.maximum(time.total_s, time.kernels * device.launch_s)
 
 
 def _hop_s(
@@ -398,8 +423,9 @@ def _head_s(
     """LM head and loss of one micro-batch, forward and backward [s]."""
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
     width = model.vocab / plan.tp
-    # 16-bit logits read, fp32 copy written and read by the softmax: ten bytes.
-    logits = elementwise_time_s(rows * width * 10.0, device=device, kernels=3)
+    # Logits read, fp32 copy written and read by the softmax.
+    size = device.activation_bytes
+    logits = elementwise_time_s(rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3)
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
