@@ -56,8 +56,6 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
-    launch_s
-        Host time to issue one kernel [s].
     elementwise_factor, conversion_share
         Of the engine, in training; see `EngineEfficiency`.
     """
@@ -74,7 +72,6 @@ class Device:
     compute_units: int = 0
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
-    launch_s: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
 
@@ -198,7 +195,6 @@ def device(
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
-        launch_s=engine.prefill_launch_s,
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
     )

@@ -19,8 +19,9 @@ from farthing.predict.compute import elementwise_time_s, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
-from farthing.predict.layer import LayerTime, Shards, training_backward_time, training_forward_time
+from farthing.predict.layer import Shards, training_backward_time, training_forward_time
 from farthing.predict.memory import optimizer_bytes_per_parameter
+from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select
@@ -33,6 +34,10 @@ from farthing.records.workload import TrainingWorkload
 
 LOW_BIT_BYTES: Final = 0.8
 """Weights stored in less are frozen and turned into 16 bits before each use."""
+
+
+MASKED_SHARE: Final = 0.15
+"""Share of its tokens that an encoder learns to predict (devlin-2018)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,8 +328,8 @@ def _layer_parts(
     if weight_size < LOW_BIT_BYTES:
         converted = conversion_time(model, kind, device, shards, stored_bytes=weight_size)
         forward, backward = forward + converted, backward + converted
-    forward_s = named("layer forward_s", _issued_s(forward, device))
-    backward_s = named("layer backward_s", _issued_s(backward, device))
+    forward_s = named("layer forward_s", forward.total_s)
+    backward_s = named("layer backward_s", backward.total_s)
     recompute: Number = 0.0
     if plan.recompute == "full":
         recompute = forward_s
@@ -389,13 +394,6 @@ def _layer_parts(
     )
 
 
-def _issued_s(time: LayerTime, device: Device) -> Number:
-    """A pass takes at least as long as the host needs to issue its kernels [s]."""
-    if not device.launch_s:
-        return time.total_s
-    return np.maximum(time.total_s, time.kernels * device.launch_s)
-
-
 def _hop_s(
     model: Model,
     cluster: Cluster,
@@ -422,6 +420,8 @@ def _head_s(
 ) -> tuple[Number, Number]:
     """LM head and loss of one micro-batch, forward and backward [s]."""
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
+    if model.encoder:
+        rows = rows * MASKED_SHARE
     width = model.vocab / plan.tp
     # Logits read, fp32 copy written and read by the softmax.
     size = device.activation_bytes
@@ -493,8 +493,10 @@ def _data_parallel_s(
         )
         return named("data-parallel traffic_s", each * micro_batches, reference="zhao-2023-fsdp")
     if plan.zero_stage == 0 or workload.lora_rank:
-        # An all-reduce ends before the update: only the backward pass can hide it.
-        reduced = exposed_time_s(2 * scatter, backward, overlap=overlap)
+        # An all-reduce ends before the update: only the backward pass can hide it, and that of the embedding,
+        # the last gradient to be ready, hides behind nothing.
+        late = 0.0 if workload.lora_rank else _embedding_share(model)
+        reduced = 2 * scatter * late + exposed_time_s(2 * scatter * (1 - late), backward, overlap=overlap)
         return named("data-parallel traffic_s", reduced, reference="rajbhandari-2020")
     second = gather
     scatters = micro_batches if plan.zero_stage == 2 else 1
@@ -502,6 +504,11 @@ def _data_parallel_s(
         second, forward, overlap=overlap
     )
     return named("data-parallel traffic_s", exposed, reference="rajbhandari-2020")
+
+
+def _embedding_share(model: Model) -> float:
+    """Share of the parameters that are read first in the forward pass."""
+    return (model.vocab * model.hidden + model.other_parameters) / total_parameters(model)
 
 
 def _optimizer_s(
