@@ -356,11 +356,15 @@ def training_forward_time(
     """
     rows = sequences * tokens
     matmul: Number = 0.0
-    for product in products(model, kind, shards):
+    matrices = products(model, kind, shards)
+    for product in matrices:
         time = matmul_time_s(rows, product.outputs, product.inputs, device=device)
         matmul = matmul + named(f"{product.title}_s", time)
+    kernels = len(matrices) + 8 + (1 if flash_attention else 5)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
+        kernels += 7
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -379,7 +383,7 @@ def training_forward_time(
     passes = 11 if model.norm == "layernorm" else 10
     moved = rows * 2.0 * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved, device=device, kernels=8)
-    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
+    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise, kernels=kernels)
 
 
 def training_attention(
@@ -494,7 +498,9 @@ def training_backward_time(
     rows = sequences * tokens
     inputs: Number = 0.0
     weights: Number = 0.0
-    for product in products(model, kind, shards):
+    matrices = products(model, kind, shards)
+    kernels = len(matrices) * (2 if weight_gradients else 1) + 8 + (2 if flash_attention else 7)
+    for product in matrices:
         back = matmul_time_s(rows, product.inputs, product.outputs, device=device)
         inputs = inputs + named(f"{product.title}, gradient of inputs_s", back)
         if weight_gradients:
@@ -504,6 +510,7 @@ def training_backward_time(
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)
+        kernels += 9
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -525,6 +532,8 @@ def training_backward_time(
     moved = rows * 2.0 * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved, device=device, kernels=8)
     return (
-        LayerTime(matmul_s=inputs + weights, attention_s=attention, elementwise_s=elementwise),
+        LayerTime(
+            matmul_s=inputs + weights, attention_s=attention, elementwise_s=elementwise, kernels=kernels
+        ),
         weights,
     )
