@@ -352,12 +352,12 @@ def _layer_parts(
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
-    # What the backward pass exchanges hides behind the backward pass.
+    # Tensor-parallel traffic hides behind products, that of context parallelism behind attention.
     forwards = 2 if plan.recompute == "full" else 1
     overlap = plan.overlap_tensor_parallel
     reduces = reduce * exchanges
-    exposed_forward = exposed_time_s(reduces, forward.total_s, overlap=overlap) * forwards
-    exposed_backward = exposed_time_s(reduces, backward.total_s, overlap=overlap)
+    exposed_forward = exposed_time_s(reduces, forward.matmul_s, overlap=overlap) * forwards
+    exposed_backward = exposed_time_s(reduces, backward.matmul_s, overlap=overlap)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
@@ -366,8 +366,8 @@ def _layer_parts(
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
         pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
-        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1 - overlap) * forwards
-        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1 - overlap)
+        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * forwards
+        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1.0)
         context = context_forward + context_backward
         hidden_forward = hidden_forward + exchange * forwards - context_forward
         hidden_backward = hidden_backward + 2 * exchange - context_backward
