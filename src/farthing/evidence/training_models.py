@@ -60,7 +60,7 @@ def _catalogued(model_id: str, name: str) -> Model | None:
     if model_id:
         return models.get(model_id)
     wanted = _plain(re.sub(r"\(.*|truncated.*", "", name))
-    begun = [id for id in models if wanted.startswith(_plain(id)) and len(_plain(id)) > 6]
+    begun = [id for id in models if wanted.startswith(_plain(id)) and len(_plain(id)) >= 6]
     if begun:
         return models[max(begun, key=len)]
     begins = [id for id in models if _plain(id).startswith(wanted)] if len(wanted) > 6 else []

@@ -559,7 +559,7 @@ def _optimizer_s(
         largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
-        return named("optimizer_s", elementwise_time_s(update, device=device))
+        return named("optimizer_s", elementwise_time_s(update * device.elementwise_factor, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
     moved = largest * 4.0 / card_to_host_bytes_per_s
     return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")
