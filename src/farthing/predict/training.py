@@ -36,6 +36,10 @@ LOW_BIT_BYTES: Final = 0.8
 """Weights stored in less are frozen and turned into 16 bits before each use."""
 
 
+GATHER_KERNELS: Final = 40
+"""Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
+hooks, copies and collectives around each. An assumption of that order."""
+
 MASKED_SHARE: Final = 0.15
 """Share of its tokens that an encoder learns to predict (devlin-2018)."""
 
@@ -394,6 +398,8 @@ def _layer_parts(
         expert = expert_forward + expert_backward
         hidden_forward = hidden_forward + exchange * forwards - expert_forward
         hidden_backward = hidden_backward + exchange - expert_backward
+    # Weights that other cards hold: gathered for each pass, their gradients scattered.
+    gathers = forwards + 2 if plan.zero_stage == 3 else 0
     return _Parts(
         forward=forward_s,
         backward=backward_s,
@@ -402,7 +408,7 @@ def _layer_parts(
         tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
         context_parallel=context,
         expert_parallel=expert,
-        kernels=forward.kernels * forwards + backward.kernels,
+        kernels=forward.kernels * forwards + backward.kernels + gathers * GATHER_KERNELS,
         hidden_forward=named("traffic under a layer's forward pass_s", hidden_forward / forwards),
         hidden_backward=named(
             "traffic under a layer's backward pass_s",
