@@ -17,8 +17,8 @@ from farthing.evidence.training_rows import (
     accelerator_of,
     cards_of,
     cluster_of,
-    engine_of,
     plan_options,
+    training_engine,
 )
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator
@@ -159,7 +159,7 @@ def shards_weights(case: Case, engine: str, cards: int) -> bool:
 def layout_of(case: Case, model: Model, card: Accelerator, cards: int, batch: float) -> tuple[int, int, int, int]:
     """tp, pp, cp, dp; what is not stated follows from memory and batch."""
     stated = {name: int(number(case, name)) for name in ("tp", "pp", "cp") if number(case, name) > 0}
-    if "tp" in stated or cards == 1 or engine_of(case.cells.get("framework", "")) in EAGER:
+    if "tp" in stated or cards == 1 or training_engine(case) in EAGER:
         tp, pp, cp = stated.get("tp", 1), stated.get("pp", 1), stated.get("cp", 1)
     else:
         weights = 2.0 * _parameters(model)
@@ -193,7 +193,7 @@ def fine_tuning_row(case: Case) -> Row:
     cells = case.cells
     model = training_model(cells)
     card = accelerator_of(cells)
-    engine = engine_of(cells.get("framework", ""))
+    engine = training_engine(case)
     cards = cards_of(case)
     batch = number(case, "global_batch")
     tp, pp, cp, dp = layout_of(case, model, card, cards, batch)

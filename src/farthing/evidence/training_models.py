@@ -10,15 +10,19 @@ from typing import Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
+from farthing.evidence import names
 from farthing.records.model import Model
 
 GPT_VOCAB: Final = 51_200
 """Megatron's padded GPT-2 vocabulary."""
 
-SHAPE: Final = ("layers", "hidden", "ffn_hidden", "heads", "kv_heads", "vocab", "experts", "top_k")
+GPT_NAMES: Final = r"gpt[ -]?[0-9]|gpt[- ]?[l(]|gpt$|bloom|opt|megatron|turing"
 
-NEAR: Final = 1.15
-"""A published size within this factor names the same model: 760M for 774M."""
+LLAMA_VOCAB: Final = 32_000
+
+NEMOTRON_VOCAB: Final = 256_000
+
+SHAPE: Final = ("layers", "hidden", "ffn_hidden", "heads", "kv_heads", "vocab", "experts", "top_k")
 
 
 def training_model(cells: Mapping[str, str]) -> Model:
@@ -36,52 +40,24 @@ def training_model(cells: Mapping[str, str]) -> Model:
 @functools.lru_cache(maxsize=4096)
 def _model(model_id: str, name: str, billions: str, columns: tuple[str, ...]) -> Model:
     given = {field: int(float(value)) for field, value in zip(SHAPE, columns, strict=True) if value}
-    base = _catalogued(model_id, name)
+    base = _catalogued(model_id, name, billions)
     if base is not None:
         return _corrected(base, given)
     if "hidden" not in given or "layers" not in given:
         size = float(billions) * 1e9 if billions else 0.0
-        near = _nearest(name, size)
-        if near is not None and not given.keys() & {"hidden", "layers"}:
-            return _corrected(near, given)
-        if not size or not re.match(r"gpt|bloom|opt", name, re.IGNORECASE):
+        if not size or not re.match(GPT_NAMES, name.lower()):
             raise InvalidInput("the model's shape is not known")
         given = _gpt_sizes(size, given) | given
-    return _gpt(name, given)
+    return _gpt(name, given) if re.match(GPT_NAMES, name.lower()) else _llama(name, given)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]", "", name.lower())
-
-
-def _catalogued(model_id: str, name: str) -> Model | None:
-    """By id, or by the longest id that the name begins with, or an id that begins with the name."""
+def _catalogued(model_id: str, name: str, billions: str) -> Model | None:
     models = catalog.models()
     if model_id:
         return models.get(model_id)
-    wanted = _plain(re.sub(r"\(.*|truncated.*", "", name))
-    begun = [id for id in models if wanted.startswith(_plain(id)) and len(_plain(id)) >= 6]
-    if begun:
-        return models[max(begun, key=len)]
-    begins = [id for id in models if _plain(id).startswith(wanted)] if len(wanted) > 6 else []
-    return models[min(begins, key=len)] if begins else None
-
-
-def _nearest(name: str, size: float) -> Model | None:
-    """The model of the same series whose published size is nearest."""
-    series = re.match(r"[a-z]+-?[0-9.]*", name.lower().replace("_", "-"))
-    if series is None or not size:
-        return None
-    stem = series.group().rstrip("-.")
-    sizes = {id: _billions(id) * 1e9 for id in catalog.models() if _plain(id).startswith(_plain(stem))}
-    near = {id: max(size / own, own / size) for id, own in sizes.items() if own}
-    best = min(near, key=lambda id: near[id], default=None)
-    return catalog.model(best) if best and near[best] <= NEAR else None
-
-
-def _billions(id: str) -> float:
-    found = re.search(r"-([0-9.]+)([bm])(?:-|$)", id)
-    return float(found.group(1)) * (1 if found.group(2) == "b" else 1e-3) if found else 0.0
+    bare = re.sub(r"truncated.*|-like", "", name)
+    found = names.model_of(bare, float(billions) if billions else 0.0)
+    return models[found] if found else None
 
 
 def _corrected(base: Model, given: Mapping[str, int]) -> Model:
@@ -117,6 +93,28 @@ def _gpt_sizes(size: float, given: Mapping[str, int]) -> dict[str, int]:
         hidden = round((size / (12 * deep)) ** 0.5 / 128) * 128
     layers = given.get("layers") or max(round((size - vocab * hidden) / (12 * hidden**2)), 1)
     return {"hidden": hidden, "layers": layers}
+
+
+def _llama(name: str, given: Mapping[str, int]) -> Model:
+    """A Llama-like model: gated, rotary, RMSNorm. Nemotron's feed-forward network has no gate."""
+    hidden = given["hidden"]
+    heads = given.get("heads") or max(hidden // 128, 1)
+    return Model(
+        id=name or "llama",
+        layers=given["layers"],
+        hidden=hidden,
+        heads=heads,
+        kv_heads=given.get("kv_heads") or heads,
+        head_dim=max(hidden // heads, 1),
+        vocab=given.get("vocab") or (NEMOTRON_VOCAB if "nemotron" in name.lower() else LLAMA_VOCAB),
+        max_context=4096,
+        ffn_hidden=given.get("ffn_hidden") or round(hidden * 8 / 3 / 256) * 256,
+        gated_ffn="nemotron" not in name.lower(),
+        experts=given.get("experts", 0),
+        experts_per_token=given.get("top_k", 0),
+        moe_ffn_hidden=given.get("ffn_hidden", 0) if given.get("experts") else 0,
+        ffn_pattern="m" if given.get("experts") else "d",
+    )
 
 
 def _gpt(name: str, given: Mapping[str, int]) -> Model:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
+from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.evidence.training_models import training_model
 from farthing.records.comparison import Case
@@ -18,29 +19,6 @@ from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
-
-ENGINES: Final = (
-    (r"megatron-bridge|nemo automodel", "nemo"),
-    (r"gpt-neox", "gpt-neox"),
-    (r"megatron-?\+?deepspeed", "megatron-deepspeed"),
-    (r"megatron-(lm|core)", "megatron-lm"),
-    (r"llm-foundry", "llm-foundry"),
-    (r"torchtitan", "torchtitan"),
-    (r"torchtune", "torchtune"),
-    (r"litgpt", "litgpt"),
-    (r"nanogpt", "nanogpt"),
-    (r"nanotron", "nanotron"),
-    (r"internevo", "internevo"),
-    (r"colossal", "colossal-ai"),
-    (r"fms|fsdp", "pytorch-fsdp"),
-    (r"maxtext", "maxtext"),
-    (r"pax|pathways", "paxml"),
-    (r"hf trainer|huggingface", "hf-trainer"),
-    (r"deepspeed", "deepspeed"),
-    (r"nemo|nvidia release|ngc|hugectr|dgl", "nemo"),
-    (r"pytorch ddp|pytorch ngc|pytorch [0-9.]+ container", "pytorch-ddp"),
-)
-"""Engines by what a framework's name contains; the first that fits counts."""
 
 NETWORKS: Final = {"ampere": "ib-hdr", "volta": "ib-edr", "hopper": "ib-ndr", "blackwell": "ib-ndr"}
 """What hosts of such cards are usually joined by; one port a card."""
@@ -73,21 +51,18 @@ class Row:
     stated: bool
 
 
-def engine_of(framework: str) -> str:
-    """The catalogue's engine for a framework's name; empty where it is none in particular.
-
-    Examples
-    --------
-    >>> engine_of("Megatron-DeepSpeed"), engine_of("NVIDIA NeMo Framework Release 24.04"), engine_of("")
-    ('megatron-deepspeed', 'nemo', '')
-    """
-    text = framework.lower()
-    return next((engine for pattern, engine in ENGINES if re.search(pattern, text)), "")
+def training_engine(case: Case) -> str:
+    """The catalogue's engine of a row; empty where it is none in particular."""
+    framework = case.cells.get("framework", "")
+    if case.source.startswith("MLPerf") and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
+        # Language models of entries on its software run on its Megatron.
+        return "nemo"
+    return names.engine_of(framework, "training") or ""
 
 
 def accelerator_of(cells: Mapping[str, str]) -> Accelerator:
     """The card of a row; raises `InvalidInput` where it is none of the catalogue's."""
-    name = cells.get("accelerator_id", "")
+    name = cells.get("accelerator_id", "") or names.accelerator_of(cells.get("gpu", ""))
     if not name:
         raise InvalidInput("the accelerator is not known")
     return catalog.accelerator(name)
@@ -203,7 +178,7 @@ def training_row(case: Case) -> Row:
     cells = case.cells
     model = training_model(cells)
     card = accelerator_of(cells)
-    engine = engine_of(cells.get("framework", ""))
+    engine = training_engine(case)
     cards = cards_of(case)
     sizes = {
         name: int(number(case, name)) for name in ("tp", "pp", "cp", "ep", "vpp") if number(case, name) > 0

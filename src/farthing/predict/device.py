@@ -29,6 +29,10 @@ _SIXTEEN_BIT: Final = (
 )
 
 
+QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
+"""Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
+of its gradient want it."""
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
@@ -60,6 +64,9 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
+    quantise_bytes
+        Traffic of turning one element into the products' narrow format in training, as rows and as columns
+        [byte]; 0 where products are computed in 16 bits.
     elementwise_factor, conversion_share
         Of the engine, in training; see `EngineEfficiency`.
     """
@@ -76,6 +83,7 @@ class Device:
     compute_units: int = 0
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
+    quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
 
@@ -202,6 +210,7 @@ def device(
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
+        quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
     )

@@ -271,6 +271,14 @@ def _inner_elements(model: Model, kind: LayerKind) -> Number:
     return elements
 
 
+def _expert_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
+    """Elements a token that the routed experts' products take in."""
+    if kind.feed_forward != "moe":
+        return 0
+    width = (model.moe_hidden or model.hidden) + model.moe_ffn_hidden
+    return model.experts_per_token * width / shards.tp
+
+
 def _attention_time_s(
     model: Model,
     kind: LayerKind,
@@ -407,6 +415,11 @@ def training_forward_time(
     passes = 11 if model.norm == "layernorm" else 10
     moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
+    if device.quantise_bytes:
+        elements = rows * (sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards))
+        casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
+        elementwise = elementwise + named("casting to the narrow format_s", casting)
+        launched *= 2
     return LayerTime(
         matmul_s=matmul,
         attention_s=attention,
@@ -588,6 +601,11 @@ def training_backward_time(
     passes = 16 if model.norm == "layernorm" else 14
     moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
+    if device.quantise_bytes:
+        elements = rows * (sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards))
+        casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
+        elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
+        launched *= 1.5
     time = LayerTime(
         matmul_s=inputs + weights,
         attention_s=attention,

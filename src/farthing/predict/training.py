@@ -138,7 +138,6 @@ class _Parts:
     expert_parallel: Number = 0.0
     hop: Number = 0.0
     launch: Number = 0.0
-    kernels: Number = 0
     # Traffic that runs under the passes already: no other traffic can hide there.
     hidden_forward: Number = 0.0
     hidden_backward: Number = 0.0
@@ -190,7 +189,8 @@ def training_time(
         Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
         offload.
     launch_s, host_s
-        Host time to issue one kernel, and of a step; the first counts where it exceeds the kernels' own [s].
+        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it runs,
+        and of a step [s].
 
     Returns
     -------
@@ -217,7 +217,7 @@ def training_time(
     kinds = layer_kinds(model)
     per_kind = [
         _layer_parts(
-            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter
+            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter, launch_s
         )
         for kind in kinds
     ]
@@ -234,10 +234,7 @@ def training_time(
                 setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
         parts.forward = parts.forward + stage.last * head_forward
         parts.backward = parts.backward + stage.last * head_backward
-        parts.hop = 2 * hop * plan.interleave
-        if launch_s:
-            issuing = named("issuing the kernels_s", parts.kernels * launch_s)
-            parts.launch = np.maximum(issuing - parts.total, 0.0)
+        parts.hop = _exposed_hops_s(2 * hop * plan.interleave, parts, plan)
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
@@ -319,6 +316,7 @@ def _layer_parts(
     plan: TrainingPlan,
     efficiency: Efficiency,
     weight_size: float,
+    launch_s: float,
 ) -> _Parts:
     """One layer, one micro-batch [s]."""
     expert_tp = expert_tp_of(plan)
@@ -366,6 +364,7 @@ def _layer_parts(
     exposed_backward = exposed_time_s(reduces, backward.total_s, overlap=overlap)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
+    context_forward: Number = 0.0
     if kind.mixer in ("full", "window"):
         _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
@@ -377,6 +376,7 @@ def _layer_parts(
         hidden_forward = hidden_forward + exchange * forwards - context_forward
         hidden_backward = hidden_backward + 2 * exchange - context_backward
     expert: Number = 0.0
+    expert_forward: Number = 0.0
     if kind.feed_forward == "moe":
         # Experts group tensor-parallel ranks too where they are not cut by tp themselves.
         width = plan.ep * expert_tp
@@ -398,8 +398,20 @@ def _layer_parts(
         expert = expert_forward + expert_backward
         hidden_forward = hidden_forward + exchange * forwards - expert_forward
         hidden_backward = hidden_backward + exchange - expert_backward
-    # Weights that other cards hold: gathered for each pass, their gradients scattered.
-    gathers = forwards + 2 if plan.zero_stage == 3 else 0
+    launch: Number = 0.0
+    if launch_s:
+        # Exchanges between cards are kernels too.
+        extra = select(plan.tp > 1, exchanges, 0) + (2 * select(plan.ep > 1, 1, 0) if model.is_moe else 0)
+        running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
+        # So is the work around weights that other cards hold; the backward pass also scatters gradients.
+        gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
+        issuing = named("issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s)
+        launch = np.maximum(issuing - running, 0.0)
+        running = (
+            backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
+        )
+        issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
+        launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
         forward=forward_s,
         backward=backward_s,
@@ -408,7 +420,7 @@ def _layer_parts(
         tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
         context_parallel=context,
         expert_parallel=expert,
-        kernels=forward.kernels * forwards + backward.kernels + gathers * GATHER_KERNELS,
+        launch=launch,
         hidden_forward=named("traffic under a layer's forward pass_s", hidden_forward / forwards),
         hidden_backward=named(
             "traffic under a layer's backward pass_s",
@@ -436,6 +448,14 @@ def _hop_s(
         latency_s=select(inside, axis.inside_latency_s, axis.across_latency_s),
     )
     return select(plan.pp > 1, hop, 0.0)
+
+
+def _exposed_hops_s(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> Number:
+    """Hops of a micro-batch that compute does not hide: virtual stages send while another one computes."""
+    if plan.schedule != "interleaved":
+        return hops_s
+    hidden = exposed_time_s(hops_s, parts.forward + parts.backward + parts.recompute, overlap=1.0)
+    return select(plan.interleave > 1, hidden, hops_s)
 
 
 def _head_s(
