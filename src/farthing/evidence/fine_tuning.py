@@ -96,6 +96,19 @@ def micro_batches_of(case: Case, dp: int, micro_batch: int) -> int:
     return int(found.group(1)) if found else 1
 
 
+UNCOMPILED: Final = ("baseline", "+packed dataset")
+"""Steps of torchtune's ladder before it compiles."""
+
+
+def is_compiled(case: Case) -> bool:
+    """Whether a compiler fused the kernels."""
+    text = text_of(case)
+    step = re.search(r'cumulative step "([^"]+)"', text)
+    if step:
+        return step.group(1) not in UNCOMPILED
+    return "compile" in text and "before torch.compile" not in text
+
+
 def weight_format_of(case: Case) -> str:
     """Format of the stored weights."""
     dtype = case.cells.get("dtype", "").lower()
@@ -134,6 +147,13 @@ def recompute_of(case: Case, engine: str, cards: int) -> str:
     if engine in ("hf-trainer", "llama-factory", "deepspeed"):
         return "full"
     return "full" if engine == "litgpt" and cards > 1 else "selective"
+
+
+def shards_weights(case: Case, engine: str, cards: int) -> bool:
+    """Whether a recipe shards the weights: LitGPT on several cards, and DeepSpeed where all are trained."""
+    if engine == "litgpt":
+        return cards > 1
+    return engine in ("hf-trainer", "llama-factory", "deepspeed") and not trains_adapters(case)
 
 
 def layout_of(case: Case, model: Model, card: Accelerator, cards: int, batch: float) -> tuple[int, int, int, int]:
@@ -184,10 +204,15 @@ def fine_tuning_row(case: Case) -> Row:
     if engine in EAGER:
         small = is_small(case)
         options["zero_stage"] = int(number(case, "zero_stage")) if number(case, "zero_stage") >= 0 else 0
-        if engine == "litgpt" and cards > 1 and not small:
+        if not small and shards_weights(case, engine, cards):
             options["zero_stage"] = 3
         options["flash_attention"] = not small or engine == "nanogpt"
         options["recompute"] = "none" if small else recompute_of(case, engine, cards)
+        if options["zero_stage"] == 3:
+            # A host that issues kernels one by one does not run ahead to fetch weights early.
+            options["overlap_data_parallel"] = 0.0
+        if is_compiled(case):
+            options["engine"] = ""
         options["gradient_format"] = "fp32" if cells.get("dtype", "") in ("fp32", "tf32") else "bf16"
     options["compute_format"] = compute_format_of(case, card)
     options["weight_format"] = weight_format_of(case)

@@ -8,6 +8,7 @@ from typing import Final
 
 from farthing import api, catalog
 from farthing.errors import FarthingError
+from farthing.evidence.fine_tuning import fine_tuning_row, is_fine_tuning, is_small, longest, trains_adapters
 from farthing.evidence.outcome import compared, likeness_of, number, refused
 from farthing.evidence.training_rows import Row, training_row
 from farthing.predict.device import peak_flop_per_s
@@ -34,8 +35,10 @@ KORTHIKANTI: Final = "Korthikanti et al. table 5"
 NARAYANAN: Final = "Narayanan et al. table 1"
 MEMORY: Final = "training memory"
 GPU_HOURS: Final = "GPU-hours of whole runs"
-FINE_TUNING: Final = "fine-tuning"
-SMALL: Final = "encoders and small models"
+ADAPTERS: Final = "fine-tuning with adapters"
+FINE_TUNING: Final = "fine-tuning of all weights"
+SMALL: Final = "encoders and small models on 1-8 cards"
+SMALL_CLUSTER: Final = "encoders and small models on more cards"
 
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
@@ -53,7 +56,8 @@ def _quantities(case: Case) -> Iterable[str]:
 def _compared(case: Case) -> list[Comparison]:
     try:
         measured = {name: number(case, name) for name in _quantities(case)}
-        row = training_row(case)
+        special = is_fine_tuning(case) or is_small(case)
+        row = fine_tuning_row(case) if special else training_row(case)
         estimate = api.train(row.model, row.cluster, workload=row.workload, plan=row.plan)
     except FarthingError as error:
         reason = str(error)
@@ -85,10 +89,12 @@ def _compared(case: Case) -> list[Comparison]:
 
 def group_of(case: Case, row: Row | None, quantity: str) -> str:
     """The row of the accuracy table that a number counts in."""
-    if is_small(case):
-        return SMALL
     if quantity == "mem_gb_per_gpu":
         return MEMORY
+    if is_small(case):
+        return SMALL if number(case, "n_gpus") <= 8 else SMALL_CLUSTER
+    if trains_adapters(case):
+        return ADAPTERS
     if is_fine_tuning(case):
         return FINE_TUNING
     if quantity == "gpu_hours":
@@ -100,20 +106,6 @@ def group_of(case: Case, row: Row | None, quantity: str) -> str:
     if row is None or not row.stated:
         return INCOMPLETE
     return PRE_TRAINING if number(case, "n_gpus") >= 8 else FEW_CARDS
-
-
-def is_fine_tuning(case: Case) -> bool:
-    """Whether a row trains adapters or a model that was trained before."""
-    text = f"{case.cells.get('model', '')} {case.source} {case.cells.get('notes', '')}".lower()
-    return any(word in text for word in ("lora", "adapter", "finetun", "fine-tun", "torchtune"))
-
-
-def is_small(case: Case) -> bool:
-    """Whether a row is about an encoder or a model of before the large ones."""
-    text = f"{case.cells.get('model', '')} {case.source}".lower()
-    return any(
-        word in text for word in ("bert", "transformer-xl", "transformerxl", "txl", "lambda", "nanogpt")
-    )
 
 
 def _predicted(

@@ -38,6 +38,10 @@ MACOS_RESERVED_SHARE: Final = 0.25
 ``iogpu.wired_limit_mb`` raises that."""
 
 
+SCALAR_MATMUL_SHARE: Final = 0.95
+"""Share of the fp32 peak that large products reach on a card without TF32: its scalar units need little bandwidth."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """An accelerator as prediction functions see it.
@@ -190,13 +194,16 @@ def device(
     single = compute in ("fp32", "tf32")
     if peak == peak_flop_per_s(accelerator, "bf16"):
         share = efficiency.matmul_share
+    attention_share = efficiency.attention_share
+    if single and not (compute == "tf32" and accelerator.tf32_flop_per_s):
+        share = attention_share = max(share, SCALAR_MATMUL_SHARE) if efficiency is not IDEAL else 1.0
     return Device(
         matmul_flop_per_s=peak,
         attention_flop_per_s=peak_flop_per_s(accelerator, compute if single else "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
         matmul_share=share * engine.matmul_share,
-        attention_share=efficiency.attention_share * engine.attention_share,
+        attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
         kernel_s=efficiency.kernel_s,

@@ -36,6 +36,10 @@ LOW_BIT_BYTES: Final = 0.8
 """Weights stored in less are frozen and turned into 16 bits before each use."""
 
 
+GATHER_KERNELS: Final = 40
+"""Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
+hooks, copies and collectives around each. An assumption of that order."""
+
 MASKED_SHARE: Final = 0.15
 """Share of its tokens that an encoder learns to predict (devlin-2018)."""
 
@@ -399,12 +403,14 @@ def _layer_parts(
         # Exchanges between cards are kernels too.
         extra = select(plan.tp > 1, exchanges, 0) + (2 * select(plan.ep > 1, 1, 0) if model.is_moe else 0)
         running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
-        issuing = named("issuing a forward pass_s", (forward.kernels + extra) * forwards * launch_s)
+        # So is the work around weights that other cards hold; the backward pass also scatters gradients.
+        gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
+        issuing = named("issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s)
         launch = np.maximum(issuing - running, 0.0)
         running = (
             backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         )
-        issuing = named("issuing a backward pass_s", (backward.kernels + extra) * launch_s)
+        issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
         launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
         forward=forward_s,
@@ -579,7 +585,7 @@ def _optimizer_s(
         largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
-        return named("optimizer_s", elementwise_time_s(update, device=device))
+        return named("optimizer_s", elementwise_time_s(update * device.elementwise_factor, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
     moved = largest * 4.0 / card_to_host_bytes_per_s
     return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")
