@@ -147,6 +147,8 @@ class TrainingRun:
             gradient_bytes_per_parameter=self.gradient_bytes,
             card_to_host_bytes_per_s=card_to_host,
             host_bytes_per_s=host,
+            launch_s=self.about.overheads.prefill_launch_s,
+            host_s=self.about.overheads.step_s,
         )
 
     def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
@@ -291,9 +293,11 @@ def _parts(time: TrainingTime) -> tuple[Part, ...]:
         ("context-parallel traffic", time.context_parallel_s),
         ("expert-parallel traffic", time.expert_parallel_s),
         ("hops between stages", time.pipeline_hop_s),
+        ("waiting for the host", time.launch_s),
         ("pipeline bubble", time.pipeline_bubble_s),
         ("data-parallel traffic not hidden", time.data_parallel_s),
         ("optimizer", time.optimizer_s),
+        ("host", time.host_s),
     )
     step = float(time.step_s)
     return tuple(

@@ -60,6 +60,7 @@ def samples() -> list[Any]:
         *catalog.engines().values(),
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
+        *catalog.product_efficiencies().values(),
         *table("prices.csv", Price).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
