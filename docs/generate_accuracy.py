@@ -255,7 +255,7 @@ def scatter(ax: Any, group: str, rows: Sequence[Comparison]) -> None:
 
 
 def scale(one: Comparison) -> float:
-    """Numbers of a group are drawn as shares of what the peaks give, times 1, where they are of several units."""
+    """Numbers of a group are in several units: they are drawn as shares of what the peaks give."""
     return 1.0 / one.simple if math.isfinite(one.simple) and one.simple > 0 else 1.0
 
 
@@ -268,17 +268,17 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
     lines = [
         "# Accuracy",
         "",
-        "<!-- Written by docs/generate_accuracy.py from the shipped measurements; `make docs` writes it again. -->",
+        "<!-- Written by docs/generate_accuracy.py from the shipped measurements; see `make docs`. -->",
         "",
-        f"farthing predicts {predicted:,} of the {len(comparisons):,} published measurements that ship with it. "
-        f"Constants were fitted to {fitted:,} of them; those count in no error below. Sources have the same "
-        "weight, however many rows they have. `farthing validate` computes all this again, "
+        f"farthing predicts {predicted:,} of the {len(comparisons):,} published measurements that ship with "
+        f"it. Constants were fitted to {fitted:,} of them; those count in no error below. Sources have the "
+        "same weight, however many rows they have. `farthing validate` computes all this again, "
         "`farthing validate FILE` does it for measurements of yours.",
         "",
         "- *median error*, *90% below*: of |predicted / measured - 1|. *bias*: exp of the mean of "
         "log(predicted / measured).",
-        "- *one constant*: median error of the trivial baseline, one efficiency times what the peaks give, fitted to "
-        "the very rows that it is judged on.",
+        "- *one constant*: median error of the trivial baseline, one efficiency times the peaks, "
+        "fitted to the very rows that it is judged on.",
         "- *inside 80% interval*: measurements inside the interval that all other sources give.",
         "",
         group_table(rows),
@@ -293,8 +293,8 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "",
         "## Predicted over measured",
         "",
-        "Both as shares of what the peaks give, one colour a source, fitted numbers left out; the band is a factor "
-        "of 1.25 either way.",
+        "Both as shares of what the peaks give, one colour a source, fitted numbers left out; the band is a "
+        "factor of 1.25 either way.",
         "",
         *(f"![{kind}](accuracy/{kind}.png)\n" for kind in kinds),
         "## The worst ten",
@@ -303,7 +303,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "",
         "## What constants were fitted to",
         "",
-        "Whole-model measurements are split by source: of those below constants may be fitted to, all others are "
+        "Whole-model measurements are split by source: constants may be fitted to those below, all others are "
         "evidence. Of the kernel measurements a quarter of the shapes, chosen by a hash, is fitted.",
         "",
         *split(),

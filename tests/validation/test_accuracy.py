@@ -1,4 +1,4 @@
-"""The shipped measurements, all of them: no group's error grows past its margin, intervals hold what they say."""
+"""All shipped measurements: no group's error grows past its margin, intervals hold what they say."""
 
 from __future__ import annotations
 
