@@ -237,26 +237,27 @@ def charts(comparisons: Sequence[Comparison]) -> list[str]:
 def scatter(ax: Any, group: str, rows: Sequence[Comparison]) -> None:
     """One small chart: each source a colour, the diagonal exact, the band within a factor of 1.25."""
     for number, (_, own) in enumerate(grouped(rows, lambda one: (one.case.source,)).items()):
-        units = [scale(one) for one in own]
         ax.plot(
-            [one.measured * unit for one, unit in zip(own, units, strict=True)],
-            [one.predicted * unit for one, unit in zip(own, units, strict=True)],
+            *zip(*map(shares, own), strict=True),
             ".",
             markersize=3,
             alpha=0.5,
             color=f"C{number % 10}",
         )
-    values = np.array([v * scale(one) for one in rows for v in (one.measured, one.predicted)])
+    values = np.array([shares(one) for one in rows])
     ends = np.array([values.min() / 1.3, values.max() * 1.3])
     ax.fill_between(ends, ends / 1.25, ends * 1.25, color="0.9", linewidth=0)
     ax.plot(ends, ends, color="0.4", linewidth=0.8)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="measured", ylabel="predicted")
     ax.set_title(group, fontsize=9)
+    ax.tick_params(which="minor", labelsize=0, labelcolor="none")
 
 
-def scale(one: Comparison) -> float:
-    """Numbers of a group are in several units: they are drawn as shares of what the peaks give."""
-    return 1.0 / one.simple if math.isfinite(one.simple) and one.simple > 0 else 1.0
+def shares(one: Comparison) -> tuple[float, float]:
+    """Measured and predicted as shares of the peaks, as the numbers of a group are in several units."""
+    peak = one.simple if math.isfinite(one.simple) and one.simple > 0 else 1.0
+    found = (one.measured / peak, one.predicted / peak)
+    return found if one.rate else (1 / found[0], 1 / found[1])
 
 
 def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
@@ -293,8 +294,8 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "",
         "## Predicted over measured",
         "",
-        "Both as shares of what the peaks give, one colour a source, fitted numbers left out; the band is a "
-        "factor of 1.25 either way.",
+        "Both as shares of what the peaks allow (of memory, as weights and states over the whole), one colour "
+        "a source, fitted numbers left out; the band is a factor of 1.25 either way.",
         "",
         *(f"![{kind}](accuracy/{kind}.png)\n" for kind in kinds),
         "## The worst ten",
@@ -304,7 +305,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "## What constants were fitted to",
         "",
         "Whole-model measurements are split by source: constants may be fitted to those below, all others are "
-        "evidence. Of the kernel measurements a quarter of the shapes, chosen by a hash, is fitted.",
+        "evidence. Of the kernel measurements a quarter of the shapes, told by a hash, is fitted.",
         "",
         *split(),
         "",

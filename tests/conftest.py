@@ -31,9 +31,9 @@ HEADER = "id,source,quant,prompt_len,gen_len,metric,value\n"
 
 @pytest.fixture
 def simple_reader(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A reader of consumer rows that says 100 tokens/s times llama.cpp's share of memory; the header it reads.
+    """A reader of consumer rows that says 100 tokens/s times llama.cpp's share of memory; gives the header.
 
-    A ``quant`` of ``odd`` is refused, one of ``broken`` makes it stumble, a source is its own engine.
+    A ``quant`` of ``odd`` is refused, one of ``broken`` makes it stumble.
     """
     from farthing import catalog
     from farthing.evidence import validate
