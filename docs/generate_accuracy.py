@@ -294,7 +294,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "",
         "## Predicted over measured",
         "",
-        "Both as shares of what the peaks allow (of memory, as weights and states over the whole), one colour "
+        "Both as shares of what the peaks allow (memory: weights and states over the whole), one colour "
         "a source, fitted numbers left out; the band is a factor of 1.25 either way.",
         "",
         *(f"![{kind}](accuracy/{kind}.png)\n" for kind in kinds),
@@ -305,7 +305,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "## What constants were fitted to",
         "",
         "Whole-model measurements are split by source: constants may be fitted to those below, all others are "
-        "evidence. Of the kernel measurements a quarter of the shapes, told by a hash, is fitted.",
+        "evidence. Of the kernel measurements a hashed quarter of the shapes is fitted.",
         "",
         *split(),
         "",

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Comparison
 
-
 _NUMBERS: Final = re.compile(r"\d[\d.,]*(, \d+)*")
 
 
@@ -91,9 +90,7 @@ def refusals(comparisons: Sequence[Comparison]) -> tuple[Refusal, ...]:
             shown.setdefault(key, one.reason)
             counts[key] += 1
     return tuple(
-        Refusal(
-            kind=key[0], reason=shown[key] if cases == 1 else f"{shown[key].partition(';')[0]}", cases=cases
-        )
+        Refusal(kind=key[0], reason=shown[key].partition(";")[0], cases=cases)
         for key, cases in counts.most_common()
     )
 
