@@ -304,7 +304,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "",
         "## What constants were fitted to",
         "",
-        "Whole-model measurements are split by source: constants may be fitted to those below, all others are "
+        "Whole-model measurements are split by source: constants may be fitted to these, all others are "
         "evidence. Of the kernel measurements a hashed quarter of the shapes is fitted.",
         "",
         *split(),
