@@ -7,6 +7,7 @@ import functools
 import importlib
 import math
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -83,6 +84,15 @@ def compare(
     return [
         with_interval(one, own=own) for comparisons in found for one in (marked(c, own) for c in comparisons)
     ]
+
+
+def forget_estimates() -> None:
+    """Drop what readers remember, as when constants change."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("farthing.evidence."):
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
 
 
 def _chunks(cases: Sequence[Case]) -> Iterator[list[Case]]:
