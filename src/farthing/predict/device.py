@@ -54,6 +54,8 @@ class Device:
         For tile and wave quantisation; 0 leaves it out.
     reserved_share
         Share of the memory that the operating system keeps to itself.
+    wide
+        The same card for the products of layers that a checkpoint leaves in 16 bits; None where none is left.
     """
 
     matmul_flop_per_s: float
@@ -67,6 +69,7 @@ class Device:
     kernel_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
+    wide: Device | None = None
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
