@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import TypeVar
 
 from farthing.catalog.load import table
-from farthing.errors import UnknownName
+from farthing.errors import InvalidInput, UnknownName
 from farthing.records.efficiency import Efficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
@@ -91,9 +91,23 @@ def engine(name: str) -> Engine:
     return _named("engine", engines(), name)
 
 
+@functools.lru_cache(maxsize=4096)
 def number_format(name: str) -> NumberFormat:
-    """The number format of that id; raises `UnknownName` with the nearest ids."""
-    return _named("number format", formats(), name)
+    """The number format of that id; raises `UnknownName` with the nearest ids.
+
+    ``q4_k_m@4.72`` is ``q4_k_m`` in a file that takes 4.72 bits a weight.
+    """
+    id, _, bits = name.partition("@")
+    found = _named("number format", formats(), id)
+    if not bits:
+        return found
+    try:
+        size = float(bits)
+    except ValueError:
+        size = math.nan
+    if not 0 < size <= 64:
+        raise InvalidInput(f"{name!r}: write the bits of a weight after the @, such as {id}@4.7")
+    return replace(found, id=name, bits=size)
 
 
 def _consumer(card: Accelerator) -> str:
@@ -130,9 +144,9 @@ def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> 
     architecture, then the format.
     """
     names = (
-        ("*", engine),
+        ("*", *_bases(engine), engine),
         ("*", card.kind, card.architecture, _consumer(card)),
-        ("*", weights.family, weights.id),
+        ("*", weights.family, weights.id.partition("@")[0]),
     )
     rows = [
         (ranks, row)
@@ -149,6 +163,13 @@ def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> 
         }
         merged = replace(merged, **given)
     return merged
+
+
+def _bases(engine: str) -> tuple[str, ...]:
+    """Engines whose kernels an engine shares, the furthest first."""
+    known = engines().get(engine)
+    base = known.base if known else ""
+    return (*_bases(base), base) if base else ()
 
 
 def _ranks(names: tuple[tuple[str, ...], ...], row: tuple[str, ...]) -> tuple[int, ...] | None:

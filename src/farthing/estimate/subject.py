@@ -35,6 +35,7 @@ class Subject:
     devices: tuple[Device, ...]
     efficiencies: tuple[Efficiency, ...]
     weights: NumberFormat
+    dense: NumberFormat
     kv: NumberFormat
     engine: Engine
     overheads: EngineEfficiency
@@ -42,6 +43,8 @@ class Subject:
     @property
     def head_bytes(self) -> float:
         """Bytes of one parameter of embedding and head."""
+        if self.dense is not self.weights:
+            return self.dense.bytes_per_element
         if self.weights.family in WHOLE_MODEL_FAMILIES:
             return self.weights.bytes_per_element
         return max(2.0, self.weights.bytes_per_element if self.weights.family == "float" else 2.0)
@@ -82,12 +85,15 @@ def subject(
     weight_format: str,
     compute_format: str,
     kv_format: str = "fp16",
+    dense_format: str = "",
     engine: str = "",
     ideal: bool = False,
     sustained: bool = False,
 ) -> Subject:
     """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load."""
     weights = storage_format(weight_format, "weights")
+    # MXFP4 checkpoints quantise the routed experts alone.
+    dense_format = dense_format or ("bf16" if model.is_moe and weights.id == "mxfp4" else "")
     compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
         compute = "fp16"
@@ -104,11 +110,12 @@ def subject(
         model=model,
         cluster=cluster,
         devices=tuple(
-            device(group.accelerator, compute, constants, own)
+            device(group.accelerator, (not compute_format and own.compute) or compute, constants, own)
             for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
         ),
         efficiencies=efficiencies,
         weights=weights,
+        dense=storage_format(dense_format, "weights") if dense_format else weights,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
         overheads=engines[0],

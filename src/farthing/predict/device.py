@@ -183,7 +183,7 @@ def device(
         attention_share=efficiency.attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
-        kernel_s=efficiency.kernel_s,
+        kernel_s=efficiency.kernel_s * engine.kernel_factor,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
     )

@@ -34,8 +34,8 @@ class Shards:
         Tensor-parallel groups whose tokens meet in one expert-parallel group.
     sequence_parallel
         Work between tensor-parallel regions is split too.
-    weight_bytes, kv_bytes
-        Of one element [byte].
+    weight_bytes, expert_bytes, kv_bytes
+        Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     """
 
     tp: Number = 1
@@ -44,6 +44,7 @@ class Shards:
     replicas: Number = 1
     sequence_parallel: bool = False
     weight_bytes: float = 2.0
+    expert_bytes: float = 0.0
     kv_bytes: float = 2.0
 
 
@@ -164,10 +165,15 @@ def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens:
         gates * width,
         hidden,
         device=device,
-        weight_bytes_per_element=shards.weight_bytes,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots,
+        touched,
+        hidden,
+        width,
+        device=device,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     return named("routed experts_s", up + down)
 

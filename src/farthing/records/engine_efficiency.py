@@ -27,6 +27,10 @@ class EngineEfficiency:
         0 where graphs are replayed.
     step_s, sequence_s
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
+    kernel_factor
+        Kernels that it launches for each one counted: more than 1 where it fuses less.
+    compute
+        Number format that products of many rows are computed in, where that is not the weights' own.
     request_s
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
@@ -38,6 +42,8 @@ class EngineEfficiency:
     engine: str = "*"
     architecture: str = "*"
     format: str = "*"
+    compute: str = ""
+    kernel_factor: float = math.nan
     matmul_share: float = math.nan
     attention_share: float = math.nan
     memory_share: float = math.nan
@@ -55,6 +61,7 @@ NO_OVERHEAD = EngineEfficiency(
     matmul_share=1.0,
     attention_share=1.0,
     memory_share=1.0,
+    kernel_factor=1.0,
     kv_share=1.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
