@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -138,19 +138,26 @@ def engine_efficiencies() -> Mapping[str, EngineEfficiency]:
 
 @functools.lru_cache(maxsize=1024)
 def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> EngineEfficiency:
-    """The constants of an engine on a card with weights of a format.
+    """The constants of an engine on a card with weights of a format, from the table."""
+    return laid_over(engine_efficiencies().values(), engine, card, weights)
+
+
+def laid_over(
+    table: Iterable[EngineEfficiency], engine: str, card: Accelerator, weights: NumberFormat
+) -> EngineEfficiency:
+    """The constants that rows give an engine on a card with weights of a format.
 
     Rows that fit are laid over each other, the most specific on top: the engine counts first, then the
     architecture, then the format.
     """
     names = (
         ("*", *_bases(engine), engine),
-        ("*", card.kind, card.architecture, _consumer(card)),
-        ("*", weights.family, weights.id.partition("@")[0]),
+        ("*", card.kind, card.vendor.lower(), card.architecture, _consumer(card)),
+        ("*", *_format_names(weights)),
     )
     rows = [
         (ranks, row)
-        for row in engine_efficiencies().values()
+        for row in table
         if (ranks := _ranks(names, (row.engine, row.architecture, row.format))) is not None
     ]
     merged = NO_OVERHEAD
@@ -163,6 +170,15 @@ def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> 
         }
         merged = replace(merged, **given)
     return merged
+
+
+def _format_names(weights: NumberFormat) -> tuple[str, ...]:
+    """What rows may call a format, the widest first: for GGUF also how its blocks are unpacked."""
+    id = weights.id.partition("@")[0]
+    if not weights.family.startswith("gguf"):
+        return weights.family, id
+    blocks = "gguf-codebook" if id.startswith("iq") else "gguf-k" if "_k" in id else "gguf-plain"
+    return "gguf", blocks, weights.family, id
 
 
 def _bases(engine: str) -> tuple[str, ...]:

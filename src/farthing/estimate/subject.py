@@ -122,6 +122,19 @@ def subject(
     )
 
 
+def with_constants(about: Subject, engine: EngineEfficiency) -> Subject:
+    """The same subject with other constants of its engine, where these are being fitted."""
+    compute = engine.compute or about.weights.compute
+    return replace(
+        about,
+        devices=tuple(
+            device(group.accelerator, compute, constants, engine)
+            for group, constants in zip(about.cluster.groups, about.efficiencies, strict=True)
+        ),
+        overheads=engine,
+    )
+
+
 def _sustained(efficiency: Efficiency) -> Efficiency:
     share = efficiency.sustained_share
     return replace(

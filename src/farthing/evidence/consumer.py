@@ -10,12 +10,13 @@ from typing import Final
 
 from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
-from farthing.estimate.subject import subject
+from farthing.estimate.subject import subject, with_constants
 from farthing.evidence.consumer_setup import card_of, cluster_of, engine_of, model_of, split_of
 from farthing.evidence.outcome import compared, number, refused
 from farthing.evidence.weight_names import sized, weight_format
 from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case, Comparison, Likeness
+from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
@@ -44,7 +45,7 @@ class Setup:
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
     """The prediction of each row, or why there is none."""
-    files = _stated_files(cases)
+    files = stated_files(cases)
     return [_compare(case, files) for case in cases]
 
 
@@ -80,7 +81,7 @@ def _likeness(metric: str, setup: Setup) -> Likeness:
     )
 
 
-def _stated_files(cases: Sequence[Case]) -> dict[tuple[str, str], tuple[str, str]]:
+def stated_files(cases: Sequence[Case]) -> dict[tuple[str, str], tuple[str, str]]:
     """Quantisation and file size by source and model: some rows of a source leave out what others say."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for case in cases:
@@ -195,8 +196,10 @@ def _tokens(case: Case, column: str) -> int:
     return int(value) if value > 0 else 0
 
 
-def rate_of(case: Case, setup: Setup, *, ideal: bool = False) -> float:
-    """Tokens a second as the row's metric counts them."""
+def rate_of(
+    case: Case, setup: Setup, *, ideal: bool = False, constants: EngineEfficiency | None = None
+) -> float:
+    """Tokens a second as the row's metric counts them; ``constants`` in place of the engine's own."""
     metric, notes = case.cells.get("metric", ""), case.cells.get("notes", "")
     plan, load = setup.plan, setup.workload
     about = subject(
@@ -209,6 +212,8 @@ def rate_of(case: Case, setup: Setup, *, ideal: bool = False) -> float:
         engine=plan.engine,
         ideal=ideal,
     )
+    if constants is not None:
+        about = with_constants(about, constants)
     run = run_of(about, load, plan)
     sequences = run.replica_sequences
     if metric == "prefill_tok_s":

@@ -21,6 +21,9 @@ _TILES: Final = ((256, 128, 1.0), (128, 128, 1.0), (128, 64, 0.85), (64, 64, 0.7
 allow: a small one loads more operands for each product."""
 
 
+VECTOR_ROWS: Final = 8
+"""Most tokens of a pass that engines multiply on vector units, reading each weight once for all of them."""
+
 # The same formula either way; Python's own functions take a tenth of the time on plain numbers.
 _SCALAR: Final[tuple[Callable[..., Any], ...]] = (max, min, math.ceil, math.floor)
 _COLUMN: Final[tuple[Callable[..., Any], ...]] = (np.maximum, np.minimum, np.ceil, np.floor)
@@ -222,8 +225,16 @@ def matmul_time_s(
     134.3
     """
     work = quantised_flop(m, n, k, device.compute_units) * count
+    if device.vector_s:
+        work = _vector_work(work, m, m * n * k * count, device)
     traffic = (k * n * weight_bytes_per_element + m * (k + n) * activation_bytes_per_element) * count
     return _kernel_time_s(work, traffic, device)
+
+
+def _vector_work(work: Number, m: Number, products: Number, device: Device) -> Number:
+    """Work of a product, no less than what its few rows cost on the vector units [FLOP]."""
+    vector = products * device.vector_s * device.reached_matmul_flop_per_s
+    return select(m <= VECTOR_ROWS, np.maximum(work, vector), work)
 
 
 def _kernel_time_s(work: Number, traffic: Number, device: Device) -> Number:
@@ -344,6 +355,8 @@ def experts_matmul_time_s(
     step = select(per_expert < 8, 1, select(per_expert < 64, 8, 64))
     rows = np.ceil(per_expert / step) * step if device.compute_units else per_expert
     padded = quantised_flop(rows * active_experts, n, k, device.compute_units)
+    if device.vector_s:
+        padded = _vector_work(padded, per_expert, token_slots * n * k, device)
     traffic = (
         active_experts * k * n * weight_bytes_per_element
         + token_slots * (k + n) * activation_bytes_per_element

@@ -27,6 +27,9 @@ class EngineEfficiency:
         0 where graphs are replayed.
     step_s, sequence_s
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
+    vector_flop
+        Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
+        where so few tokens pass that no matrix units are used; 0 leaves it out.
     kernel_factor
         Kernels that it launches for each one counted: more than 1 where it fuses less.
     compute
@@ -43,6 +46,7 @@ class EngineEfficiency:
     architecture: str = "*"
     format: str = "*"
     compute: str = ""
+    vector_flop: float = math.nan
     kernel_factor: float = math.nan
     matmul_share: float = math.nan
     attention_share: float = math.nan
@@ -61,6 +65,7 @@ NO_OVERHEAD = EngineEfficiency(
     matmul_share=1.0,
     attention_share=1.0,
     memory_share=1.0,
+    vector_flop=0.0,
     kernel_factor=1.0,
     kv_share=1.0,
     prefill_launch_s=0.0,
