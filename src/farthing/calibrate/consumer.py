@@ -26,14 +26,19 @@ from farthing.records.engine_efficiency import EngineEfficiency
 Key = tuple[str, str, str]
 """Engine, architecture and format of a row of the table."""
 
-_ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-cublas", "ik_llama.cpp")
-_WORST: Final = 0.7
+_ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-2024", "ik_llama.cpp", "mlx")
+_WORST: Final = 0.5
 """Logarithm of the error beyond which a row counts no more: it ran something else than it says."""
 
 _SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 40))
 _FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
 _OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
-_GRIDS: Final[Mapping[str, Sequence[float]]] = {"kernel_factor": _FACTORS, "vector_flop": _OPERATIONS}
+_REQUESTS: Final = (0.0, *(float(time) for time in np.geomspace(1e-3, 0.3, 30)))
+_GRIDS: Final[Mapping[str, Sequence[float]]] = {
+    "kernel_factor": _FACTORS,
+    "vector_flop": _OPERATIONS,
+    "request_s": _REQUESTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ def _maker(*vendors: str, kind: str = "") -> Callable[[Setup], bool]:
     return lambda setup: setup.card.vendor in vendors and (setup.card.kind == "cpu") == (kind == "cpu")
 
 
-_READING: Final = ("kernel_factor", "memory_share", "kv_share", "matmul_share", "attention_share")
+_READING: Final = ("kernel_factor", "memory_share", "matmul_share")
+_DEEP: Final = ("kv_share", "attention_share", "expert_share")
 
 _PLAN: Final = (
     _Group(
@@ -71,40 +77,50 @@ _PLAN: Final = (
             (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
             (("llama.cpp", "ampere", "gguf"), ("matmul_share",)),
             (("llama.cpp", "hopper", "gguf"), ("matmul_share",)),
-            (("llama.cpp-cublas", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
-            (("llama.cpp-cublas", "nvidia", "gguf"), ("matmul_share",)),
+            (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
+            (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
         ),
         (
             (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
             (("llama.cpp", "nvidia", "mxfp4"), "compute", "int8"),
-            (("llama.cpp-cublas", "nvidia", "gguf"), "compute", "fp16"),
+            (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
         ),
     ),
     _Group(
         "Apple",
-        _maker("Apple"),
+        lambda setup: _maker("Apple")(setup) and "llama.cpp" in setup.plan.engine,
         (
             (("llama.cpp", "apple", "*"), _READING),
             (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
         ),
+    ),
+    _Group(
+        "Apple, MLX",
+        lambda setup: setup.plan.engine == "mlx",
+        ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
     ),
     _Group(
         "AMD graphics",
         lambda setup: _maker("AMD")(setup) and setup.plan.engine == "llama.cpp",
         (
-            (("llama.cpp", "amd", "*"), _READING),
+            (("llama.cpp", "amd", "*"), (*_READING, *_DEEP)),
             (("llama.cpp", "amd", "gguf"), ("memory_share", "matmul_share")),
-            (("llama.cpp", "amd", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
+        ),
+        (
+            (("llama.cpp", "amd", "gguf"), "compute", "int8"),
+            (("llama.cpp", "amd", "mxfp4"), "compute", "int8"),
         ),
     ),
     _Group(
         "Vulkan",
         lambda setup: setup.plan.engine == "llama.cpp-vulkan",
         (
-            (("llama.cpp-vulkan", "*", "*"), _READING),
+            (("llama.cpp-vulkan", "*", "*"), (*_READING, *_DEEP)),
             (("llama.cpp-vulkan", "*", "gguf"), ("memory_share", "matmul_share")),
-            (("llama.cpp-vulkan", "*", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp-vulkan", "*", "gguf-k"), ("memory_share",)),
         ),
     ),
     _Group(
@@ -202,10 +218,13 @@ def _fitted(
     return trial
 
 
+_PROMPT_ONLY: Final = ("matmul_share", "attention_share", "expert_share", "request_s")
+
+
 def _touches(key: Key, name: str, row: _Row) -> bool:
     """Whether a constant can change a row: products of many rows and prompts' attention no decode step."""
     metric = row.case.cells["metric"]
-    if metric == ("decode_tok_s" if name in ("matmul_share", "attention_share") else "prefill_tok_s"):
+    if metric == ("decode_tok_s" if name in _PROMPT_ONLY else "prefill_tok_s"):
         if name not in ("kernel_factor", "memory_share"):
             return False
     only = EngineEfficiency(engine=key[0], architecture=key[1], format=key[2], matmul_share=0.5)
@@ -214,7 +233,7 @@ def _touches(key: Key, name: str, row: _Row) -> bool:
 
 
 def _start(name: str) -> float:
-    return {"kernel_factor": 2.0, "vector_flop": 0.0}.get(name, 1.0)
+    return {"kernel_factor": 2.0, "vector_flop": 0.0, "request_s": 0.0}.get(name, 1.0)
 
 
 def _rounded(value: float) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from farthing.errors import FarthingError
-from farthing.estimate.inference import run_of
+from farthing.estimate.inference import Run, run_of
 from farthing.estimate.subject import subject, with_constants
 from farthing.evidence.consumer_setup import card_of, cluster_of, engine_of, model_of, split_of
 from farthing.evidence.outcome import compared, number, refused
@@ -28,6 +28,8 @@ GROUPS: Final = {
     "prefill_tok_s": "consumer, prefill",
     "total_tok_s": "consumer, saturated",
 }
+_BATCH_TOKENS: Final = 2048
+"""Tokens that llama.cpp submits at once (``n_batch``)."""
 _SHORT_CONTEXT: Final = 512
 """Tokens of context where a source states none: a chat's first answer."""
 
@@ -106,6 +108,10 @@ def setup_of(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Setup
         raise FarthingError("weights are read from storage")
     card = card_of(case)
     engine = engine_of(case, card)
+    if case.cells.get("metric") == "prefill_tok_s" and card.vendor == "AMD" and _no_hipblaslt(case):
+        raise FarthingError("rocBLAS without hipBLASLt, whose fallback kernels are not modelled")
+    if re.search(r"prefix_cache|context_depth", notes):
+        raise FarthingError("whether the prompt was cached already is not stated")
     model = model_of(case)
     quant, size = case.cells.get("quant", ""), number(case, "model_file_gb")
     if not quant and (case.source, case.cells.get("model", "")) in files:
@@ -138,6 +144,12 @@ def setup_of(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Setup
     )
 
 
+def _no_hipblaslt(case: Case) -> bool:
+    """Whether a row's settings leave out hipBLASLt, where the source states them."""
+    notes, engine = case.cells.get("notes", ""), case.cells.get("engine", "").lower()
+    return "vulkan" not in engine and ("hblt0" in notes or re.search(r"hipblaslt=(?:;|0|$)", notes) is not None)
+
+
 def _kv_format(notes: str) -> str:
     match = re.search(r"kv ([^;]+)|([a-z0-9_]+) KV\b", notes)
     text = (match.group(1) or match.group(2)).lower() if match else ""
@@ -151,8 +163,9 @@ def _chunk(case: Case, engine: str) -> int:
     if stated:
         return int(stated.group(1))
     if "llama" in engine:
-        # The project's own benchmark tables are run with -ub 2048.
-        return 2048 if "llama.cpp repo benches/" in case.source else 512
+        # The project's own tables, and deep contexts under ROCm in the toolboxes, are run with -ub 2048.
+        deep = "longctx" in case.cells.get("notes", "") and "vulkan" not in case.cells.get("engine", "").lower()
+        return 2048 if deep or "llama.cpp repo benches/" in case.source else 512
     return 2048
 
 
@@ -217,12 +230,12 @@ def rate_of(
     run = run_of(about, load, plan)
     sequences = run.replica_sequences
     if metric == "prefill_tok_s":
-        return run.new_prompt_tokens * sequences * plan.dp / float(run.prefill(sequences)[1])
+        return run.new_prompt_tokens * sequences * plan.dp / _prompts_s(run, setup)
     step_s = float(run.decode()[1])
     if metric == "decode_tok_s" and not _includes_prompts(notes):
         # One stream's rate where the source says so; else of all streams together.
         return (1 if "per-user decode" in notes or "single_stream" in notes else load.batch_size) / step_s
-    prompts_s = float(run.prefill(sequences)[1])
+    prompts_s = _prompts_s(run, setup)
     whole_s = prompts_s + load.output_tokens * step_s
     if metric == "decode_tok_s":
         # Of one stream, whose steps wait for the prompts of the others.
@@ -232,6 +245,18 @@ def rate_of(
     if "prompt+generated" in notes or "input+output" in notes:
         counted += load.prompt_tokens
     return load.batch_size * counted / whole_s
+
+
+def _prompts_s(run: Run, setup: Setup) -> float:
+    """Time of all prompts [s]; llama.cpp's stages idle until each batch of 2048 tokens is through, or without
+    pipelining until each micro-batch is, where they lie on several hosts."""
+    step, whole_s = run.prefill(run.replica_sequences)
+    if setup.plan.pp == 1 or "llama.cpp" not in setup.plan.engine:
+        return float(whole_s)
+    tokens = run.new_prompt_tokens * run.replica_sequences
+    together = setup.plan.chunk_tokens if setup.cluster.hosts > 1 else max(_BATCH_TOKENS, setup.plan.chunk_tokens)
+    drained = math.ceil(tokens / together) - 1
+    return float(whole_s + drained * (step.total_s - step.slowest_s))
 
 
 def _includes_prompts(notes: str) -> bool:

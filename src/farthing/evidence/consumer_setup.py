@@ -90,6 +90,9 @@ def _card_named(text: str) -> str:
     return next((id for id, words in _CARDS.items() if any(word in text for word in words)), "")
 
 
+MEMORY_POWER_SHARE: Final = 0.3
+"""Share of a card's power limit that graphics memory and the board draw whatever the clock; an assumption."""
+
 _RATES: Final = tuple(
     field.name for field in dataclasses.fields(Accelerator) if field.name.endswith(("flop_per_s", "op_per_s"))
 )
@@ -97,14 +100,16 @@ _RATES: Final = tuple(
 
 @functools.lru_cache(maxsize=256)
 def power_limited(card: Accelerator, watts: float) -> Accelerator:
-    """A card under a lower power limit: clocks go with the cube root of power; memory keeps its own.
+    """A card under a lower power limit: clocks go with the cube root of the power that memory leaves.
 
-    Dynamic power is the clock times the square of the voltage, which falls with the clock.
+    Dynamic power is the clock times the square of the voltage, which falls with the clock. The units that
+    issue reads run at that clock too, so that memory-bound work slows as well.
     """
-    if not 0 < watts < card.tdp_w:
+    if not MEMORY_POWER_SHARE * card.tdp_w < watts < card.tdp_w:
         return card
-    share = (watts / card.tdp_w) ** (1 / 3)
-    return dataclasses.replace(card, **{name: getattr(card, name) * share for name in _RATES})
+    share = ((watts / card.tdp_w - MEMORY_POWER_SHARE) / (1 - MEMORY_POWER_SHARE)) ** (1 / 3)
+    names = (*_RATES, "memory_bytes_per_s")
+    return dataclasses.replace(card, **{name: getattr(card, name) * share for name in names})
 
 
 @functools.lru_cache(maxsize=256)
@@ -141,15 +146,17 @@ def engine_of(case: Case, card: Accelerator) -> str:
     if "ik_llama" in text:
         return "ik_llama.cpp"
     if "llama" in text:
+        dated = f"{text} {case.source.lower()}"
         if "vulkan" in text:
+            if re.search(r"20(?:23|24)|jan\w* 2025", dated):
+                raise FarthingError("the Vulkan backend without cooperative matrices is not modelled")
             return "llama.cpp-vulkan"
-        old = _before_mmq(f"{text} {case.source.lower()}")
-        return "llama.cpp-cublas" if old and card.vendor == "NVIDIA" else "llama.cpp"
+        return "llama.cpp-2024" if _early(dated) else "llama.cpp"
     raise FarthingError("the engine is not stated")
 
 
-def _before_mmq(text: str) -> bool:
-    """Whether a date in a text lies before June 2024, when prompts came to be multiplied in integers."""
+def _early(text: str) -> bool:
+    """Whether a date in a text lies before June 2024: no flash attention, no prompts multiplied in integers."""
     return re.search(r"(?:jan|feb|mar|apr|may)\w* 2024|(?<!\d)2023", text) is not None
 
 

@@ -355,6 +355,8 @@ def experts_matmul_time_s(
     step = select(per_expert < 8, 1, select(per_expert < 64, 8, 64))
     rows = np.ceil(per_expert / step) * step if device.compute_units else per_expert
     padded = quantised_flop(rows * active_experts, n, k, device.compute_units)
+    if device.expert_share != 1:
+        padded = padded / device.expert_share
     if device.vector_s:
         padded = _vector_work(padded, per_expert, token_slots * n * k, device)
     traffic = (

@@ -50,6 +50,8 @@ class Device:
         The same for reading the keys and values of a decode step.
     kernel_s
         Fixed time of a kernel [s].
+    expert_share
+        Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
     vector_s
         Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     compute_units
@@ -67,6 +69,7 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     kernel_s: float = 0.0
+    expert_share: float = 1.0
     vector_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
@@ -187,6 +190,7 @@ def device(
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,
+        expert_share=engine.expert_share,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
