@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,9 +30,50 @@ _SIXTEEN_BIT: Final = (
 )
 
 
+CACHE_SPEED: Final = 3.0
+"""Rate of the last-level cache over that of the memory behind it: 2.3 to 5 on cards of 2020 to 2025."""
+QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
+"""Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
+of its gradient want it."""
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
+
+
+SCALAR_MATMUL_SHARE: Final = 0.95
+"""Share of the fp32 peak that large products reach on a card without TF32: its scalar units need little bandwidth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """The compute units of an accelerator, and what limits one of them at work on a tile.
+
+    Attributes
+    ----------
+    units
+        Units that each make one tile at a time; 0 where work counts as perfectly divisible.
+    load_bytes_per_s
+        Rate at which one unit loads operands from the cache [byte/s].
+    step_s
+        Least time to advance along the inner dimension, however small the tile [s for a byte of an operand].
+    wave_s
+        Fill and drain of a wave of tiles [s].
+    split_s
+        Fixed time of splitting the inner dimension among units and of adding the parts [s].
+    tail_share
+        Part of the last wave's idle time that is paid.
+    cache_bytes_per_s
+        Rate of the last-level cache [byte/s].
+    """
+
+    units: int = 0
+    load_bytes_per_s: float = math.inf
+    step_s: float = 0.0
+    wave_s: float = 0.0
+    split_s: float = 0.0
+    tail_share: float = 1.0
+    cache_bytes_per_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +96,17 @@ class Device:
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
     vector_s
         Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
-    compute_units
-        For tile and wave quantisation; 0 leaves it out.
+    tiling
+        Its compute units; none leaves tile and wave quantisation out.
     reserved_share
         Share of the memory that the operating system keeps to itself.
+    activation_bytes
+        Of one element of what training keeps and moves between products [byte].
+    quantise_bytes
+        Traffic of turning one element into the products' narrow format in training, as rows and as columns
+        [byte]; 0 where products are computed in 16 bits.
+    elementwise_factor, conversion_share
+        Of the engine, in training; see `EngineEfficiency`.
     """
 
     matmul_flop_per_s: float
@@ -71,8 +120,12 @@ class Device:
     kernel_s: float = 0.0
     expert_share: float = 1.0
     vector_s: float = 0.0
-    compute_units: int = 0
+    tiling: Tiling = Tiling()
     reserved_share: float = 0.0
+    activation_bytes: float = 2.0
+    quantise_bytes: float = 0.0
+    elementwise_factor: float = 1.0
+    conversion_share: float = 1.0
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
@@ -178,20 +231,42 @@ def device(
         "fp4": efficiency.matmul_share_4bit,
     }.get(compute, efficiency.matmul_share)
     peak = peak_flop_per_s(accelerator, compute)
+    single = compute in ("fp32", "tf32")
     if peak == peak_flop_per_s(accelerator, "bf16"):
         share = efficiency.matmul_share
+    attention_share = efficiency.attention_share
+    if single and not (compute == "tf32" and accelerator.tf32_flop_per_s):
+        share = attention_share = max(share, SCALAR_MATMUL_SHARE) if efficiency is not IDEAL else 1.0
     return Device(
         matmul_flop_per_s=peak,
-        attention_flop_per_s=peak_flop_per_s(accelerator, "bf16"),
+        attention_flop_per_s=peak_flop_per_s(accelerator, compute if single else "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
         matmul_share=share * engine.matmul_share,
-        attention_share=efficiency.attention_share * engine.attention_share,
+        attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,
         expert_share=engine.expert_share,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
-        compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
+        tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
+        activation_bytes=4.0 if single else 2.0,
+        quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
+        elementwise_factor=engine.elementwise_factor,
+        conversion_share=engine.conversion_share,
+    )
+
+
+def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
+    if not (efficiency.quantised_tiles and accelerator.compute_units):
+        return Tiling()
+    return Tiling(
+        units=accelerator.compute_units,
+        load_bytes_per_s=efficiency.unit_load_bytes_per_s or math.inf,
+        step_s=efficiency.inner_step_s,
+        wave_s=efficiency.wave_s,
+        split_s=efficiency.split_s,
+        tail_share=efficiency.tail_share,
+        cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
     )

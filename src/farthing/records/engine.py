@@ -15,8 +15,6 @@ class Engine:
         The one that the facts were read from.
     kind
         ``serving`` or ``training``.
-    base
-        Id of the engine whose kernels it shares: its constants count where this one has none of its own.
     vendors
         Space-separated accelerator vendors that it runs on.
     weight_formats, kv_formats
@@ -34,7 +32,6 @@ class Engine:
     version: str
     kind: str
     vendors: str
-    base: str = ""
     weight_formats: str = ""
     kv_formats: str = ""
     tensor_parallel: bool = False
