@@ -27,10 +27,11 @@ Key = tuple[str, str, str]
 """Engine, architecture and format of a row of the table."""
 
 _ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-2024", "ik_llama.cpp", "mlx")
-_WORST: Final = 0.5
-"""Logarithm of the error beyond which a row counts no more: it ran something else than it says."""
+_WORST: Final = (3.0, 1.0, 0.5, 0.5)
+"""Logarithm of the error beyond which a row counts no more, in each sweep: what stays so far off ran something
+else than its row says."""
 
-_SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 40))
+_SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 30))
 _FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
 _OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
 _REQUESTS: Final = (0.0, *(float(time) for time in np.geomspace(1e-3, 0.3, 30)))
@@ -77,12 +78,13 @@ _PLAN: Final = (
             (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
             (("llama.cpp", "ampere", "gguf"), ("matmul_share",)),
             (("llama.cpp", "hopper", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "blackwell-gb10", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "orin", "gguf"), ("matmul_share",)),
             (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
             (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
         ),
         (
             (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
-            (("llama.cpp", "nvidia", "mxfp4"), "compute", "int8"),
             (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
         ),
     ),
@@ -111,16 +113,15 @@ _PLAN: Final = (
         ),
         (
             (("llama.cpp", "amd", "gguf"), "compute", "int8"),
-            (("llama.cpp", "amd", "mxfp4"), "compute", "int8"),
         ),
     ),
     _Group(
         "Vulkan",
         lambda setup: setup.plan.engine == "llama.cpp-vulkan",
         (
-            (("llama.cpp-vulkan", "*", "*"), (*_READING, *_DEEP)),
-            (("llama.cpp-vulkan", "*", "gguf"), ("memory_share", "matmul_share")),
-            (("llama.cpp-vulkan", "*", "gguf-k"), ("memory_share",)),
+            (("llama.cpp-vulkan", "rdna3.5", "*"), (*_READING, *_DEEP)),
+            (("llama.cpp-vulkan", "rdna3.5", "gguf"), ("memory_share", "matmul_share")),
+            (("llama.cpp-vulkan", "rdna3.5", "gguf-k"), ("memory_share",)),
         ),
     ),
     _Group(
@@ -201,19 +202,20 @@ def _fitted(
         trial[key] = replace(trial[key], **{name: _start(name)})  # type: ignore[arg-type]
     weights = np.array([row.weight for row in rows])
     errors = _errors(rows, {**table, **trial})
-    for sweep in range(4):
+    for sweep, worst in enumerate(_WORST):
         for key, name in names:
             touched = [index for index, row in enumerate(rows) if _touches(key, name, row)]
             mine, share = [rows[index] for index in touched], weights[touched]
             now, best = getattr(trial[key], name), errors[touched]
+            reached = np.minimum(best, worst) @ share
             grid = _GRIDS.get(name, _SHARES)
             if sweep == 3:
                 grid = [now * step for step in np.geomspace(0.92, 1.09, 9)]
             for value in grid:
                 tried = {**trial, key: replace(trial[key], **{name: _rounded(value)})}  # type: ignore[arg-type]
                 found = _errors(mine, {**table, **tried})
-                if found @ share < best @ share - 1e-9:
-                    best, trial = found, tried
+                if np.minimum(found, worst) @ share < reached - 1e-9 and np.isfinite(found).all():
+                    best, trial, reached = found, tried, np.minimum(found, worst) @ share
             errors[touched] = best
     return trial
 
@@ -241,7 +243,7 @@ def _rounded(value: float) -> float:
 
 
 def _errors(rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]) -> NDArray[np.float64]:
-    """Absolute logarithm of each error, cut off; infinite where a rate would pass its peak."""
+    """Absolute logarithm of each error; infinite where a rate would pass its peak."""
     known: dict[tuple[str, str, str], EngineEfficiency] = {}
     errors = np.empty(len(rows))
     for index, row in enumerate(rows):
@@ -253,7 +255,7 @@ def _errors(rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]) -> NDAr
             if _passes_peak(setup, known[name]):
                 return np.full(len(rows), math.inf)
         predicted = rate_of(row.case, setup, constants=known[name])
-        errors[index] = min(abs(math.log(predicted / row.measured)), _WORST)
+        errors[index] = abs(math.log(predicted / row.measured))
     return errors
 
 

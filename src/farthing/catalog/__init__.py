@@ -219,7 +219,7 @@ def laid_over(
 def _format_names(weights: NumberFormat) -> tuple[str, ...]:
     """What rows may call a format, the widest first: for GGUF also how its blocks are unpacked."""
     id = weights.id.partition("@")[0]
-    if not weights.family.startswith("gguf"):
+    if not (weights.family.startswith("gguf") or id == "mxfp4"):
         return weights.family, id
     blocks = "gguf-codebook" if id.startswith("iq") else "gguf-k" if "_k" in id else "gguf-plain"
     return "gguf", blocks, weights.family, id

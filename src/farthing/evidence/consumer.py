@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -10,12 +11,14 @@ from typing import Final
 
 from farthing.errors import FarthingError
 from farthing.estimate.inference import Run, run_of
-from farthing.estimate.subject import subject, with_constants
+from farthing.estimate.likeness import inference_likeness
+from farthing.estimate.subject import Subject, subject, with_constants
 from farthing.evidence.consumer_setup import card_of, cluster_of, engine_of, model_of, split_of
+from farthing.evidence.load import shipped
 from farthing.evidence.outcome import compared, number, refused
 from farthing.evidence.weight_names import sized, weight_format
 from farthing.predict.parameters import total_parameters
-from farthing.records.comparison import Case, Comparison, Likeness
+from farthing.records.comparison import Case, Comparison
 from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
@@ -28,6 +31,7 @@ GROUPS: Final = {
     "prefill_tok_s": "consumer, prefill",
     "total_tok_s": "consumer, saturated",
 }
+WHAT: Final = {"decode_tok_s": "decode", "prefill_tok_s": "prefill", "total_tok_s": "request"}
 _BATCH_TOKENS: Final = 2048
 """Tokens that llama.cpp submits at once (``n_batch``)."""
 _SHORT_CONTEXT: Final = 512
@@ -47,7 +51,8 @@ class Setup:
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
     """The prediction of each row, or why there is none."""
-    files = stated_files(cases)
+    # Rows may come in portions; what a shipped source says elsewhere counts in all of them.
+    files = {**_shipped_files(), **stated_files(cases)}
     return [_compare(case, files) for case in cases]
 
 
@@ -67,20 +72,16 @@ def _compare(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Compa
             rate_of(case, setup),
             simple=rate_of(case, setup, ideal=True),
             group=group,
-            likeness=_likeness(metric, setup),
+            likeness=inference_likeness(about_of(setup), setup.workload, setup.plan, WHAT[metric]),
             rate=True,
         )
     except FarthingError as error:
         return refused(case, metric, measured, str(error), group=group)
 
 
-def _likeness(metric: str, setup: Setup) -> Likeness:
-    what = {"decode_tok_s": "decode", "prefill_tok_s": "prefill"}.get(metric, "request")
-    cards = setup.plan.tp * setup.plan.pp * setup.plan.dp
-    regime = "one card" if cards == 1 else "tensor parallel" if setup.plan.tp > 1 else "pipeline"
-    return Likeness(
-        what=what, engine=setup.plan.engine, hardware=setup.card.architecture, regime=regime
-    )
+@functools.cache
+def _shipped_files() -> dict[tuple[str, str], tuple[str, str]]:
+    return stated_files(shipped("consumer"))
 
 
 def stated_files(cases: Sequence[Case]) -> dict[tuple[str, str], tuple[str, str]]:
@@ -209,13 +210,10 @@ def _tokens(case: Case, column: str) -> int:
     return int(value) if value > 0 else 0
 
 
-def rate_of(
-    case: Case, setup: Setup, *, ideal: bool = False, constants: EngineEfficiency | None = None
-) -> float:
-    """Tokens a second as the row's metric counts them; ``constants`` in place of the engine's own."""
-    metric, notes = case.cells.get("metric", ""), case.cells.get("notes", "")
-    plan, load = setup.plan, setup.workload
-    about = subject(
+def about_of(setup: Setup, *, ideal: bool = False) -> Subject:
+    """What a row's prediction is about."""
+    plan = setup.plan
+    return subject(
         setup.model,
         setup.cluster,
         weight_format=plan.weight_format,
@@ -225,6 +223,15 @@ def rate_of(
         engine=plan.engine,
         ideal=ideal,
     )
+
+
+def rate_of(
+    case: Case, setup: Setup, *, ideal: bool = False, constants: EngineEfficiency | None = None
+) -> float:
+    """Tokens a second as the row's metric counts them; ``constants`` in place of the engine's own."""
+    metric, notes = case.cells.get("metric", ""), case.cells.get("notes", "")
+    plan, load = setup.plan, setup.workload
+    about = about_of(setup, ideal=ideal)
     if constants is not None:
         about = with_constants(about, constants)
     run = run_of(about, load, plan)

@@ -11,28 +11,19 @@ from typing import Final
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError
+from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
 
-_MODELS: Final = {
-    "minimax-m2": "minimax-m2.5",
-    "qwen3-coder-next": "qwen3-next-80b-a3b",
-    "qwen3-coder-30b": "qwen3-30b-a3b",
-    "llama-8b": "llama-3.1-8b",
-    "vila1.5-3b": "sheared-llama-2.7b",
-    "vila1.5-13b": "llama-2-13b",
-    "vila1.5-40b": "yi-34b",
-    "ternary-bonsai-8b": "qwen3-8b",
-}
-"""Other names of shapes that the catalogue has: relatives of the same sizes, and what a tuned model is made of."""
-
-_CARDS: Final = {
-    "core-i9-14900k": ("i9 14900", "i9-14900"),
-    "raspberry-pi-5": ("raspberry pi 5",),
-    "ryzen-9-7950x": ("7950x",),
-}
+_MODELS: Final = (
+    ("vila1.5-3b", "sheared-llama-2.7b"),
+    ("vila1.5-13b", "llama-2-13b"),
+    ("vila1.5-40b", "yi-34b"),
+    ("bonsai-8b", "qwen3-8b"),
+)
+"""Language models inside others, and what tuned ones are made of."""
 
 _MIXED: Final = ("+ xeon", "+ cpu", "hybrid", "offload")
 
@@ -45,21 +36,13 @@ def model_of(case: Case) -> Model:
     FarthingError
         None is named.
     """
-    id = case.cells.get("model_id", "") or _named(case.cells.get("model", ""))
+    text = case.cells.get("model", "")
+    id = case.cells.get("model_id", "") or next((id for word, id in _MODELS if word in text.lower()), "")
+    size = number(case, "params_b")
+    id = id or names.model_of(text.partition("-00001-of-")[0], size if size > 0 else 0.0) or ""
     if id not in catalog.models():
         raise FarthingError("the model is not in the catalogue")
     return catalog.models()[id]
-
-
-@functools.lru_cache(maxsize=4096)
-def _named(text: str) -> str:
-    """The longest name of a model in a text; empty where there is none."""
-    words = re.sub(r"[\s_/]+", "-", text.lower())
-    names = {**{id: id for id in catalog.models()}, **_MODELS}
-    found = [
-        name for name in names if re.search(rf"(?<![a-z0-9.]){re.escape(name)}(?![a-z0-9.]*[0-9])", words)
-    ]
-    return names[max(found, key=len)] if found else ""
 
 
 def card_of(case: Case) -> Accelerator:
@@ -74,7 +57,7 @@ def card_of(case: Case) -> Accelerator:
     split = case.cells.get("parallelism", "").lower()
     if any(word in text or word in split for word in _MIXED):
         raise FarthingError("the processor and the cards share the work")
-    id = case.cells.get("accelerator_id", "") or _card_named(text)
+    id = case.cells.get("accelerator_id", "") or names.accelerator_of(text) or ""
     if id not in catalog.accelerators():
         raise FarthingError("the accelerator is not in the catalogue")
     card = catalog.accelerators()[id]
@@ -84,10 +67,6 @@ def card_of(case: Case) -> Accelerator:
     if threads and card.kind == "cpu":
         card = fewer_cores(card, int(threads.group(1)))
     return card
-
-
-def _card_named(text: str) -> str:
-    return next((id for id, words in _CARDS.items() if any(word in text for word in words)), "")
 
 
 MEMORY_POWER_SHARE: Final = 0.3
