@@ -92,6 +92,10 @@ class Device:
         The same for reading the keys and values of a decode step.
     kernel_s
         Fixed time of a kernel [s].
+    expert_share
+        Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
+    vector_s
+        Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
         Its compute units; none leaves tile and wave quantisation out.
     reserved_share
@@ -116,6 +120,8 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     kernel_s: float = 0.0
+    expert_share: float = 1.0
+    vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
@@ -243,7 +249,9 @@ def device(
         attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
-        kernel_s=efficiency.kernel_s,
+        kernel_s=efficiency.kernel_s * engine.kernel_factor,
+        expert_share=engine.expert_share,
+        vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,

@@ -61,6 +61,7 @@ def step_time(
     cached_tokens: Number,
     decode: bool,
     weight_bytes: float = 2.0,
+    expert_bytes: float = 0.0,
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
     engine: EngineEfficiency = NO_OVERHEAD,
@@ -79,8 +80,9 @@ def step_time(
         Of the micro-batch; scalar or column.
     decode
         One new token a sequence (or a few drafted ones), the rest cached.
-    weight_bytes, head_bytes, kv_bytes
-        Of one element of the layers' weights, of embedding and head, of the cache [byte].
+    weight_bytes, expert_bytes, head_bytes, kv_bytes
+        Of one element of the layers' weights, of the routed experts' (0: as the others), of embedding and
+        head, of the cache [byte].
     engine
         Host times of the engine; its factors on rates are in the places' devices already.
 
@@ -118,6 +120,7 @@ def step_time(
         expert_tp=expert_tp,
         replicas=np.maximum(plan.ep / plan.tp, 1.0),
         weight_bytes=weight_bytes,
+        expert_bytes=expert_bytes,
         kv_bytes=kv_bytes,
     )
     times: dict[int, _GroupTimes] = {}

@@ -34,8 +34,8 @@ class Shards:
         Tensor-parallel groups whose tokens meet in one expert-parallel group.
     sequence_parallel
         Work between tensor-parallel regions is split too.
-    weight_bytes, kv_bytes
-        Of one element [byte].
+    weight_bytes, expert_bytes, kv_bytes
+        Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     """
 
     tp: Number = 1
@@ -44,6 +44,7 @@ class Shards:
     replicas: Number = 1
     sequence_parallel: bool = False
     weight_bytes: float = 2.0
+    expert_bytes: float = 0.0
     kv_bytes: float = 2.0
 
 
@@ -172,10 +173,15 @@ def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens:
         gates * width,
         hidden,
         device=device,
-        weight_bytes_per_element=shards.weight_bytes,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots,
+        touched,
+        hidden,
+        width,
+        device=device,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     return named("routed experts_s", up + down)
 
@@ -227,14 +233,13 @@ def forward_time(
     tokens = sequences * new_tokens
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
-    weight_bytes = shards.weight_bytes if device.wide is None else 2.0
     for product in matrices:
         time = matmul_time_s(
             tokens,
             product.outputs,
             product.inputs,
             device=device.wide or device,
-            weight_bytes_per_element=weight_bytes,
+            weight_bytes_per_element=shards.weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1
@@ -417,7 +422,9 @@ def training_forward_time(
     moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
         elementwise = elementwise + named("casting to the narrow format_s", casting)
         launched *= 2
@@ -484,7 +491,9 @@ def training_attention(
     if not flash_attention:
         # Relative positions take a second product of queries, and their scores are shifted and added.
         relative = model.position == "relative"
-        work = attention_flop(rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim)
+        work = attention_flop(
+            rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim
+        )
         each = 6 * element_bytes + 1 + (5 * element_bytes if relative else 0)
         scores = score_bytes(sequences, tokens, context_tokens, heads=per_card, bytes_per_score=each)
         return work, traffic, scores
@@ -603,7 +612,9 @@ def training_backward_time(
     moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
         elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
         launched *= 1.5

@@ -32,6 +32,15 @@ class EngineEfficiency:
         0 where graphs are replayed.
     step_s, sequence_s
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
+    expert_share
+        Factor on the rate of the routed experts' products, on top of ``matmul_share``.
+    vector_flop
+        Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
+        where so few tokens pass that no matrix units are used; 0 leaves it out.
+    kernel_factor
+        Kernels that it launches for each one counted: more than 1 where it fuses less.
+    compute
+        Number format that products of many rows are computed in, where that is not the weights' own.
     request_s
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
@@ -46,6 +55,10 @@ class EngineEfficiency:
     engine: str = "*"
     architecture: str = "*"
     format: str = "*"
+    compute: str = ""
+    expert_share: float = math.nan
+    vector_flop: float = math.nan
+    kernel_factor: float = math.nan
     matmul_share: float = math.nan
     attention_share: float = math.nan
     memory_share: float = math.nan
@@ -66,6 +79,9 @@ NO_OVERHEAD = EngineEfficiency(
     matmul_share=1.0,
     attention_share=1.0,
     memory_share=1.0,
+    expert_share=1.0,
+    vector_flop=0.0,
+    kernel_factor=1.0,
     kv_share=1.0,
     elementwise_factor=1.0,
     conversion_share=1.0,
