@@ -117,7 +117,7 @@ def _saturated(setup: Setup) -> InferenceEstimate:
     for split in _splits(setup):
         dp = split.get("dp", setup.options.get("dp", 1))
         # TensorRT-LLM keeps room for the longest answers; the others for those that are there, half done.
-        kept = setup.output if setup.engine == "tensorrt-llm" else math.ceil(setup.output / 2)
+        kept = setup.output if setup.engine.startswith("tensorrt-llm") else math.ceil(setup.output / 2)
         room = _infer(setup, dp, output=kept, **split).largest_batch_size
         batch = min(room, MOST_SEQUENCES.get(setup.engine, 256) * dp)
         if batch < dp:

@@ -8,43 +8,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from farthing.errors import FarthingError
+from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 
-ENGINES: Final = (
-    ("sglang", "sglang"),
-    ("deepseek in-house", "sglang"),
-    ("tgi", "tgi"),
-    ("text generation inference", "tgi"),
-    ("tensorrt", "tensorrt-llm"),
+OTHER_NAMES: Final = (
     ("optimum-nvidia", "tensorrt-llm"),
-    ("fastertransformer", "fastertransformer"),
-    ("lmdeploy", "lmdeploy"),
-    ("llama.cpp", "llama.cpp"),
-    ("ctransformers", "llama.cpp"),
-    ("habana", "optimum-habana"),
-    ("deepspeed", "deepspeed-inference"),
-    ("exllamav3", "exllamav3"),
-    ("exllama", "exllamav2"),
-    ("gpt-fast", "gpt-fast"),
-    ("mlc", "mlc-llm"),
-    ("ctranslate2", "ctranslate2"),
-    ("jetstream", "jetstream"),
+    ("deepseek in-house", "sglang"),
+    ("mango", "vllm"),
     ("pathways", "jetstream"),
-    ("flexgen", "flexgen"),
-    ("tinychat", "tinychat"),
-    ("petals", "petals"),
+    ("ctransformers", "llama.cpp"),
     ("megatron", "transformers"),
     ("sat", "transformers"),
-    ("huggingface", "transformers"),
-    ("hf ", "transformers"),
-    ("transformers", "transformers"),
-    ("accelerate", "transformers"),
-    ("autogptq", "transformers"),
-    ("autoawq", "transformers"),
-    ("pytorch", "transformers"),
+    ("pytorch lightning", "transformers"),
+    ("onnxruntime", "transformers"),
 )
-"""Part of an engine's name in a table, and the catalogue's id; eager PyTorch of any wrapper is one kind."""
+"""Part of a name, and the engine whose way of running comes nearest; eager PyTorch of any wrapper is one."""
 
 PUBLISHED: Final = {
     "mlc llm-perf-bench": 2023,
@@ -64,10 +43,25 @@ MLPERF_PROMPTS: Final = {
 }
 """Mean tokens of prompt and answer in MLPerf's data sets, as MLCommons prints them with each benchmark."""
 
-PAGED: Final = ("vllm", "vllm-2023", "vllm-2024", "sglang", "tensorrt-llm", "deepspeed-inference", "lmdeploy")
+PAGED: Final = (
+    "vllm",
+    "vllm-2023",
+    "vllm-2024",
+    "sglang",
+    "tensorrt-llm",
+    "tensorrt-llm-2024",
+    "deepspeed-inference",
+    "lmdeploy",
+)
 """Engines that hold back the part of a batch whose keys and values find no room."""
 
-MOST_SEQUENCES: Final = {"vllm-2023": 256, "vllm-2024": 256, "vllm": 1024, "tensorrt-llm": 2048}
+MOST_SEQUENCES: Final = {
+    "vllm-2023": 256,
+    "vllm-2024": 256,
+    "vllm": 1024,
+    "tensorrt-llm": 2048,
+    "tensorrt-llm-2024": 2048,
+}
 """Sequences of a step at most by default."""
 
 
@@ -105,11 +99,12 @@ def setup_of(case: Case) -> Setup:
     cells = case.cells
     notes, name = cells.get("notes", ""), cells.get("engine", "")
     card = accelerator_of(case)
-    if not cells.get("model_id") and not _MODELS.get(cells.get("model", "")):
+    size = number(case, "params_b")
+    model = cells.get("model_id") or names.model_of(cells.get("model", ""), 0.0 if size != size else size)
+    if not model:
         raise FarthingError("the model is not in the catalogue")
     if not card:
         raise FarthingError("the accelerator is not in the catalogue")
-    model = cells.get("model_id") or _MODELS[cells["model"]]
     engine = engine_of(name, cells.get("engine_version", ""), case.source, card)
     if engine == "flexgen":
         raise FarthingError("weights offloaded to the host's memory are not planned in inference")
@@ -145,7 +140,6 @@ def setup_of(case: Case) -> Setup:
     )
 
 
-_MODELS: Final = {"LLaMA 70B": "llama-2-70b", "BAAI/Aquila-7B": "aquila-7b"}
 _KV: Final = {"fp8": "fp8", "int8": "kv-int8", "int4": "kv-int4", "bf16": "bf16"}
 
 
@@ -156,35 +150,41 @@ def _whole(case: Case, column: str, default: int) -> int:
 
 def accelerator_of(case: Case) -> str:
     """The catalogue's id of the row's card; Argonne's A100 are those of Polaris, with 40 GB."""
-    card = case.cells.get("accelerator_id", "")
+    card = case.cells.get("accelerator_id") or names.accelerator_of(case.cells.get("gpu", "")) or ""
     return "a100-sxm-40gb" if card == "a100" and case.source.startswith("Argonne") else card
 
 
 def engine_of(name: str, version: str, source: str, card: str) -> str:
-    """The catalogue's id of an engine; vLLM and DeepSpeed need version and card too.
+    """The catalogue's id of an engine, and of its generation where that runs differently.
 
     Examples
     --------
-    >>> engine_of("vLLM", "0.6.3", "", "h100-sxm"), engine_of("TensorRT 10.11, CUDA 12.9", "", "", "b200-sxm")
+    >>> engine_of("vLLM", "0.6.3", "", "h100-sxm"), engine_of("TensorRT-LLM", "1.2", "", "b200-sxm")
     ('vllm-2024', 'tensorrt-llm')
     """
     text = name.lower()
-    if "vllm" in text:
-        return _vllm(f"{name} {version}", source)
-    if "deepspeed" in text and card.startswith("gaudi"):
+    found = next((id for part, id in OTHER_NAMES if part in text), None) or names.engine_of(name) or ""
+    if found == "deepspeed-inference" and card.startswith("gaudi"):
         return "optimum-habana"
-    return next((id for part, id in ENGINES if part in text), "")
-
-
-def _vllm(text: str, source: str) -> str:
-    found = re.search(r"(?<![\d.])0\.(\d+)\.", text)
-    if found:
-        release = int(found[1])
-        return "vllm-2023" if release < 3 else "vllm-2024" if release < 8 else "vllm"
-    years = (year for name, year in PUBLISHED.items() if source.startswith(name))
-    dated = re.search(r"\b20(2[3-9])\b", text)
-    year = 2000 + int(dated[1]) if dated else next(years, 2026)
-    return "vllm-2023" if year < 2024 else "vllm-2024" if year < 2025 else "vllm"
+    if found not in ("vllm", "tensorrt-llm"):
+        return found
+    release = re.search(
+        r"(?<![\d.])(\d+)\.(\d+)", version if found == "tensorrt-llm" else f"{name} {version}"
+    )
+    dated = re.search(r"\b20(2[3-9])\b", f"{name} {version}")
+    if release and not dated:
+        number = int(release[1]) * 100 + int(release[2])
+        generations = (3, 8) if found == "vllm" else (0, 100)
+    else:
+        number = (
+            2000 + int(dated[1])
+            if dated
+            else next((y for n, y in PUBLISHED.items() if source.startswith(n)), 9999)
+        )
+        generations = (2024, 2025) if found == "vllm" else (0, 2025)
+    if number < generations[0]:
+        return f"{found}-2023"
+    return f"{found}-2024" if number < generations[1] else found
 
 
 def weight_format(cells: Mapping[str, str], engine: str) -> str:

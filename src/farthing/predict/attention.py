@@ -118,7 +118,8 @@ def attention_time_s(
     0.00134
     """
     reading = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
-    longer = np.maximum(work_flop / device.reached_attention_flop_per_s, traffic_bytes / reading)
+    computing = device.reached_decode_attention_flop_per_s if decode else device.reached_attention_flop_per_s
+    longer = np.maximum(work_flop / computing, traffic_bytes / reading)
     return longer + device.kernel_start_s * kernels
 
 

@@ -48,6 +48,8 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
+    decode_attention_share
+        Share of the attention peak that a decode step reaches.
     kernel_s
         Fixed time of a kernel [s].
     compute_units
@@ -64,6 +66,7 @@ class Device:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 1.0
+    decode_attention_share: float = 1.0
     kernel_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
@@ -77,6 +80,12 @@ class Device:
     def reached_attention_flop_per_s(self) -> Number:
         """Rate of fused attention [FLOP/s]."""
         return named("reached attention rate", self.attention_flop_per_s * self.attention_share, "FLOP/s")
+
+    @property
+    def reached_decode_attention_flop_per_s(self) -> Number:
+        """Rate of the attention of a decode step [FLOP/s]."""
+        share = self.decode_attention_share
+        return named("reached decode attention rate", self.attention_flop_per_s * share, "FLOP/s")
 
     @property
     def reached_memory_bytes_per_s(self) -> Number:
@@ -183,6 +192,9 @@ def device(
         attention_share=efficiency.attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
+        decode_attention_share=efficiency.attention_share
+        * engine.attention_share
+        * engine.decode_attention_share,
         kernel_s=efficiency.kernel_s,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,

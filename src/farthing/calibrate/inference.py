@@ -1,0 +1,243 @@
+"""Fits the constants of serving engines on data-centre accelerators to whole-model measurements.
+
+A coordinate search over the weighted mean of absolute logarithmic errors; a slight pull towards an engine that
+costs nothing leaves a constant at its ideal where the measurements do not tell.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from farthing import catalog
+from farthing.evidence.inference import compare
+from farthing.evidence.inference_setup import accelerator_of, engine_of, weight_format
+from farthing.evidence.load import shipped
+from farthing.evidence.split import is_fitted
+from farthing.records.comparison import Case, Comparison
+from farthing.records.engine_efficiency import EngineEfficiency
+
+TABLE: Final = Path(catalog.__file__).parent / "data" / "efficiency" / "engines.csv"
+
+SHARES: Final = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
+TIMES: Final = (0.0, 0.25, 0.5, 0.7, 0.85, 0.93, 1.07, 1.18, 1.4, 2.0, 4.0)
+"""Factors by which the search tries to change a share, and a time."""
+
+FIRST_GUESS: Final = {
+    "prefill_launch_s": 5e-6,
+    "decode_launch_s": 5e-6,
+    "step_s": 1e-3,
+    "sequence_s": 20e-6,
+    "request_s": 3e-3,
+    "exchange_s": 5e-6,
+}
+"""Where the search for a time begins [s]."""
+
+CLIPPED: Final = math.log(3.0)
+"""Errors beyond a factor of three count as one: a broken run must not pull a constant."""
+
+MOST_CASES: Final = 160
+"""Cases of one fit, taken at even distances."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A row of the table and the measurements that determine it.
+
+    ``engines`` lists the engines whose cases count (by default the row's own), ``fields`` what is fitted and
+    ``fixed`` what is set beforehand.
+    """
+
+    engine: str
+    architecture: str = "*"
+    format: str = "*"
+    fields: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cards: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("fp16", "bf16")
+    replicas: bool = False
+
+
+HOST: Final = ("decode_launch_s", "step_s", "sequence_s", "exchange_s")
+RATES: Final = ("matmul_share", "memory_share", "kv_share", "decode_attention_share")
+
+FITS: Final = (
+    Fit(engine="tensorrt-llm-2024", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
+    Fit(engine="vllm-2024", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
+    Fit(engine="vllm-2024", architecture="cdna2", fields=(*HOST, *RATES)),
+    Fit(engine="vllm-2024", architecture="cdna3", fields=(*HOST, *RATES)),
+    Fit(engine="vllm-2024", architecture="xe-hpc", fields=(*HOST, *RATES)),
+    Fit(engine="deepspeed-inference", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
+    Fit(engine="optimum-habana", fields=(*HOST, *RATES)),
+)
+
+
+def selected(fit: Fit, cases: Sequence[Case]) -> list[Case]:
+    """The cases that determine a row: fitted sources, clean or partly documented, one way of splitting."""
+    found = []
+    for case in cases:
+        cells = case.cells
+        if not is_fitted(case) or cells["notes"].startswith("q=C"):
+            continue
+        card_id = accelerator_of(case)
+        engine = engine_of(cells["engine"], cells["engine_version"], case.source, card_id)
+        if engine != fit.engine or not card_id:
+            continue
+        card = catalog.accelerator(card_id)
+        if fit.architecture != "*" and fit.architecture not in (card.architecture, card.kind):
+            continue
+        if fit.cards and card.architecture not in fit.cards:
+            continue
+        if fit.formats and weight_format(cells, engine) not in fit.formats:
+            continue
+        if cells["pp"] not in ("", "1") or cells["ep"] not in ("", "1"):
+            continue
+        found.append(case)
+    step = max(1, math.ceil(len(found) / MOST_CASES))
+    return found[::step]
+
+
+@contextmanager
+def trying(row: EngineEfficiency) -> Iterator[None]:
+    """Predict with a row laid over the table."""
+    shipped_rows, merged = catalog.engine_efficiencies, catalog.engine_efficiency
+    key = (row.engine, row.architecture, row.format)
+    rows = {
+        name: other
+        for name, other in shipped_rows().items()
+        if (other.engine, other.architecture, other.format) != key
+    }
+    rows["trial"] = row
+    known: dict[Any, EngineEfficiency] = {}
+
+    def trial(engine: str, card: Any, weights: Any) -> EngineEfficiency:
+        asked = (engine, card.id, weights.id)
+        if asked not in known:
+            known[asked] = merged.__wrapped__(engine, card, weights)
+        return known[asked]
+
+    catalog.engine_efficiencies = lambda: rows
+    catalog.engine_efficiency = trial  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        catalog.engine_efficiencies, catalog.engine_efficiency = shipped_rows, merged
+
+
+def loss(row: EngineEfficiency, cases: Sequence[Case], weights: np.ndarray, fields: Sequence[str]) -> float:
+    """Weighted mean of clipped absolute logarithmic errors, and the pull towards the ideal."""
+    with trying(row):
+        found = compare(cases)
+    errors = np.array([_error(one) for one in found])
+    pull = 0.0
+    for field in fields:
+        value = getattr(row, field)
+        if field.endswith("_share"):
+            pull += 0.01 * abs(math.log(value))
+        else:
+            pull += 0.002 * math.log1p(value / FIRST_GUESS[field])
+    return float(np.sum(errors * weights)) + pull
+
+
+def _error(one: Comparison) -> float:
+    return 0.0 if one.reason else min(abs(one.log_error), CLIPPED)
+
+
+def _weights(cases: Sequence[Case]) -> np.ndarray:
+    """Sources count the same, and in each of them every model on every number of every card."""
+
+    def setup(case: Case) -> tuple[str, ...]:
+        cells = case.cells
+        return (case.source, cells["model"], cells["gpu"], cells["n_gpus"])
+
+    setups = Counter(map(setup, cases))
+    sources = Counter(name[0] for name in setups)
+    raw = np.array([1 / setups[setup(case)] / sources[case.source] for case in cases])
+    return raw / raw.sum()
+
+
+def search(fit: Fit, cases: Sequence[Case]) -> EngineEfficiency:
+    """The row that fits best."""
+    weights = _weights(cases)
+    start = {
+        field: FIRST_GUESS.get(field, 0.8 if field != "decode_attention_share" else 0.3) for field in fit.fields
+    }
+    row = EngineEfficiency(
+        engine=fit.engine, architecture=fit.architecture, format=fit.format, **{**fit.fixed, **start}
+    )
+    best = loss(row, cases, weights, fit.fields)
+    for _ in range(4):
+        before = best
+        for field in fit.fields:
+            value = getattr(row, field)
+            share = field.endswith("_share")
+            for factor in SHARES if share else TIMES:
+                trial = value * factor if value or share else FIRST_GUESS[field] * factor * 0.3
+                if share:
+                    trial = min(trial, 1.0)
+                changed = dataclasses.replace(row, **{field: _rounded(trial)})
+                now = loss(changed, cases, weights, fit.fields)
+                if now < best - 1e-6:
+                    best, row = now, changed
+        if before - best < 1e-3:
+            break
+    return dataclasses.replace(row, fitted_on=_basis(cases))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _basis(cases: Sequence[Case]) -> str:
+    counts = Counter(case.source for case in cases)
+    return "; ".join(f"{count} measurements of {source}" for source, count in counts.items())
+
+
+def write(row: EngineEfficiency) -> None:
+    """Put a row into the table, in the place of the one with its names, or at the end of its engine's."""
+    lines = list(csv.DictReader(io.StringIO(TABLE.read_text("utf-8"))))
+    header = list(lines[0])
+    new = {column: _cell(row, column) for column in header}
+    names = ("engine", "architecture", "format")
+    places = [i for i, line in enumerate(lines) if all(line[name] == new[name] for name in names)]
+    if places:
+        lines[places[0]] = new
+    else:
+        last = max((i for i, line in enumerate(lines) if line["engine"] == row.engine), default=len(lines) - 1)
+        lines.insert(last + 1, new)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, header, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    TABLE.write_text(out.getvalue(), "utf-8")
+    catalog.load.table.cache_clear()
+    catalog.engine_efficiency.cache_clear()
+
+
+def _cell(row: EngineEfficiency, column: str) -> str:
+    in_us = column.endswith("_us")
+    value = getattr(row, column.removesuffix("_us") + "_s" if in_us else column)
+    if isinstance(value, str):
+        return value
+    return "" if math.isnan(value) else f"{value * 1e6 if in_us else value:.3g}"
+
+
+def fit(engines: Sequence[str] = ()) -> None:
+    """Fit every row in order; rows of an architecture lie over the engine's own."""
+    cases = shipped("inference")
+    for one in FITS:
+        if engines and one.engine not in engines:
+            continue
+        mine = selected(one, cases)
+        if mine:
+            write(search(one, mine))
