@@ -69,10 +69,14 @@ class Fit:
 
 
 HOST: Final = ("decode_launch_s", "step_s", "sequence_s", "exchange_s")
-RATES: Final = ("matmul_share", "memory_share", "kv_share", "decode_attention_share")
+RATES: Final = ("matmul_share", "memory_share", "kv_share")
 
 FITS: Final = (
-    Fit(engine="tensorrt-llm-2024", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
+    Fit(
+        engine="tensorrt-llm-2024",
+        fields=("decode_launch_s", "step_s", "exchange_s", *RATES),
+        cards=("ampere", "hopper"),
+    ),
     Fit(engine="vllm-2024", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
     Fit(engine="vllm-2024", architecture="cdna2", fields=(*HOST, *RATES)),
     Fit(engine="vllm-2024", architecture="cdna3", fields=(*HOST, *RATES)),
@@ -169,9 +173,7 @@ def _weights(cases: Sequence[Case]) -> np.ndarray:
 def search(fit: Fit, cases: Sequence[Case]) -> EngineEfficiency:
     """The row that fits best."""
     weights = _weights(cases)
-    start = {
-        field: FIRST_GUESS.get(field, 0.8 if field != "decode_attention_share" else 0.3) for field in fit.fields
-    }
+    start = {field: FIRST_GUESS.get(field, 0.8) for field in fit.fields}
     row = EngineEfficiency(
         engine=fit.engine, architecture=fit.architecture, format=fit.format, **{**fit.fixed, **start}
     )
@@ -213,7 +215,9 @@ def write(row: EngineEfficiency) -> None:
     if places:
         lines[places[0]] = new
     else:
-        last = max((i for i, line in enumerate(lines) if line["engine"] == row.engine), default=len(lines) - 1)
+        last = max(
+            (i for i, line in enumerate(lines) if line["engine"] == row.engine), default=len(lines) - 1
+        )
         lines.insert(last + 1, new)
     out = io.StringIO()
     writer = csv.DictWriter(out, header, lineterminator="\n")

@@ -50,6 +50,7 @@ PAGED: Final = (
     "sglang",
     "tensorrt-llm",
     "tensorrt-llm-2024",
+    "tensorrt-llm-2023",
     "deepspeed-inference",
     "lmdeploy",
 )
@@ -61,6 +62,7 @@ MOST_SEQUENCES: Final = {
     "vllm": 1024,
     "tensorrt-llm": 2048,
     "tensorrt-llm-2024": 2048,
+    "tensorrt-llm-2023": 2048,
 }
 """Sequences of a step at most by default."""
 
@@ -174,7 +176,7 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     dated = re.search(r"\b20(2[3-9])\b", f"{name} {version}")
     if release and not dated:
         number = int(release[1]) * 100 + int(release[2])
-        generations = (3, 8) if found == "vllm" else (0, 100)
+        generations = (3, 8) if found == "vllm" else (10, 100)
     else:
         number = (
             2000 + int(dated[1])

@@ -48,8 +48,8 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
-    decode_attention_share
-        Share of the attention peak that a decode step reaches.
+    vector_attention_flop_per_s
+        Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
     kernel_s
         Fixed time of a kernel [s].
     compute_units
@@ -66,7 +66,7 @@ class Device:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 1.0
-    decode_attention_share: float = 1.0
+    vector_attention_flop_per_s: float = 0.0
     kernel_s: float = 0.0
     compute_units: int = 0
     reserved_share: float = 0.0
@@ -84,8 +84,9 @@ class Device:
     @property
     def reached_decode_attention_flop_per_s(self) -> Number:
         """Rate of the attention of a decode step [FLOP/s]."""
-        share = self.decode_attention_share
-        return named("reached decode attention rate", self.attention_flop_per_s * share, "FLOP/s")
+        if self.vector_attention_flop_per_s:
+            return named("reached rate of the vector units", self.vector_attention_flop_per_s, "FLOP/s")
+        return self.reached_attention_flop_per_s
 
     @property
     def reached_memory_bytes_per_s(self) -> Number:
@@ -192,9 +193,7 @@ def device(
         attention_share=efficiency.attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
-        decode_attention_share=efficiency.attention_share
-        * engine.attention_share
-        * engine.decode_attention_share,
+        vector_attention_flop_per_s=accelerator.fp32_flop_per_s * engine.vector_attention_share,
         kernel_s=efficiency.kernel_s,
         compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,

@@ -22,9 +22,9 @@ class EngineEfficiency:
         conversion of stored weights included.
     memory_share, kv_share
         Factors on the rate at which weights, and keys and values, are read.
-    decode_attention_share
-        Factor on the rate at which the attention of a decode step computes; a twentieth or so where kernels
-        leave it to the vector units.
+    vector_attention_share
+        Share of the vector units' fp32 peak that the attention of a decode step reaches, where kernels leave the
+        tensor units idle then; 0 where they use them.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -45,7 +45,7 @@ class EngineEfficiency:
     attention_share: float = math.nan
     memory_share: float = math.nan
     kv_share: float = math.nan
-    decode_attention_share: float = math.nan
+    vector_attention_share: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -60,7 +60,7 @@ NO_OVERHEAD = EngineEfficiency(
     attention_share=1.0,
     memory_share=1.0,
     kv_share=1.0,
-    decode_attention_share=1.0,
+    vector_attention_share=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
