@@ -20,6 +20,8 @@ from typing import Any, Final
 import numpy as np
 
 from farthing import catalog
+from farthing.calibrate.search import least
+from farthing.catalog.load import si_field, table
 from farthing.evidence.inference import compare
 from farthing.evidence.inference_setup import accelerator_of, engine_of, weight_format
 from farthing.evidence.load import shipped
@@ -29,10 +31,6 @@ from farthing.records.engine_efficiency import EngineEfficiency
 
 TABLE: Final = Path(catalog.__file__).parent / "data" / "efficiency" / "engines.csv"
 
-SHARES: Final = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
-TIMES: Final = (0.0, 0.25, 0.5, 0.7, 0.85, 0.93, 1.07, 1.18, 1.4, 2.0, 4.0)
-"""Factors by which the search tries to change a share, and a time."""
-
 FIRST_GUESS: Final = {
     "prefill_launch_s": 5e-6,
     "decode_launch_s": 5e-6,
@@ -40,13 +38,14 @@ FIRST_GUESS: Final = {
     "sequence_s": 20e-6,
     "request_s": 3e-3,
     "exchange_s": 5e-6,
+    "vector_attention_flop_per_s": 50e9,
 }
 """Where the search for a time begins [s]."""
 
 CLIPPED: Final = math.log(3.0)
 """Errors beyond a factor of three count as one: a broken run must not pull a constant."""
 
-MOST_CASES: Final = 160
+MOST_CASES: Final = 100
 """Cases of one fit, taken at even distances."""
 
 
@@ -68,21 +67,17 @@ class Fit:
     replicas: bool = False
 
 
-HOST: Final = ("decode_launch_s", "step_s", "sequence_s", "exchange_s")
-RATES: Final = ("matmul_share", "memory_share", "kv_share")
+HOST: Final = ("step_s", "sequence_s", "exchange_s")
+READS: Final = ("memory_share", "kv_share")
 
 FITS: Final = (
-    Fit(
-        engine="tensorrt-llm-2024",
-        fields=("decode_launch_s", "step_s", "exchange_s", *RATES),
-        cards=("ampere", "hopper"),
-    ),
-    Fit(engine="vllm-2024", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
-    Fit(engine="vllm-2024", architecture="cdna2", fields=(*HOST, *RATES)),
-    Fit(engine="vllm-2024", architecture="cdna3", fields=(*HOST, *RATES)),
-    Fit(engine="vllm-2024", architecture="xe-hpc", fields=(*HOST, *RATES)),
-    Fit(engine="deepspeed-inference", fields=(*HOST, *RATES), cards=("ampere", "hopper")),
-    Fit(engine="optimum-habana", fields=(*HOST, *RATES)),
+    Fit(engine="tensorrt-llm-2024", fields=("step_s", "exchange_s", "vector_attention_flop_per_s", *READS), cards=("ampere", "hopper")),
+    Fit(engine="vllm-2024", fields=(*HOST, "vector_attention_flop_per_s", *READS), cards=("ampere", "hopper")),
+    Fit(engine="vllm-2024", architecture="cdna2", fields=(*HOST, "matmul_share", *READS)),
+    Fit(engine="vllm-2024", architecture="cdna3", fields=(*HOST, "matmul_share", *READS)),
+    Fit(engine="vllm-2024", architecture="xe-hpc", fields=("decode_launch_s", *HOST, "matmul_share", *READS)),
+    Fit(engine="deepspeed-inference", fields=(*HOST, "matmul_share", *READS), cards=("ampere", "hopper")),
+    Fit(engine="optimum-habana", fields=(*HOST, "matmul_share", *READS)),
 )
 
 
@@ -148,6 +143,8 @@ def loss(row: EngineEfficiency, cases: Sequence[Case], weights: np.ndarray, fiel
         value = getattr(row, field)
         if field.endswith("_share"):
             pull += 0.01 * abs(math.log(value))
+        elif field.endswith("_flop_per_s"):
+            pull += 0.002 * math.log1p(FIRST_GUESS[field] / value)
         else:
             pull += 0.002 * math.log1p(value / FIRST_GUESS[field])
     return float(np.sum(errors * weights)) + pull
@@ -173,31 +170,18 @@ def _weights(cases: Sequence[Case]) -> np.ndarray:
 def search(fit: Fit, cases: Sequence[Case]) -> EngineEfficiency:
     """The row that fits best."""
     weights = _weights(cases)
-    start = {field: FIRST_GUESS.get(field, 0.8) for field in fit.fields}
-    row = EngineEfficiency(
-        engine=fit.engine, architecture=fit.architecture, format=fit.format, **{**fit.fixed, **start}
-    )
-    best = loss(row, cases, weights, fit.fields)
-    for _ in range(4):
-        before = best
-        for field in fit.fields:
-            value = getattr(row, field)
-            share = field.endswith("_share")
-            for factor in SHARES if share else TIMES:
-                trial = value * factor if value or share else FIRST_GUESS[field] * factor * 0.3
-                if share:
-                    trial = min(trial, 1.0)
-                changed = dataclasses.replace(row, **{field: _rounded(trial)})
-                now = loss(changed, cases, weights, fit.fields)
-                if now < best - 1e-6:
-                    best, row = now, changed
-        if before - best < 1e-3:
-            break
-    return dataclasses.replace(row, fitted_on=_basis(cases))
 
+    def row(constants: Mapping[str, float]) -> EngineEfficiency:
+        named = {"engine": fit.engine, "architecture": fit.architecture, "format": fit.format}
+        return EngineEfficiency(**named, **{**fit.fixed, **constants})  # type: ignore[arg-type]
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.3g}")
+    start = {field: FIRST_GUESS.get(field, 0.9) for field in fit.fields}
+    bounds = {
+        field: (0.01, 1.0) if field.endswith("_share") else (FIRST_GUESS[field] / 100, FIRST_GUESS[field] * 100)
+        for field in fit.fields
+    }
+    found, _ = least(lambda constants: loss(row(constants), cases, weights, fit.fields), start, bounds)
+    return dataclasses.replace(row(found), fitted_on=_basis(cases))
 
 
 def _basis(cases: Sequence[Case]) -> str:
@@ -224,16 +208,16 @@ def write(row: EngineEfficiency) -> None:
     writer.writeheader()
     writer.writerows(lines)
     TABLE.write_text(out.getvalue(), "utf-8")
-    catalog.load.table.cache_clear()
+    table.cache_clear()
     catalog.engine_efficiency.cache_clear()
 
 
 def _cell(row: EngineEfficiency, column: str) -> str:
-    in_us = column.endswith("_us")
-    value = getattr(row, column.removesuffix("_us") + "_s" if in_us else column)
+    name, factor = si_field(column)
+    value = getattr(row, name)
     if isinstance(value, str):
         return value
-    return "" if math.isnan(value) else f"{value * 1e6 if in_us else value:.3g}"
+    return "" if math.isnan(value) else f"{value / factor:.3g}"
 
 
 def fit(engines: Sequence[str] = ()) -> None:

@@ -228,7 +228,7 @@ def device(
         attention_share=efficiency.attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
-        vector_attention_flop_per_s=accelerator.fp32_flop_per_s * engine.vector_attention_share,
+        vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         kernel_s=efficiency.kernel_s,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,

@@ -22,9 +22,9 @@ class EngineEfficiency:
         conversion of stored weights included.
     memory_share, kv_share
         Factors on the rate at which weights, and keys and values, are read.
-    vector_attention_share
-        Share of the vector units' fp32 peak that the attention of a decode step reaches, where kernels leave the
-        tensor units idle then; 0 where they use them.
+    vector_attention_flop_per_s
+        Rate of one compute unit in the attention of a decode step, where kernels leave the tensor units idle
+        then [FLOP/s]; 0 where they use them.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -33,7 +33,8 @@ class EngineEfficiency:
     request_s
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
-        What one exchange between tensor-parallel cards takes on top of the architecture's collective.
+        What one exchange between tensor-parallel cards takes on top of the architecture's collective, for
+        each doubling of the cards.
     fitted_on
         The measurements behind the figures.
     """
@@ -45,7 +46,7 @@ class EngineEfficiency:
     attention_share: float = math.nan
     memory_share: float = math.nan
     kv_share: float = math.nan
-    vector_attention_share: float = math.nan
+    vector_attention_flop_per_s: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -60,7 +61,7 @@ NO_OVERHEAD = EngineEfficiency(
     attention_share=1.0,
     memory_share=1.0,
     kv_share=1.0,
-    vector_attention_share=0.0,
+    vector_attention_flop_per_s=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
