@@ -237,8 +237,9 @@ def infer_estimate(
     basis: CostBasis,
     ideal: bool = False,
     explain: bool = False,
+    assumed: tuple[str, ...] = (),
 ) -> InferenceEstimate:
-    """The estimate of one complete plan."""
+    """The estimate of one complete plan; ``assumed`` is said along with its own assumptions."""
     _check(model, cluster, workload, plan)
     about = subject(
         model,
@@ -252,11 +253,11 @@ def infer_estimate(
     run = run_of(about, workload, plan)
     if explain:
         with tracing():
-            return _estimate(run, basis)
-    return _estimate(run, basis)
+            return _estimate(run, basis, assumed)
+    return _estimate(run, basis, assumed)
 
 
-def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
+def _estimate(run: _Run, basis: CostBasis, assumed: tuple[str, ...]) -> InferenceEstimate:
     about, workload, plan = run.about, run.workload, run.plan
     memory = run.memory()
     first, alone = run.prefill(1)
@@ -306,7 +307,7 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         power_w=draw,
         energy_per_token_j=energy,
         costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
-        assumptions=_assumptions(run),
+        assumptions=(*assumed, *_assumptions(run)),
         warnings=_warnings(run),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )

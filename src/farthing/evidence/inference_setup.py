@@ -176,7 +176,7 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     dated = re.search(r"\b20(2[3-9])\b", f"{name} {version}")
     if release and not dated:
         number = int(release[1]) * 100 + int(release[2])
-        generations = (3, 8) if found == "vllm" else (10, 100)
+        generations = (3, 8) if found == "vllm" else (8, 100)
     else:
         number = (
             2000 + int(dated[1])

@@ -85,6 +85,8 @@ class Device:
         The same for reading the keys and values of a decode step.
     vector_attention_flop_per_s
         Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
+    tensor_attention_group
+        Query heads a key-value head that are computed on tensor units even so.
     kernel_s
         Fixed time of a kernel [s].
     tiling
@@ -102,6 +104,7 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     vector_attention_flop_per_s: float = 0.0
+    tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
@@ -116,10 +119,9 @@ class Device:
         """Rate of fused attention [FLOP/s]."""
         return named("reached attention rate", self.attention_flop_per_s * self.attention_share, "FLOP/s")
 
-    @property
-    def reached_decode_attention_flop_per_s(self) -> Number:
-        """Rate of the attention of a decode step [FLOP/s]."""
-        if self.vector_attention_flop_per_s:
+    def reached_decode_attention_flop_per_s(self, query_group: float) -> Number:
+        """Rate of the attention of a decode step, by the query heads of a key-value head [FLOP/s]."""
+        if self.vector_attention_flop_per_s and query_group != self.tensor_attention_group:
             return named("reached rate of the vector units", self.vector_attention_flop_per_s, "FLOP/s")
         return self.reached_attention_flop_per_s
 
@@ -229,6 +231,7 @@ def device(
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
+        tensor_attention_group=engine.tensor_attention_group,
         kernel_s=efficiency.kernel_s,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,

@@ -25,6 +25,8 @@ class EngineEfficiency:
     vector_attention_flop_per_s
         Rate of one compute unit in the attention of a decode step, where kernels leave the tensor units idle
         then [FLOP/s]; 0 where they use them.
+    tensor_attention_group
+        Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -47,6 +49,7 @@ class EngineEfficiency:
     memory_share: float = math.nan
     kv_share: float = math.nan
     vector_attention_flop_per_s: float = math.nan
+    tensor_attention_group: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -62,6 +65,7 @@ NO_OVERHEAD = EngineEfficiency(
     memory_share=1.0,
     kv_share=1.0,
     vector_attention_flop_per_s=0.0,
+    tensor_attention_group=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
