@@ -238,7 +238,7 @@ def _group_times(
 ) -> _GroupTimes:
     message = sequences * new_tokens * model.hidden * 2.0
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-    exchange = all_reduce_time_s(message, axis) + select(plan.tp > 1, exchange_s, 0.0)
+    exchange = all_reduce_time_s(message, axis) + exchange_s * np.log2(untraced(plan.tp))
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
     for kind in layer_kinds(model):

@@ -305,7 +305,7 @@ def _attention_time_s(
         return attention_time_s(6 * tokens * matrix, state, device=device, kernels=2)
     if kind.mixer == "none":
         return 0.0
-    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     window = model.window if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
@@ -327,7 +327,8 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    return attention_time_s(work, traffic, device=device, decode=decode)
+    group = heads / kv_heads
+    return attention_time_s(work, traffic, device=device, decode=decode, query_group=group)
 
 
 def training_forward_time(

@@ -27,6 +27,11 @@ class EngineEfficiency:
         kernels: eager frameworks run one kernel for each operation.
     conversion_share
         Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits, at each use.
+    vector_attention_flop_per_s
+        Rate of one compute unit in the attention of a decode step, where kernels leave the tensor units idle
+        then [FLOP/s]; 0 where they use them.
+    tensor_attention_group
+        Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -44,10 +49,11 @@ class EngineEfficiency:
     request_s
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
-        What one exchange between tensor-parallel cards takes on top of the architecture's collective.
+        What one exchange between tensor-parallel cards takes on top of the architecture's collective, for
+        each doubling of the cards.
     waiting_share
-        Share of the other users' prompts that a request waits for before its first token, in a closed loop: small
-        where prompts join the running batch, larger where they go before it.
+        Share of the other users' prompts that a request waits for before its first token, in a closed loop:
+        small where prompts join the running batch, larger where they go before it.
     fitted_on
         The measurements behind the figures.
     """
@@ -65,6 +71,8 @@ class EngineEfficiency:
     kv_share: float = math.nan
     elementwise_factor: float = math.nan
     conversion_share: float = math.nan
+    vector_attention_flop_per_s: float = math.nan
+    tensor_attention_group: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -85,6 +93,8 @@ NO_OVERHEAD = EngineEfficiency(
     kv_share=1.0,
     elementwise_factor=1.0,
     conversion_share=1.0,
+    vector_attention_flop_per_s=0.0,
+    tensor_attention_group=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
