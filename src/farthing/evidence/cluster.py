@@ -14,7 +14,7 @@ import numpy as np
 from farthing import catalog
 from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
-from farthing.estimate.subject import cuts_heads, subject
+from farthing.estimate.subject import Subject, cuts_heads, subject
 from farthing.evidence.cluster_setup import engine_named, machines_of, model_named, weight_format
 from farthing.evidence.outcome import compared, number, refused
 from farthing.predict.inference import StepTime
@@ -33,24 +33,40 @@ RATES: Final = ("decode_tokens_per_s", "decode_steps_per_s")
 USUAL_CONTEXT: Final = 64
 """Where a row does not say how far its sequence has got: benchmarks of slow machines are short."""
 
+HIDDEN: Final = {("distributed-llama", "0.3"): 3 / 8}
+"""Share of its exchanges that a version reports as computing: gathers of queries, keys and values, in 0.3."""
+
 _UNKNOWN: Final = (
     (r"computed|upper bound", "computed, not measured"),
     (r"speculation|lookahead", "drafted tokens of unknown acceptance"),
+    (r"row split", "a split by rows over unlike cards"),
+    (r"could not reproduce", "a fault that later builds do not have"),
     (r"up to'", "a claim of a most, not a measurement"),
     (r"cpu experts|cpu offload|gpu layers", "the processor and the cards share the work"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class _Setup:
-    """What ran, and its time of a step."""
+class Setup:
+    """What a row ran; ``hidden_share`` of the exchanges' time the program counts as computing."""
 
-    model: Model
-    cluster: Cluster
+    about: Subject
     plan: InferencePlan
-    wiring: Wiring
-    step: StepTime
-    simple_s: float
+    batch: float
+    context: float
+    hidden_share: float = 0.0
+
+    @property
+    def simple_s(self) -> float:
+        """Of a step: reading the weights that one card holds, or that all hold in turn."""
+        about = self.about
+        slowest = min(group.accelerator.memory_bytes_per_s for group in about.cluster.groups)
+        return active_parameters(about.model) * about.weights.bytes_per_element / self.plan.tp / slowest
+
+    def step(self) -> StepTime:
+        """Time of one decode step."""
+        run = run_of(self.about, InferenceWorkload(batch_size=int(self.batch)), self.plan)
+        return run.step(self.batch, 1, max(self.context - 1, 0), decode=True)
 
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
@@ -90,29 +106,45 @@ def _predicted(case: Case, metric: str) -> tuple[float, float, Likeness]:
         return _traffic(case)
     if metric not in (*RATES, "ms_per_token", "ms_compute_per_token", "ms_transfer_per_token"):
         raise FarthingError("the length of the sequences is not stated")
-    setup = _setup(case)
-    step, plan = setup.step, setup.plan
-    batch = number(case, "batch") if case.cells.get("batch", "").isdigit() else 1.0
+    setup = setup_of(case)
+    plan, cluster = setup.plan, setup.about.cluster
+    simple_s, batch = setup.simple_s, setup.batch
     likeness = Likeness(
         what="decode",
         engine=plan.engine,
-        hardware=setup.cluster.groups[0].accelerator.architecture,
+        hardware=cluster.groups[0].accelerator.architecture,
         regime="one card" if plan.tp * plan.pp == 1 else "tensor parallel" if plan.tp > 1 else "pipeline",
     )
     if metric == "ms_transfer_per_token":
         if plan.tp == 1:
             raise FarthingError("one machine exchanges nothing")
-        ideal = _kilobytes(setup.model, plan, setup.wiring) * 1024 / _line_rate(setup.cluster)
-        return _milliseconds(step.communication_s), max(ideal, 1e-9) * 1e3, likeness
-    whole = step.total_s
-    if metric == "ms_compute_per_token":
-        whole = step.matmul_s + step.attention_s + step.elementwise_s + step.overhead_s
+        simple_s = _kilobytes(setup.about.model, plan, setup.about.wiring) * 1024 / _line_rate(cluster)
+    time_s = part_s(setup, metric)
     if metric in RATES:
-        return batch / float(whole), batch / setup.simple_s, likeness
-    return _milliseconds(whole), setup.simple_s * 1e3, likeness
+        return batch / time_s, batch / simple_s, likeness
+    return time_s * 1e3, simple_s * 1e3, likeness
 
 
-def _setup(case: Case) -> _Setup:
+def part_s(setup: Setup, metric: str) -> float:
+    """The part of a step that a metric times [s]."""
+    step = setup.step()
+    hidden = setup.hidden_share * step.communication_s
+    if metric == "ms_transfer_per_token":
+        return float(np.asarray(step.communication_s - hidden))
+    if metric == "ms_compute_per_token":
+        computed = step.matmul_s + step.attention_s + step.elementwise_s + step.overhead_s
+        return float(np.asarray(computed + hidden))
+    return float(np.asarray(step.total_s))
+
+
+def setup_of(case: Case) -> Setup:
+    """What a row ran.
+
+    Raises
+    ------
+    FarthingError
+        The row does not tell, or the catalogue does not know.
+    """
     model = model_named(case)
     engine, version = engine_named(case)
     cluster = machines_of(case, model)
@@ -131,13 +163,11 @@ def _setup(case: Case) -> _Setup:
         kv_format="fp16",
         engine=engine,
     )
-    if version:
-        about = dataclasses.replace(about, wiring=catalog.wiring(engine, version))
-    run = run_of(about, InferenceWorkload(batch_size=int(batch)), plan)
-    step = run.step(batch, 1, max(context - 1, 0), decode=True)
-    read = active_parameters(model) * about.weights.bytes_per_element / plan.tp
-    slowest = min(group.accelerator.memory_bytes_per_s for group in cluster.groups)
-    return _Setup(model, cluster, plan, about.wiring, step, read / slowest)
+    wiring = catalog.wiring(engine, version)
+    if wiring.hops == "relay" and re.search(r"no (part|gpu)\b", case.cells.get("hardware", "").lower()):
+        wiring = dataclasses.replace(wiring, hops="remote")
+    hidden = HIDDEN.get((engine, version), 0.0)
+    return Setup(dataclasses.replace(about, wiring=wiring), plan, batch, context, hidden)
 
 
 def _split(parallelism: str, model: Model, cluster: Cluster) -> dict[str, int]:
@@ -176,7 +206,3 @@ def _kilobytes(model: Model, plan: InferencePlan, wiring: Wiring) -> float:
 
 def _line_rate(cluster: Cluster) -> float:
     return cluster.network.bytes_per_s if cluster.network else cluster.groups[0].intra_link.bytes_per_s
-
-
-def _milliseconds(time_s: object) -> float:
-    return float(np.asarray(time_s)) * 1e3

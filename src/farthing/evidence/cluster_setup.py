@@ -173,11 +173,13 @@ def machines_of(case: Case, model: Model) -> Cluster:
     else:
         cards = re.search(r"(?:hosts?|nodes?|servers?) x (\d+)", text)
         id = named[0][1] if named else known
+        if re.search(r"no (part|gpu)\b", text.lower()):
+            nodes -= 1
         groups = [(1 if single else nodes, int(cards[1]) if cards else 1, id)]
     parts = "+".join(f"{hosts}x{cards}:{id}" for hosts, cards, id in groups)
-    if sum(hosts for hosts, _, _ in groups) == 1:
-        return parse_cluster(parts)
     cluster = parse_cluster(f"{parts}@1gbe")
+    if nodes == 1 and not re.search(r"no (part|gpu)\b", text.lower()):
+        return cluster if cluster.hosts > 1 else parse_cluster(parts)
     link = network_of(case)
     return dataclasses.replace(
         cluster,

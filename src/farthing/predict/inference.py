@@ -148,7 +148,7 @@ def step_time(
                 cached_tokens,
                 decode,
                 head_bytes,
-                engine.exchange_s,
+                engine,
                 wiring,
             )
     for number, place in enumerate(placed):
@@ -228,6 +228,7 @@ class _GroupTimes:
     gather: Number
     hop_inside: Number
     hop_across: Number
+    logits: Number
 
 
 def _group_times(
@@ -241,14 +242,17 @@ def _group_times(
     cached_tokens: Number,
     decode: bool,
     head_bytes: float,
-    exchange_s: float,
+    engine: EngineEfficiency,
     wiring: Wiring,
 ) -> _GroupTimes:
     message = sequences * new_tokens * model.hidden * 2.0
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-    started = select(plan.tp > 1, exchange_s, 0.0)
+    started = select(plan.tp > 1, engine.exchange_s, 0.0)
     rooted = wiring.exchange in ("root", "slices")
-    exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started
+    exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started / (
+        # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
+        2 if wiring.exchange == "mesh" else 1
+    )
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
     for kind in layer_kinds(model):
@@ -273,7 +277,9 @@ def _group_times(
         exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
         exchanged = exchanges * exchange
         if rooted:
-            exchanged = _rooted_s(model, kind, sequences * new_tokens, axis, wiring) + exchanges * started
+            exchanged = _rooted_s(model, kind, sequences * new_tokens, axis, wiring)
+            # Slices take four gathers and four broadcasts a layer, sums two of each.
+            exchanged = exchanged + (2 if wiring.exchange == "slices" else 1) * exchanges * started
         if kind.feed_forward == "moe":
             # Replicas that share experts send each token to the cards that hold its experts, and back.
             width = (model.moe_hidden or model.hidden) / model.hidden
@@ -287,13 +293,15 @@ def _group_times(
     if wiring.hops == "client":
         head = client_head_time_s(model.vocab, model.hidden)
     else:
-        head = wiring.head_factor * matmul_time_s(
+        head = matmul_time_s(
             judged,
             model.vocab / (1 if wiring.head_on_root else plan.tp),
             model.hidden,
             device=place.device,
             weight_bytes_per_element=head_bytes,
         )
+        if wiring.head_on_root:
+            head = head * engine.head_factor
     gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
     graph = wiring.graph_bytes * model.layers / plan.pp
     return _GroupTimes(
@@ -309,6 +317,11 @@ def _group_times(
         ),
         hop_across=point_to_point_time_s(
             (message + graph) / plan.tp,
+            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
+            latency_s=across_latency_s(cluster, place.group, place.efficiency),
+        ),
+        logits=point_to_point_time_s(
+            judged * model.vocab * 4.0,
             bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
             latency_s=across_latency_s(cluster, place.group, place.efficiency),
         ),
@@ -352,9 +365,13 @@ def _outside_hops_s(
     hops: Number, placed: Sequence[Place], times: dict[int, _GroupTimes], wiring: Wiring
 ) -> Number:
     """Hops where a client outside starts and ends the chain, or where each answer returns before it goes on."""
-    if wiring.hops == "relay":
-        return hops + sum(place.hops_across * times[id(place.group)].hop_across for place in placed)
-    return hops + times[id(placed[0].group)].hop_across + times[id(placed[-1].group)].hop_across
+    first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
+    if wiring.hops == "client":
+        return hops + first.hop_across + last.hop_across
+    back = sum(place.hops_across * times[id(place.group)].hop_across for place in placed)
+    remote = 2 * first.hop_across if wiring.hops == "remote" else 0.0
+    far = wiring.hops == "remote" or sum(place.hops_across for place in placed)
+    return hops + back + remote + select(far, last.logits, 0.0)
 
 
 def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:

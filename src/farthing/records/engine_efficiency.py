@@ -31,6 +31,9 @@ class EngineEfficiency:
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
         What one exchange between tensor-parallel cards takes on top of the architecture's collective.
+    head_factor
+        How many times as long a byte of the head takes as one of the layers, where the first card alone computes
+        the logits.
     fitted_on
         The measurements behind the figures.
     """
@@ -48,6 +51,7 @@ class EngineEfficiency:
     sequence_s: float = math.nan
     request_s: float = math.nan
     exchange_s: float = math.nan
+    head_factor: float = math.nan
     fitted_on: str = ""
 
 
@@ -62,6 +66,7 @@ NO_OVERHEAD = EngineEfficiency(
     sequence_s=0.0,
     request_s=0.0,
     exchange_s=0.0,
+    head_factor=1.0,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Exchange = Literal["peers", "mesh", "root", "slices"]
-Hops = Literal["direct", "client", "relay"]
+Hops = Literal["direct", "client", "relay", "remote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +23,16 @@ class Wiring:
         also gathers queries, keys, values and gates, and keeps the cache.
     exchange_bits
         Of one exchanged element [bit].
-    head_on_root, head_factor
-        The logits are computed on the first card alone, and take so much longer a byte than the layers.
+    head_on_root
+        The logits are computed on the first card alone.
     hops
         Between pipeline stages: ``direct`` from stage to stage, and the token back to the first; ``client`` the
         same, from and to a client outside, which computes the logits; ``relay`` each answer returns to the first
-        machine, which sends it on.
+        machine, which sends it on, and in the end the logits do; ``remote`` the same with a first machine that
+        has no stage of its own.
     graph_bytes
         Description of a layer's work that goes to each remote stage in every step [byte].
-    fitted_on, source
+    source
         Where it is from.
     """
 
@@ -39,10 +40,8 @@ class Wiring:
     exchange: Exchange = "peers"
     exchange_bits: float = 16.0
     head_on_root: bool = False
-    head_factor: float = 1.0
     hops: Hops = "direct"
     graph_bytes: float = 0.0
-    fitted_on: str = ""
     source: str = ""
 
 
