@@ -1,4 +1,4 @@
-"""Fits the host side of engines on slow networks: reading rate, an exchange, the issue of a kernel, the old head."""
+"""Fits engines on slow networks: reading rate, an exchange, the issue of a kernel, the head."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fit() -> None:
     for row in rooted:
         by_card.setdefault(row[1].about.cluster.groups[0].accelerator.architecture, []).append(row)
     first = {
-        f"{name} {architecture}": FIRST_GUESS[name]
+        f"{name} {_shared(name, architecture)}": FIRST_GUESS[name]
         for architecture in by_card
         for name in ROOTED
     }
@@ -56,10 +56,12 @@ def fit() -> None:
         {name: BOUNDS[name.split()[0]] for name in first},
     )
     for architecture, mine in by_card.items():
-        shares = {name: found[f"{name} {architecture}"] for name in ROOTED}
+        shares = {name: found[f"{name} {_shared(name, architecture)}"] for name in ROOTED}
         _write("distributed-llama", architecture, shares, _note(mine))
     usual = {
-        name: rounded(float(np.median([found[f"{name} {architecture}"] for architecture in by_card])))
+        name: rounded(
+            float(np.median([found[f"{name} {_shared(name, architecture)}"] for architecture in by_card]))
+        )
         for name in ROOTED
     }
     _write("distributed-llama", "*", usual, f"median over {', '.join(sorted(by_card))}")
@@ -70,6 +72,11 @@ def fit() -> None:
         {"decode_launch_s": BOUNDS["decode_launch_s"]},
     )
     _write("petals", "*", launch, _note(petals))
+
+
+def _shared(name: str, architecture: str) -> str:
+    """Boards of one family run the same network stack: an exchange costs them the same."""
+    return "-".join(architecture.split("-")[:2]) if name == "exchange_s" else architecture
 
 
 def _rows() -> list[Row]:
@@ -105,7 +112,7 @@ def _with(setup: Setup, constants: Mapping[str, float]) -> Setup:
     mine = {
         name.split()[0]: value
         for name, value in constants.items()
-        if name.split()[-1] in (architecture, name.split()[0])
+        if name.split()[-1] in (_shared(name.split()[0], architecture), name.split()[0])
     }
     devices = about.devices
     if "memory_share" in mine:
@@ -115,7 +122,9 @@ def _with(setup: Setup, constants: Mapping[str, float]) -> Setup:
         )
     hosts = {name: value for name, value in mine.items() if name != "memory_share"}
     changed = dataclasses.replace(
-        about, devices=devices, overheads=dataclasses.replace(about.overheads, **hosts)
+        about,
+        devices=devices,
+        overheads=dataclasses.replace(about.overheads, **hosts),  # type: ignore[arg-type]
     )
     return dataclasses.replace(setup, about=changed)
 
@@ -136,7 +145,11 @@ def _write(engine: str, architecture: str, constants: Mapping[str, float], note:
     new = dict.fromkeys(lines[0], "") | {"engine": engine, "architecture": architecture, "format": "*"}
     new |= cells | {"fitted_on": note}
     place = next(
-        (i for i, line in enumerate(lines) if (line["engine"], line["architecture"]) == (engine, architecture)),
+        (
+            i
+            for i, line in enumerate(lines)
+            if (line["engine"], line["architecture"]) == (engine, architecture)
+        ),
         None,
     )
     if place is None:

@@ -39,8 +39,6 @@ HIDDEN: Final = {("distributed-llama", "0.3"): 3 / 8}
 _UNKNOWN: Final = (
     (r"computed|upper bound", "computed, not measured"),
     (r"speculation|lookahead", "drafted tokens of unknown acceptance"),
-    (r"row split", "a split by rows over unlike cards"),
-    (r"could not reproduce", "a fault that later builds do not have"),
     (r"up to'", "a claim of a most, not a measurement"),
     (r"cpu experts|cpu offload|gpu layers", "the processor and the cards share the work"),
 )
@@ -61,7 +59,8 @@ class Setup:
         """Of a step: reading the weights that one card holds, or that all hold in turn."""
         about = self.about
         slowest = min(group.accelerator.memory_bytes_per_s for group in about.cluster.groups)
-        return active_parameters(about.model) * about.weights.bytes_per_element / self.plan.tp / slowest
+        read = active_parameters(about.model) * about.weights.bytes_per_element
+        return float(np.asarray(read / self.plan.tp / slowest))
 
     def step(self) -> StepTime:
         """Time of one decode step."""
@@ -148,11 +147,8 @@ def setup_of(case: Case) -> Setup:
     model = model_named(case)
     engine, version = engine_named(case)
     cluster = machines_of(case, model)
-    plan = InferencePlan(
-        weight_format=weight_format(case, model, engine),
-        engine=engine,
-        **_split(case.cells.get("parallelism", "").lower(), model, cluster),
-    )
+    tp, pp = _split(case.cells.get("parallelism", "").lower(), model, cluster)
+    plan = InferencePlan(tp=tp, pp=pp, weight_format=weight_format(case, model, engine), engine=engine)
     context = number(case, "context") if case.cells.get("context", "").isdigit() else USUAL_CONTEXT
     batch = number(case, "batch") if case.cells.get("batch", "").isdigit() else 1.0
     about = subject(
@@ -170,15 +166,15 @@ def setup_of(case: Case) -> Setup:
     return Setup(dataclasses.replace(about, wiring=wiring), plan, batch, context, hidden)
 
 
-def _split(parallelism: str, model: Model, cluster: Cluster) -> dict[str, int]:
+def _split(parallelism: str, model: Model, cluster: Cluster) -> tuple[int, int]:
     cards = cluster.count
     if cards == 1:
-        return {"tp": 1, "pp": 1}
+        return 1, 1
     # exo cuts layers apart where RDMA makes that pay, and the heads allow it.
     tensor = "tensor" in parallelism or "row split" in parallelism or "rdma" in parallelism
     if tensor and not cluster.is_mixed and cuts_heads(model, cards):
-        return {"tp": cards, "pp": 1}
-    return {"tp": 1, "pp": min(cards, model.layers)}
+        return cards, 1
+    return 1, min(cards, model.layers)
 
 
 def _traffic(case: Case) -> tuple[float, float, Likeness]:
@@ -201,7 +197,7 @@ def _kilobytes(model: Model, plan: InferencePlan, wiring: Wiring) -> float:
         float(np.asarray(rooted_elements(model, kind, plan.tp - 1, slices=wiring.exchange == "slices")))
         for kind in model.layer_kinds
     )
-    return elements * (plan.tp - 1) * wiring.exchange_bits / 8 / 1024
+    return float(elements * (plan.tp - 1) * wiring.exchange_bits / 8 / 1024)
 
 
 def _line_rate(cluster: Cluster) -> float:

@@ -150,7 +150,7 @@ def _middle(text: str) -> float:
         return math.nan
     if min(numbers) <= 0:
         raise FarthingError("the network is not in the catalogue")
-    middle = math.exp(sum(map(math.log, numbers)) / len(numbers))
+    middle = math.prod(numbers) ** (1 / len(numbers))
     return middle / 2 if text.strip().startswith("<") else middle
 
 

@@ -249,9 +249,15 @@ def _group_times(
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
     started = select(plan.tp > 1, engine.exchange_s, 0.0)
     rooted = wiring.exchange in ("root", "slices")
-    exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started / (
-        # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
-        2 if wiring.exchange == "mesh" else 1
+    exchange = (
+        0.0
+        if rooted
+        else _exchange_s(message, axis, wiring)
+        + started
+        / (
+            # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
+            2 if wiring.exchange == "mesh" else 1
+        )
     )
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
@@ -364,7 +370,7 @@ def _one_link(axis: Axis) -> tuple[Number, Number]:
 def _outside_hops_s(
     hops: Number, placed: Sequence[Place], times: dict[int, _GroupTimes], wiring: Wiring
 ) -> Number:
-    """Hops where a client outside starts and ends the chain, or where each answer returns before it goes on."""
+    """Hops where a client outside starts and ends the chain, or each answer returns before it goes on."""
     first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
     if wiring.hops == "client":
         return hops + first.hop_across + last.hop_across

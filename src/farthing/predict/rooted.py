@@ -9,7 +9,7 @@ from farthing.predict.trace import Number, formula, select
 from farthing.records.model import LayerKind, Model
 
 CLIENT_MEMORY_SHARE: Final = 0.75
-"""Share of its memory bandwidth at which a desktop's processor reads the head: the cautious share of processors."""
+"""Share of its memory bandwidth at which a client's processor reads the head: that of any processor."""
 
 
 def rooted_elements(model: Model, kind: LayerKind, workers: Number, *, slices: bool = False) -> Number:

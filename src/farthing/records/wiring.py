@@ -18,18 +18,18 @@ class Wiring:
     id
         Engine; ``@`` and a version names the last one that worked so.
     exchange
-        Sums over tensor-parallel cards: ``peers`` by the better of ring and tree; ``mesh`` each sends its part to
-        all others; ``root`` all send theirs to one, which sends the sum back; ``slices`` the same, where the root
-        also gathers queries, keys, values and gates, and keeps the cache.
+        Sums over tensor-parallel cards: ``peers`` by the better of ring and tree; ``mesh`` each sends its
+        part to all others; ``root`` all send theirs to one, which sends the sum back; ``slices`` the same,
+        where the root also gathers queries, keys, values and gates, and keeps the cache.
     exchange_bits
         Of one exchanged element [bit].
     head_on_root
         The logits are computed on the first card alone.
     hops
-        Between pipeline stages: ``direct`` from stage to stage, and the token back to the first; ``client`` the
-        same, from and to a client outside, which computes the logits; ``relay`` each answer returns to the first
-        machine, which sends it on, and in the end the logits do; ``remote`` the same with a first machine that
-        has no stage of its own.
+        Between pipeline stages: ``direct`` from stage to stage, and the token back to the first; ``client``
+        the same, from and to a client outside, which computes the logits; ``relay`` each answer returns to
+        the first machine, which sends it on, and in the end the logits do; ``remote`` the same with a first
+        machine that has no stage of its own.
     graph_bytes
         Description of a layer's work that goes to each remote stage in every step [byte].
     source
