@@ -173,6 +173,7 @@ class Run:
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
             engine=self.about.overheads,
+            wiring=self.about.wiring,
         )
 
     def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:

@@ -18,6 +18,7 @@ from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Cluster, NumberFormat
 from farthing.records.model import Model
+from farthing.records.wiring import Wiring
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class Subject:
     kv: NumberFormat
     engine: Engine
     overheads: EngineEfficiency
+    wiring: Wiring
 
     @property
     def head_bytes(self) -> float:
@@ -134,6 +136,7 @@ def subject(
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
         overheads=engines[0],
+        wiring=catalog.wiring(engine),
     )
 
 
