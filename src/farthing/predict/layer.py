@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from farthing.predict.kv_cache import (
 )
 from farthing.predict.trace import Number, named
 from farthing.records.model import LayerKind, Model
+
+
+EXPERT_LAUNCH: Final = 0.1
+"""Host time to issue one more expert's product in a grouped call, over that of a kernel of its own; an
+assumption: a call of the driver against one of the framework."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
