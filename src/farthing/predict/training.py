@@ -217,7 +217,16 @@ def training_time(
     kinds = layer_kinds(model)
     per_kind = [
         _layer_parts(
-            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter, launch_s
+            model,
+            kind,
+            cluster,
+            group,
+            device,
+            workload,
+            plan,
+            efficiency,
+            weight_bytes_per_parameter,
+            launch_s,
         )
         for kind in kinds
     ]
@@ -405,11 +414,11 @@ def _layer_parts(
         running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
         # So is the work around weights that other cards hold; the backward pass also scatters gradients.
         gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
-        issuing = named("issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s)
-        launch = np.maximum(issuing - running, 0.0)
-        running = (
-            backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
+        issuing = named(
+            "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
         )
+        launch = np.maximum(issuing - running, 0.0)
+        running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
         launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
@@ -468,7 +477,9 @@ def _head_s(
     width = model.vocab / plan.tp
     # Logits read, fp32 copy written and read by the softmax.
     size = device.activation_bytes
-    logits = elementwise_time_s(rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3)
+    logits = elementwise_time_s(
+        rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3
+    )
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
