@@ -150,6 +150,23 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
 
 
+def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
+    """NeMo does since Hopper; others where they say so."""
+    said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
+    return bool(said) or (engine == "nemo" and card.year > 2021)
+
+
+def interleave_of(case: Case, model: Model, pp: int) -> int:
+    """As stated; entries of MLPerf give each virtual stage two layers where they fit."""
+    stated = number(case, "vpp")
+    if pp == 1 or stated > 0:
+        return int(stated) if pp > 1 else 1
+    if not case.source.startswith("MLPerf") or model.layers % pp:
+        return 1
+    each = model.layers // pp
+    return each // 2 if each % 2 == 0 else 1
+
+
 def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
     """Everything of the plan but its sizes."""
     fp32_gradients = engine in ("megatron-lm", "megatron-deepspeed", "gpt-neox")
@@ -162,7 +179,7 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "flash_attention": uses_flash_attention(engine, card),
         "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
-        "overlap_tensor_parallel": 1.0 if engine == "nemo" and card.year > 2021 else 0.0,
+        "overlap_tensor_parallel": float(overlaps_tensor_parallel(case, engine, card)),
         # The first Megatrons reduced gradients after the last backward pass.
         "overlap_data_parallel": 0.0 if is_early(engine, card) else 1.0,
     }
@@ -195,14 +212,17 @@ def training_row(case: Case) -> Row:
     sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
     while micro_batch > 1 and batch % (dp * micro_batch):
         micro_batch -= 1
-    interleave = sizes.get("vpp", 1) if pp > 1 else 1
+    interleave = interleave_of(case, model, pp)
+    if batch // (dp * micro_batch) % pp:
+        interleave = 1
+    ep = sizes.get("ep") or (min(cards, 8) if model.is_moe and cards * tp % 8 == 0 else 1)
     plan = TrainingPlan(
         tp=tp,
         pp=pp,
         dp=dp,
         cp=cp,
-        ep=sizes.get("ep", 1) if model.is_moe else 1,
-        expert_tp=1 if model.is_moe and sizes.get("ep", 1) > 1 else 0,
+        ep=ep if model.is_moe else 1,
+        expert_tp=1 if model.is_moe and ep > 1 else 0,
         micro_batch_size=micro_batch,
         schedule="interleaved" if interleave > 1 else "1f1b",
         interleave=interleave,
@@ -214,7 +234,7 @@ def training_row(case: Case) -> Row:
         training_tokens=number(case, "tokens_total") if number(case, "tokens_total") > 0 else 0.0,
         lora_rank=lora_rank_of(case),
     )
-    needed = ("n_gpus", "tp", "pp", "micro_batch", "global_batch", "seq_len")
+    needed = ("n_gpus", *(("ep",) if model.is_moe else ()), "tp", "pp", "micro_batch", "global_batch", "seq_len")
     shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
     stated = bool(shaped) and all(cells.get(name) for name in needed)
     return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=stated)
