@@ -151,9 +151,10 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
 
 
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
-    """NeMo does since Hopper; others where they say so."""
+    """NeMo does since the middle of 2023; others where they say so."""
     said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
-    return bool(said) or (engine == "nemo" and card.year > 2021)
+    early = case.source.endswith("v3.0") or re.search(r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", ""))
+    return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
 def interleave_of(case: Case, model: Model, pp: int) -> int:
