@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from farthing.catalog.load import table
 from farthing.errors import UnknownName
-from farthing.records.efficiency import Efficiency
+from farthing.records.efficiency import Efficiency, ProductEfficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
@@ -115,6 +115,25 @@ def efficiency(card: Accelerator) -> Efficiency:
         if name in rows:
             return rows[name]
     return rows["gpu"]
+
+
+def product_efficiencies() -> Mapping[str, ProductEfficiency]:
+    """Rows of the table of engines' quantised products, by line."""
+    return table("efficiency/products.csv", ProductEfficiency)
+
+
+def product_efficiency(engine: str, number_format: str, architecture: str) -> ProductEfficiency | None:
+    """The constants of an engine's products in a format on an architecture; None where nobody makes them.
+
+    Without a row of its own an architecture or an engine takes what stands for all.
+    """
+    asked = ((engine, "*"), (number_format,), (architecture, "*"))
+    fitting = [
+        row
+        for row in product_efficiencies().values()
+        if row.engine in asked[0] and row.format in asked[1] and row.architecture in asked[2]
+    ]
+    return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
 
 
 def engine_efficiencies() -> Mapping[str, EngineEfficiency]:

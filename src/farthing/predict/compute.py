@@ -1,7 +1,7 @@
 """Time of matrix products and element-wise work on one accelerator.
 
-Everything here is the roofline with its two corrections: work comes in whole tiles and whole waves of
-tiles, and no kernel is free.
+Everything here is the roofline with its corrections: work comes in whole tiles and waves of tiles, a tile takes
+its time, and no kernel is free.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from farthing.predict.device import Device
+from farthing.predict.device import CACHE_SPEED, Device, Tiling
 from farthing.predict.trace import Number, formula, named, select
 
-_TILES: Final = ((256, 128, 1.0), (128, 128, 1.0), (128, 64, 0.85), (64, 64, 0.7))
-"""Rows and columns of an output tile that one compute unit makes, and the share of the peak that such tiles
-allow: a small one loads more operands for each product."""
+TILES: Final = ((256, 128), (128, 128), (64, 128), (64, 64))
+"""Rows and columns of an output tile that one compute unit makes; kernels pick the shape that suits."""
 
+SPLIT_WIDTH: Final = 256
+"""Least inner width of one part where the inner dimension is split among units."""
 
 # The same formula either way; Python's own functions take a tenth of the time on plain numbers.
-_SCALAR: Final[tuple[Callable[..., Any], ...]] = (max, min, math.ceil, math.floor)
-_COLUMN: Final[tuple[Callable[..., Any], ...]] = (np.maximum, np.minimum, np.ceil, np.floor)
+_SCALAR: Final[tuple[Callable[..., Any], ...]] = (max, min, math.ceil)
+_COLUMN: Final[tuple[Callable[..., Any], ...]] = (np.maximum, np.minimum, np.ceil)
 
 
 @formula(reference="kaplan-2020")
@@ -119,26 +120,44 @@ def roofline_time_s(
 
 @formula(
     reference="nvidia-2020-gemm-guide",
-    name="work in whole tiles",
-    shows="2 m n k with m and n rounded up to tiles, tiles to waves",
+    name="time of whole tiles",
+    shows="waves of output tiles at the reached matrix rate, fill and drain of each wave",
 )
-def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Number:
-    """Work that whole tiles in whole waves occupy, as FLOP at the full rate of all units.
+def tiles_time_s(
+    m: Number,
+    n: Number,
+    k: Number,
+    *,
+    flop_per_s: Number,
+    tiling: Tiling,
+    weight_bytes_per_element: Number = 2.0,
+    activation_bytes_per_element: Number = 2.0,
+    count: Number = 1,
+) -> Number:
+    """Time in which the compute units make a product tile by tile, its operands at hand in the cache.
 
-    The best of four tile shapes counts. Fewer tiles than units leave units idle, unless the inner dimension
-    is long enough to be split among them.
+    Each unit makes one tile at a time, in steps along the inner dimension: a step takes as long as its
+    arithmetic, as loading its operands, or as the units' latency allows, whichever is longest. Idle units of
+    the last wave are paid in part, since kernels choose among tile shapes. Where tiles are fewer than units
+    the inner dimension may be split among these, which then add their parts.
 
     Parameters
     ----------
     m, n, k
         Sizes of the product, scalar or column.
-    compute_units
-        Units that each make one tile at a time; 0 returns the plain work.
+    flop_per_s
+        Rate of all units with full tiles [FLOP/s].
+    tiling
+        The units and their constants.
+    weight_bytes_per_element, activation_bytes_per_element
+        [byte]
+    count
+        Such products in one grouped kernel.
 
     Returns
     -------
     Number
-        [FLOP], never below ``2 m n k``.
+        [s], never below ``2 m n k / rate``.
 
     References
     ----------
@@ -148,36 +167,57 @@ def quantised_flop(m: Number, n: Number, k: Number, compute_units: int) -> Numbe
     --------
     A 4096 x 4096 result is 512 tiles of 256 x 128: 4.74 waves of 108 units, so 5 are paid.
 
-    >>> round(quantised_flop(4096, 4096, 4096, 108) / (2 * 4096**3), 3)
+    >>> units = Tiling(units=108, load_bytes_per_s=5e10)
+    >>> round(tiles_time_s(4096, 4096, 4096, flop_per_s=300e12, tiling=units) / (2 * 4096**3 / 300e12), 3)
     1.055
     """
-    if not compute_units:
-        return 2.0 * m * n * k
-    if any(isinstance(size, np.ndarray) for size in (m, n, k)):
-        return _tiled_flop(m, n, k, compute_units, _COLUMN)
-    return _remembered_flop(m, n, k, compute_units)
+    sizes = (m, n, k, count, weight_bytes_per_element, activation_bytes_per_element, flop_per_s)
+    if any(isinstance(size, np.ndarray) for size in sizes):
+        return _tiles_time_s(*sizes, tiling, _COLUMN)
+    return _remembered_time_s(*sizes, tiling)
 
 
-def _tiled_flop(
-    m: Number, n: Number, k: Number, compute_units: int, functions: tuple[Callable[..., Any], ...]
+def _tiles_time_s(
+    m: Number,
+    n: Number,
+    k: Number,
+    count: Number,
+    weight_bytes: Number,
+    activation_bytes: Number,
+    flop_per_s: Number,
+    tiling: Tiling,
+    functions: tuple[Callable[..., Any], ...],
 ) -> Number:
-    at_least, at_most, ceil, floor = functions
-    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 8.
-    height = select(m < 8, m, ceil(m / 8) * 8)
+    at_least, at_most, ceil = functions
+    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16.
+    height = select(m < 8, m, ceil(m / 16) * 16)
+    adding = m * n * count * 8 / tiling.cache_bytes_per_s
     best: Number = math.inf
-    for full_rows, columns, share in _TILES:
-        rows = at_most(full_rows, height)
-        tiles = ceil(m / rows) * ceil(n / columns)
-        splits = at_least(floor(at_most(compute_units / tiles, k / 512)), 1)
-        waves = ceil(tiles * splits / compute_units) / splits
-        best = at_most(best, waves * (compute_units * rows * columns * 2.0 / share) * k)
-    return at_least(best, 2.0 * m * n * k)
+    for full_rows, full_columns in TILES:
+        rows, columns = at_most(full_rows, height), at_most(full_columns, n)
+        tiles = ceil(m / full_rows) * ceil(n / full_columns) * count
+        step = at_least(
+            at_least(
+                rows * columns * (2.0 * tiling.units) / flop_per_s,
+                (rows * activation_bytes + columns * weight_bytes) / tiling.load_bytes_per_s,
+            ),
+            tiling.step_s * activation_bytes,
+        )
+        full = tiles / tiling.units
+        waves = at_least(full + tiling.tail_share * (ceil(full) - full), 1.0)
+        whole = waves * (tiling.wave_s + k * step)
+        parts = at_least(at_most(1 / full, k / SPLIT_WIDTH), 1.0)
+        split = tiling.wave_s + k / parts * step + tiling.split_s + adding * parts
+        best = at_most(best, select(parts >= 2, at_most(whole, split), whole))
+    return at_least(best, 2.0 * m * n * k * count / flop_per_s)
 
 
 @functools.lru_cache(maxsize=65_536)
-def _remembered_flop(m: float, n: float, k: float, compute_units: int) -> float:
-    """`_tiled_flop` of plain numbers: layers and repeated questions share their shapes."""
-    return float(_tiled_flop(m, n, k, compute_units, _SCALAR))
+def _remembered_time_s(
+    m: float, n: float, k: float, count: float, weight: float, activation: float, rate: float, tiling: Tiling
+) -> float:
+    """`_tiles_time_s` of plain numbers: layers and repeated questions share their shapes."""
+    return float(_tiles_time_s(m, n, k, count, weight, activation, rate, tiling, _SCALAR))
 
 
 @formula(reference="nvidia-2020-gemm-guide")
@@ -189,9 +229,11 @@ def matmul_time_s(
     device: Device,
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
+    output_bytes_per_element: Number = 0.0,
     count: Number = 1,
+    cached_share: Number = 0.0,
 ) -> Number:
-    """Time of a matrix product: the longer of its tiles and its traffic, and one kernel's fixed time.
+    """Time of a matrix product: its tiles and its traffic, and one kernel's fixed time.
 
     Parameters
     ----------
@@ -201,8 +243,13 @@ def matmul_time_s(
         The accelerator.
     weight_bytes_per_element, activation_bytes_per_element
         [byte]
+    output_bytes_per_element
+        Of the result; 0 for that of the activations [byte].
     count
         Such products in one grouped kernel (experts).
+    cached_share
+        Share of the traffic that the last-level cache serves: none of a model's weights, most of a small
+        product that a benchmark repeats.
 
     Returns
     -------
@@ -221,16 +268,52 @@ def matmul_time_s(
     >>> round(matmul_time_s(1, 8192, 8192, device=ideal) * 1e6, 1)
     134.3
     """
-    work = quantised_flop(m, n, k, device.compute_units) * count
-    traffic = (k * n * weight_bytes_per_element + m * (k + n) * activation_bytes_per_element) * count
-    return _kernel_time_s(work, traffic, device)
+    written = output_bytes_per_element or activation_bytes_per_element
+    traffic = k * n * weight_bytes_per_element + m * (k * activation_bytes_per_element + n * written)
+    served = 1 - cached_share * (1 - 1 / CACHE_SPEED)
+    return _kernel_time_s(
+        m,
+        n,
+        k,
+        traffic * count * served,
+        device,
+        weight_bytes_per_element,
+        activation_bytes_per_element,
+        count,
+    )
 
 
-def _kernel_time_s(work: Number, traffic: Number, device: Device) -> Number:
-    """The longer of computing and of reading and writing, and a kernel's fixed time [s]."""
-    computing = named("computing_s", work / device.reached_matmul_flop_per_s)
+def _kernel_time_s(
+    m: Number,
+    n: Number,
+    k: Number,
+    traffic: Number,
+    device: Device,
+    weight_bytes: Number,
+    activation_bytes: Number,
+    count: Number,
+) -> Number:
+    """Computing, reading and writing, and a kernel's fixed time [s].
+
+    Ideal hardware does both at once; tiles wait for each other where both take long, and the root of the
+    squares lies between the longer of the two and their sum.
+    """
     moving = named("reading and writing_s", traffic / device.reached_memory_bytes_per_s)
-    return np.maximum(computing, moving) + device.kernel_start_s
+    if not device.tiling.units:
+        work = 2.0 * m * n * k * count
+        computing = named("computing_s", work / device.reached_matmul_flop_per_s)
+        return np.maximum(computing, moving) + device.kernel_start_s
+    computing = tiles_time_s(
+        m,
+        n,
+        k,
+        flop_per_s=device.reached_matmul_flop_per_s,
+        tiling=device.tiling,
+        weight_bytes_per_element=weight_bytes,
+        activation_bytes_per_element=activation_bytes,
+        count=count,
+    )
+    return (computing**2 + moving**2) ** 0.5 + device.kernel_start_s
 
 
 @formula(reference="williams-2009")
@@ -339,16 +422,23 @@ def experts_matmul_time_s(
     >>> round(experts_matmul_time_s(2, 2, 14336, 4096, device=ideal) * 1e6, 1)
     235.0
     """
-    per_expert = np.maximum(token_slots / active_experts, 1.0)
-    # Tiles of all experts share the waves: rows are padded expert by expert, units are not.
-    step = select(per_expert < 8, 1, select(per_expert < 64, 8, 64))
-    rows = np.ceil(per_expert / step) * step if device.compute_units else per_expert
-    padded = quantised_flop(rows * active_experts, n, k, device.compute_units)
     traffic = (
         active_experts * k * n * weight_bytes_per_element
         + token_slots * (k + n) * activation_bytes_per_element
     )
-    return _kernel_time_s(padded, traffic, device)
+    # Tiles of all experts share the waves.
+    return _kernel_time_s(
+        np.maximum(token_slots / active_experts, 1.0)
+        if device.tiling.units
+        else token_slots / active_experts,
+        n,
+        k,
+        traffic,
+        device,
+        weight_bytes_per_element,
+        activation_bytes_per_element,
+        active_experts,
+    )
 
 
 @formula(reference="pope-2022", unit="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,6 +34,9 @@ QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
+CACHE_SPEED: Final = 3.0
+"""Rate of the last-level cache over that of the memory behind it: 2.3 to 5 on cards of 2020 to 2025."""
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
@@ -40,6 +44,37 @@ MACOS_RESERVED_SHARE: Final = 0.25
 
 SCALAR_MATMUL_SHARE: Final = 0.95
 """Share of the fp32 peak that large products reach on a card without TF32: its scalar units need little bandwidth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """The compute units of an accelerator, and what limits one of them at work on a tile.
+
+    Attributes
+    ----------
+    units
+        Units that each make one tile at a time; 0 where work counts as perfectly divisible.
+    load_bytes_per_s
+        Rate at which one unit loads operands from the cache [byte/s].
+    step_s
+        Least time to advance along the inner dimension, however small the tile [s for a byte of an operand].
+    wave_s
+        Fill and drain of a wave of tiles [s].
+    split_s
+        Fixed time of splitting the inner dimension among units and of adding the parts [s].
+    tail_share
+        Part of the last wave's idle time that is paid.
+    cache_bytes_per_s
+        Rate of the last-level cache [byte/s].
+    """
+
+    units: int = 0
+    load_bytes_per_s: float = math.inf
+    step_s: float = 0.0
+    wave_s: float = 0.0
+    split_s: float = 0.0
+    tail_share: float = 1.0
+    cache_bytes_per_s: float = math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +93,8 @@ class Device:
         The same for reading the keys and values of a decode step.
     kernel_s
         Fixed time of a kernel [s].
-    compute_units
-        For tile and wave quantisation; 0 leaves it out.
+    tiling
+        Its compute units; none leaves tile and wave quantisation out.
     reserved_share
         Share of the memory that the operating system keeps to itself.
     activation_bytes
@@ -80,7 +115,7 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     kernel_s: float = 0.0
-    compute_units: int = 0
+    tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
     quantise_bytes: float = 0.0
@@ -207,10 +242,24 @@ def device(
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
         kernel_s=efficiency.kernel_s,
-        compute_units=accelerator.compute_units if efficiency.quantised_tiles else 0,
+        tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
         quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
+    )
+
+
+def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
+    if not (efficiency.quantised_tiles and accelerator.compute_units):
+        return Tiling()
+    return Tiling(
+        units=accelerator.compute_units,
+        load_bytes_per_s=efficiency.unit_load_bytes_per_s or math.inf,
+        step_s=efficiency.inner_step_s,
+        wave_s=efficiency.wave_s,
+        split_s=efficiency.split_s,
+        tail_share=efficiency.tail_share,
+        cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
     )

@@ -23,7 +23,16 @@ class Efficiency:
     memory_share
         Share of the peak bandwidth of a long sequential read.
     kernel_s
-        Fixed time of one kernel: launch, ramp up and drain.
+        Fixed time of one kernel: launch and end.
+    wave_s, tail_share
+        Fill and drain of one wave of tiles, and the part of the last wave's idle units that is paid: other
+        tile shapes save the rest.
+    unit_load_bytes_per_s
+        Rate at which one compute unit loads the operands of its tile from the cache; 0 for no limit.
+    inner_step_s
+        Least time to advance along a product's inner width by one byte of an operand, however small the tile.
+    split_s
+        Fixed time of splitting the inner width among units and of adding the parts.
     collective_share
         Share of the link rate that a large collective reaches.
     collective_step_s
@@ -42,6 +51,11 @@ class Efficiency:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kernel_s: float = 0.0
+    wave_s: float = 0.0
+    tail_share: float = 1.0
+    unit_load_bytes_per_s: float = 0.0
+    inner_step_s: float = 0.0
+    split_s: float = 0.0
     collective_share: float = 1.0
     collective_step_s: float = 0.0
     quantised_tiles: bool = True
@@ -50,3 +64,33 @@ class Efficiency:
 
 IDEAL = Efficiency(id="ideal", quantised_tiles=False, fitted_on="none: every efficiency is 1")
 """Paper arithmetic: peaks reached, no fixed times."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductEfficiency:
+    """Matrix products in a number format as an engine's kernels make them, on an architecture.
+
+    Attributes
+    ----------
+    engine, format, architecture
+        What the constants are for; ``*`` stands for all.
+    matmul_share
+        Share of the dense peak of the format that large products reach.
+    quantise_s
+        Fixed time of the kernels that bring activations into the format.
+    quantise_passes
+        How often these kernels read or write the activations, counted in bytes an element.
+    launch_s
+        Host time to issue the product with its conversions, where no graph is replayed.
+    fitted_on
+        The measurements behind the figures.
+    """
+
+    engine: str
+    format: str
+    architecture: str
+    matmul_share: float
+    quantise_s: float = 0.0
+    quantise_passes: float = 0.0
+    launch_s: float = 0.0
+    fitted_on: str = ""

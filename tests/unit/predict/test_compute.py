@@ -1,5 +1,7 @@
 """Tiles, waves, rooflines and grouped experts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,12 @@ from farthing.predict.compute import (
     matmul_bytes,
     matmul_flop,
     matmul_time_s,
-    quantised_flop,
     roofline_time_s,
+    tiles_time_s,
 )
-from farthing.predict.device import Device
+from farthing.predict.device import Device, Tiling
+
+UNITS = Tiling(units=100, load_bytes_per_s=1e9, step_s=1e-9, split_s=1e-6, cache_bytes_per_s=3e10)
 
 IDEAL = Device(matmul_flop_per_s=1e12, attention_flop_per_s=1e12, memory_bytes=1e10, memory_bytes_per_s=1e10)
 REAL = Device(
@@ -24,7 +28,7 @@ REAL = Device(
     matmul_share=0.5,
     memory_share=0.8,
     kernel_s=1e-5,
-    compute_units=100,
+    tiling=UNITS,
 )
 
 
@@ -43,14 +47,39 @@ def test_the_longer_of_computing_and_moving() -> None:
 
 
 def test_waves_are_paid_whole() -> None:
-    """101 tiles on 100 units take two waves, unless split along the inner width."""
-    assert quantised_flop(256, 128 * 100, 256, 100) == pytest.approx(2 * 256 * 128 * 100 * 256)
-    one_more = quantised_flop(256, 128 * 101, 256, 100)
-    assert one_more > 1.1 * 2 * 256 * 128 * 101 * 256
+    """101 tiles on 100 units take two waves; of the idle units' time ``tail_share`` is paid."""
+    units = Tiling(units=100, load_bytes_per_s=1.5e8)
+    full = 2 * 256 * 128 * 100 * 256 / 1e12
+    assert tiles_time_s(256, 12800, 256, flop_per_s=1e12, tiling=units) == pytest.approx(full)
+    assert tiles_time_s(256, 12801, 256, flop_per_s=1e12, tiling=units) > 1.5 * full
+    halved = dataclasses.replace(units, tail_share=0.1)
+    assert tiles_time_s(256, 12801, 256, flop_per_s=1e12, tiling=halved) < 1.3 * full
 
 
-def test_no_units_no_tiles() -> None:
-    assert quantised_flop(3, 5, 7, 0) == 2 * 3 * 5 * 7
+def test_a_long_inner_width_is_split_among_idle_units() -> None:
+    unsplit = dataclasses.replace(UNITS, split_s=1.0)
+    asked = {"flop_per_s": 1e12, "weight_bytes_per_element": 2.0}
+    split = tiles_time_s(64, 64, 65536, tiling=UNITS, **asked)
+    assert split < tiles_time_s(64, 64, 65536, tiling=unsplit, **asked) / 5
+    assert split > UNITS.split_s
+
+
+def test_small_tiles_wait_for_the_latency_of_a_step() -> None:
+    assert tiles_time_s(1, 32, 500, flop_per_s=1e15, tiling=UNITS) >= 500 * 2 * UNITS.step_s
+
+
+def test_columns_equal_scalars() -> None:
+    rows = np.array([1.0, 7, 8, 33, 500, 5000])
+    column = tiles_time_s(rows, 4096, 1024, flop_per_s=1e12, tiling=UNITS)
+    assert list(column) == [
+        pytest.approx(tiles_time_s(m, 4096, 1024, flop_per_s=1e12, tiling=UNITS)) for m in rows
+    ]
+
+
+def test_a_cache_serves_what_it_holds() -> None:
+    read = matmul_time_s(1, 8192, 8192, device=REAL)
+    held = matmul_time_s(1, 8192, 8192, device=REAL, cached_share=1.0)
+    assert read / 3.5 < held < read / 2
 
 
 def test_real_kernels_start_and_reach_less() -> None:

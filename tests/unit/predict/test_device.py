@@ -44,4 +44,4 @@ def test_ideal_devices_reach_their_peaks() -> None:
     card = device(accelerator("h100-sxm"), "bf16")
     assert card.reached_matmul_flop_per_s == card.matmul_flop_per_s
     assert card.reached_memory_bytes_per_s == card.memory_bytes_per_s
-    assert (card.kernel_start_s, card.compute_units) == (0, 0)
+    assert (card.kernel_start_s, card.tiling.units) == (0, 0)

@@ -1,0 +1,222 @@
+"""Refits the constants of the architectures from the fitted quarter of the kernel measurements."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from farthing import catalog
+from farthing.calibrate.search import least, rounded
+from farthing.catalog.load import si_field
+from farthing.evidence.kernels import Column, card_of, product_time_s
+from farthing.evidence.load import shipped
+from farthing.evidence.outcome import number
+from farthing.evidence.split import is_fitted
+from farthing.records.comparison import Case
+from farthing.records.efficiency import Efficiency, ProductEfficiency
+
+TILES: Final = {
+    "matmul_share": (0.3, 1.0),
+    "memory_share": (0.5, 0.95),
+    "kernel_s": (0.5e-6, 5e-6),
+    "wave_s": (0.1e-6, 5e-6),
+    "tail_share": (0.05, 1.0),
+    "unit_load_bytes_per_s": (2e10, 5e11),
+    "inner_step_s": (0.1e-9, 5e-9),
+    "split_s": (0.5e-6, 6e-6),
+}
+"""Constants of 16-bit products, and where they may lie."""
+
+STARTS: Final = (
+    (0.85, 0.8, 2e-6, 0.8e-6, 0.6, 6e10, 1e-9, 2e-6),
+    (0.8, 0.85, 1.6e-6, 0.4e-6, 0.4, 1.6e11, 0.6e-9, 3e-6),
+)
+
+QUANTISED: Final = {
+    "matmul_share": (0.1, 1.0),
+    "quantise_s": (0.1e-6, 40e-6),
+    "quantise_passes": (0.1, 30.0),
+    "launch_s": (0.1e-6, 600e-6),
+}
+
+ENGINES_WITHOUT_GRAPHS: Final = (("vllm", "fp8_block"),)
+"""Products that were issued one by one by the host, not replayed from a graph."""
+
+INHERITED: Final = ("kernel_s", "wave_s", "tail_share", "unit_load_bytes_per_s", "inner_step_s", "split_s")
+"""What the compute units of related architectures have in common."""
+
+RELATIVES: Final = {
+    "volta": "ampere",
+    "ampere-ga10x": "ada",
+    "ampere-ga10x-geforce": "ada",
+    "ada-geforce": "ada",
+    "blackwell-rtx": "ada",
+    "blackwell-rtx-geforce": "ada",
+    "cdna2": "ampere",
+    "cdna3": "hopper",
+    "cdna4": "hopper",
+    "gpu": "ampere",
+}
+"""The nearest measured architecture of those without measurements."""
+
+DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
+
+
+def fit() -> None:
+    """Rewrite ``architectures.csv`` and ``products.csv`` from the fitted quarter of the kernels' rows."""
+    rows = [case for case in shipped("gemm") if is_fitted(case)]
+    found: dict[str, dict[str, Any]] = {}
+    products: list[ProductEfficiency] = []
+    for system, cases in _grouped(rows, "system").items():
+        card = card_of(system)
+        start = replace(catalog.efficiency(card), id=catalog.efficiency(card).id)
+        dense = [case for case in cases if case.cells["gemm_dtype"] == "bfloat16"]
+        constants = _fit_tiles(dense, system, start)
+        for (engine, dtype), own in _grouped(cases, "backend", "gemm_dtype").items():
+            if dtype != "bfloat16":
+                products.append(_fit_product(own, system, engine, dtype, replace(start, **constants)))
+        found[start.id] = constants
+    products += _typical_rows(products)
+    _write_products(products)
+    _write_architectures(found, products)
+
+
+def _grouped(cases: Iterable[Case], *columns: str) -> dict[Any, list[Case]]:
+    """Cases by the text of a column, or of several."""
+    groups: dict[Any, list[Case]] = {}
+    for case in cases:
+        key = tuple(case.cells[column] for column in columns)
+        groups.setdefault(key if len(columns) > 1 else key[0], []).append(case)
+    return groups
+
+
+def _sizes(cases: Sequence[Case]) -> tuple[dict[str, Column], Column]:
+    columns = {name: np.array([number(case, name) for case in cases]) for name in ("m", "n", "k")}
+    return columns, np.array([number(case, "latency_ms") for case in cases]) * 1e-3
+
+
+def _error(predicted: Column, measured: Column) -> float:
+    """Mean of the absolute logarithms, outliers cut."""
+    return float(np.mean(np.minimum(np.abs(np.log(predicted / measured)), 0.5)))
+
+
+def _fit_tiles(cases: Sequence[Case], system: str, start: Efficiency) -> dict[str, Any]:
+    card = card_of(system)
+    parts = [(*_sizes(own), engine) for engine, own in sorted(_grouped(cases, "backend").items())]
+
+    def loss(constants: dict[str, Any]) -> float:
+        tried = replace(start, **constants)
+        return sum(
+            _error(product_time_s(sizes, "bfloat16", engine, card, tried, None), measured)
+            for sizes, measured, engine in parts
+        )
+
+    fits = [least(loss, dict(zip(TILES, values, strict=True)), TILES) for values in STARTS]
+    return min(fits, key=lambda found: found[1])[0]
+
+
+def _fit_product(
+    cases: Sequence[Case], system: str, engine: str, dtype: str, constants: Efficiency
+) -> ProductEfficiency:
+    card = card_of(system)
+    sizes, measured = _sizes(cases)
+    issued = (engine, dtype) in ENGINES_WITHOUT_GRAPHS
+    row = ProductEfficiency(engine=engine, format=dtype, architecture=constants.id, matmul_share=1.0)
+
+    def loss(values: dict[str, Any]) -> float:
+        return _error(product_time_s(sizes, dtype, engine, card, constants, replace(row, **values)), measured)
+
+    fits = []
+    for share, fixed_s in ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6)):
+        start = {
+            "matmul_share": constants.matmul_share * share,
+            "quantise_s": fixed_s,
+            "quantise_passes": 3.0,
+        }
+        if issued:
+            start["launch_s"] = float(np.percentile(measured, 20))
+        fits.append(least(loss, start, QUANTISED))
+    values: dict[str, Any] = min(fits, key=lambda found: found[1])[0]
+    return replace(row, **values, fitted_on=f"{len(cases)} products on {card.name} ({_versions(cases)})")
+
+
+def _versions(cases: Sequence[Case]) -> str:
+    return ", ".join(sorted({f"{case.cells['backend']} {case.cells['backend_version']}" for case in cases}))
+
+
+def _text(value: float) -> str:
+    return f"{rounded(value):g}"
+
+
+def _write_products(rows: list[ProductEfficiency]) -> None:
+    columns = (
+        ["engine", "format", "architecture", "matmul_share", "quantise_us", "quantise_passes", "launch_us", "fitted_on"]
+    )
+    with (DATA / "products.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in sorted(rows, key=lambda row: (row.format, row.architecture, row.engine)):
+            fields = [(getattr(row, name), factor) for name, factor in map(si_field, columns)]
+            writer.writerow([value if isinstance(value, str) else _text(value / f) for value, f in fields])
+
+
+def _typical_rows(rows: list[ProductEfficiency]) -> list[ProductEfficiency]:
+    """What stands for engines, and for architectures, that nobody measured."""
+    pairs = sorted({(row.architecture, row.format) for row in rows})
+    formats = sorted({row.format for row in rows})
+    return [_typical(rows, architecture, dtype, "*", architecture) for architecture, dtype in pairs] + [
+        _typical(rows, "", dtype, "*", "*") for dtype in formats
+    ]
+
+
+def _typical(
+    rows: list[ProductEfficiency], architecture: str, dtype: str, engine: str, named: str
+) -> ProductEfficiency:
+    own = [row for row in rows if row.format == dtype and architecture in ("", row.architecture)]
+    return ProductEfficiency(
+        engine=engine,
+        format=dtype,
+        architecture=named,
+        matmul_share=float(np.median([row.matmul_share for row in own])),
+        quantise_s=float(np.min([row.quantise_s for row in own])),
+        quantise_passes=float(np.median([row.quantise_passes for row in own])),
+        fitted_on=f"none: median of {len(own)} measured, the quickest conversion, replayed from a graph",
+    )
+
+
+def _write_architectures(
+    found: Mapping[str, Mapping[str, float]], tables: Sequence[ProductEfficiency]
+) -> None:
+    """Put measured constants into their rows, and their tiles' into the rows of architectures like them."""
+    path = DATA / "architectures.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    for row in rows:
+        measured = found.get(RELATIVES.get(row["id"], row["id"]))
+        if measured is None:
+            continue
+        own = row["id"] in found
+        for column in columns:
+            name, factor = si_field(column)
+            if name in measured and (own or name in INHERITED):
+                row[column] = _text(measured[name] / factor)
+        if own:
+            for column, formats in (("matmul_share_8bit", ("fp8", "sq")), ("matmul_share_4bit", ("nvfp4",))):
+                shares = [
+                    t.matmul_share
+                    for t in tables
+                    if (t.architecture, t.engine) == (row["id"], "*") and t.format in formats
+                ]
+                if shares:
+                    row[column] = _text(shares[0])
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
