@@ -6,8 +6,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ from farthing.evidence.load import shipped
 from farthing.evidence.outcome import number
 from farthing.predict.device import device
 from farthing.records.comparison import Case
-from farthing.records.engine_efficiency import EngineEfficiency
+from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator
 
 TABLE: Final = Path(catalog.__file__).parent / "data" / "efficiency" / "engines.csv"
@@ -41,108 +40,66 @@ BOUNDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
-    """A row of the table, the measurements that it is fitted to, and the constants that are free."""
+SOURCES: Final = ("QwenLM/Qwen finetuning profile", "Lambda Labs deeplearning-benchmark")
 
-    engine: str
-    architecture: str
-    source: str
-    what: str
-    rows: Callable[[Case, str], bool]
-    free: tuple[str, ...]
-
-
-def _encoder_on_one_card(case: Case) -> bool:
-    return case.cells.get("model_id", "").startswith("bert") and case.cells.get("n_gpus") == "1"
-
-
-FITS: Final = (
-    Fit(
-        engine="hf-trainer",
-        architecture="*",
-        source="QwenLM/Qwen finetuning profile",
-        what="adapters on A100",
-        rows=lambda case, _: trains_adapters(case),
-        free=("elementwise_factor", "matmul_share", "conversion_share", "prefill_launch_s"),
-    ),
-    Fit(
-        engine="pytorch-ddp",
-        architecture="*",
-        source="Lambda Labs deeplearning-benchmark",
-        what="BERT on one card of every architecture but Hopper",
-        rows=lambda case, architecture: _encoder_on_one_card(case) and architecture != "hopper",
-        free=("elementwise_factor", "matmul_share"),
-    ),
-    Fit(
-        engine="pytorch-ddp",
-        architecture="hopper",
-        source="Lambda Labs deeplearning-benchmark",
-        what="BERT on one H100",
-        rows=lambda case, architecture: _encoder_on_one_card(case) and architecture == "hopper",
-        free=("matmul_share",),
-    ),
+EAGER: Final = (
+    "pytorch-ddp",
+    "hf-trainer",
+    "litgpt",
+    "torchtune",
+    "llama-factory",
+    "axolotl",
+    "deepspeed",
+    "nanogpt",
 )
-
-ALIKE: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    "hf-trainer": tuple(
-        (engine, "*") for engine in ("litgpt", "torchtune", "llama-factory", "axolotl", "deepspeed", "nanogpt")
-    ),
-    "pytorch-ddp": (("pytorch-ddp", "blackwell"),),
-}
-"""Engines and architectures without a fit of their own, and the engine whose last fit they take over."""
+"""Engines that run plain PyTorch modules: one kernel an operation, issued by the same host code."""
 
 
 def fit() -> None:
-    """Fit the constants, and write them and those taken over into the table."""
-    cases = [case for case in shipped("training")]
-    launch = math.nan
-    for one in FITS:
-        runs, measured = _runs(one, cases)
-        base = catalog.engine_efficiency(one.engine, _card(runs[0]), runs[0].about.weights)
-        fixed = EngineEfficiency(engine=one.engine, architecture=one.architecture)
-        if "prefill_launch_s" not in one.free and one.architecture == "*":
-            # The same host code as of the engine that was fitted before.
-            fixed = dataclasses.replace(fixed, prefill_launch_s=launch)
-            base = dataclasses.replace(base, prefill_launch_s=launch)
-
-        def loss(
-            constants: Mapping[str, float],
-            base: EngineEfficiency = base,
-            runs: Sequence[TrainingRun] = runs,
-            measured: Sequence[float] = measured,
-        ) -> float:
-            own = dataclasses.replace(base, **constants)
-            errors = [math.log(_step_s(run, own) / value) for run, value in zip(runs, measured, strict=True)]
-            return float(np.mean(np.abs(errors)))
-
-        found, _ = least(loss, {name: START[name] for name in one.free}, {name: BOUNDS[name] for name in one.free})
-        row = dataclasses.replace(fixed, **found, fitted_on=f"{len(runs)} measurements: {one.what}; {one.source}")
-        launch = row.prefill_launch_s if "prefill_launch_s" in found else launch
-        _write(row)
-        for engine, architecture in ALIKE.get(one.engine, ()):
-            if architecture == "*" or one.architecture != "*":
-                fitted = f"none: as {one.engine}" + (f" on {one.architecture}" if one.architecture != "*" else "")
-                _write(dataclasses.replace(row, engine=engine, architecture=architecture, fitted_on=fitted))
+    """Fit the constants of plain PyTorch, and write them into the table for every engine that runs it."""
+    rows = {source: [(case, run) for case, run in _runs(source) if _is_plain(case)] for source in SOURCES}
+    found = _fitted(rows, START)
+    counts = " and ".join(f"{len(each)} of {source}" for source, each in rows.items())
+    for engine in EAGER:
+        _write(EngineEfficiency(engine=engine, **found, fitted_on=f"step times, plain PyTorch: {counts}"))
 
 
-def _runs(one: Fit, cases: Sequence[Case]) -> tuple[list[TrainingRun], list[float]]:
-    """The checked plans of the rows of a fit, and their measured step times [s]."""
-    runs: list[TrainingRun] = []
-    measured: list[float] = []
-    for case in cases:
-        step = number(case, "step_time_s")
-        if case.source != one.source or not step > 0:
+def _fitted(
+    rows: Mapping[str, Sequence[tuple[Case, TrainingRun]]],
+    start: Mapping[str, float],
+) -> dict[str, float]:
+    """The constants with the least mean absolute logarithmic error, sources weighted equally."""
+
+    def loss(constants: Mapping[str, float]) -> float:
+        return float(np.mean([_error(found, constants) for found in rows.values()]))
+
+    return least(loss, start, {name: BOUNDS[name] for name in start})[0]
+
+
+def _error(rows: Sequence[tuple[Case, TrainingRun]], constants: Mapping[str, float]) -> float:
+    own = dataclasses.replace(NO_OVERHEAD, **constants)
+    errors = [math.log(_step_s(run, own) / number(case, "step_time_s")) for case, run in rows]
+    return float(np.mean(np.abs(errors)))
+
+
+def _is_plain(case: Case) -> bool:
+    """Adapters, and whatever ran on one card: no network decides their time."""
+    return trains_adapters(case) or case.cells.get("n_gpus") == "1"
+
+
+def _runs(source: str) -> list[tuple[Case, TrainingRun]]:
+    """The rows of a source with a step time, and their checked plans."""
+    found = []
+    for case in shipped("training"):
+        if case.source != source or not number(case, "step_time_s") > 0:
             continue
         try:
             row = fine_tuning_row(case)
             run = training_run(row.model, row.cluster, row.workload, row.plan, ideal=False)
         except FarthingError:
             continue
-        if one.rows(case, _card(run).architecture):
-            runs.append(run)
-            measured.append(step)
-    return runs, measured
+        found.append((case, run))
+    return found
 
 
 def _card(run: TrainingRun) -> Accelerator:
