@@ -204,6 +204,12 @@ def efficiency_note(efficiency: Efficiency) -> str:
     return f"{efficiency.id}: efficiency constants from {basis}"
 
 
+def refitted_note(about: Subject) -> list[str]:
+    """Whether a user's own runs changed the constants."""
+    basis = about.overheads.fitted_on
+    return [f"constants refitted to {basis}"] if basis.startswith("your ") else []
+
+
 def computed_wider(about: Subject) -> list[str]:
     """Cards without a unit for the format, whose products run in a wider one."""
     compute = about.weights.compute

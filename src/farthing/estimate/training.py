@@ -9,6 +9,7 @@ from typing import Final
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
+from farthing.estimate.likeness import error_bar, training_likeness
 from farthing.estimate.subject import (
     Subject,
     check_cards,
@@ -18,6 +19,7 @@ from farthing.estimate.subject import (
     computed_wider,
     efficiency_note,
     hardware_notes,
+    refitted_note,
     storage_format,
     subject,
 )
@@ -36,6 +38,7 @@ from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, training_time
 from farthing.predict.training_memory import TrainingMemory, training_memory
 from farthing.predict.work import layer_flop_per_token, model_flop
+from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import Model
@@ -252,7 +255,20 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         bottleneck=max(_parts(time), key=lambda part: part.value).name,
         assumptions=_assumptions(run),
         warnings=_warnings(run, cards),
+        intervals=_intervals(run, step_s, tokens / step_s, float(total)),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
+    )
+
+
+def _intervals(run: TrainingRun, step_s: float, rate: float, size_bytes: float) -> tuple[ErrorBar, ...]:
+    step, size = (
+        training_likeness(run.about, run.workload, run.plan, what)
+        for what in ("training step", "training memory")
+    )
+    return (
+        error_bar(run.about, "step_s", step_s, step),
+        error_bar(run.about, "tokens_per_s", rate, step, rate=True),
+        error_bar(run.about, "total_bytes", size_bytes, size),
     )
 
 
@@ -374,7 +390,8 @@ def _reliability(run: TrainingRun, cards: int) -> Reliability:
 
 def _assumptions(run: TrainingRun) -> tuple[str, ...]:
     about, plan = run.about, run.plan
-    found = [efficiency_note(about.efficiencies[run.slowest]), *computed_wider(about)]
+    found = [efficiency_note(about.efficiencies[run.slowest])]
+    found += refitted_note(about) + computed_wider(about)
     if about.cluster.is_mixed:
         found.append("unlike cards: all wait for the slowest kind")
     if about.model.is_moe:

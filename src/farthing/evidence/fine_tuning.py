@@ -118,7 +118,9 @@ def micro_batches_of(case: Case, dp: int, micro_batch: int) -> int:
     batch = number(case, "global_batch")
     if batch > 0:
         return max(round(batch / (dp * micro_batch)), 1)
-    found = re.search(r"(?:gradient accumulation|grad(?:ient)?_?acc(?:um(?:ulation)?)?)[ =]+([0-9]+)", text_of(case))
+    found = re.search(
+        r"(?:gradient accumulation|grad(?:ient)?_?acc(?:um(?:ulation)?)?)[ =]+([0-9]+)", text_of(case)
+    )
     return int(found.group(1)) if found else 1
 
 
@@ -184,7 +186,9 @@ def shards_weights(case: Case, engine: str, cards: int) -> bool:
     return engine in ("hf-trainer", "llama-factory") and not trains_adapters(case)
 
 
-def layout_of(case: Case, model: Model, card: Accelerator, cards: int, batch: float) -> tuple[int, int, int, int]:
+def layout_of(
+    case: Case, model: Model, card: Accelerator, cards: int, batch: float
+) -> tuple[int, int, int, int]:
     """tp, pp, cp, dp; what is not stated follows from memory and batch."""
     stated = {name: int(number(case, name)) for name in ("tp", "pp", "cp") if number(case, name) > 0}
     if "tp" in stated or cards == 1 or training_engine(case) in EAGER:
@@ -195,7 +199,9 @@ def layout_of(case: Case, model: Model, card: Accelerator, cards: int, batch: fl
         tp, pp, cp = min(next(fitting, 8), cards), 1, 1
         if batch > 0:
             # More cards than sequences share each of them.
-            dp = next(size for size in range(cards // tp, 0, -1) if cards // tp % size == 0 and batch % size == 0)
+            dp = next(
+                size for size in range(cards // tp, 0, -1) if cards // tp % size == 0 and batch % size == 0
+            )
             cp = cards // tp // dp
     dp = cards // (tp * pp * cp)
     if not dp or tp * pp * cp * dp != cards:

@@ -162,6 +162,7 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "flash_attention": uses_flash_attention(engine, card),
         "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
+        "overlap_tensor_parallel": 1.0 if engine == "nemo" and card.year > 2021 else 0.0,
         # The first Megatrons reduced gradients after the last backward pass.
         "overlap_data_parallel": 0.0 if is_early(engine, card) else 1.0,
     }

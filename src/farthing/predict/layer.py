@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from farthing.predict.kv_cache import (
 )
 from farthing.predict.trace import Number, named
 from farthing.records.model import LayerKind, Model
+
+
+EXPERT_LAUNCH: Final = 0.1
+"""Host time to issue one more expert's product in a grouped call, over that of a kernel of its own; an
+assumption: a call of the driver against one of the framework."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,7 +422,9 @@ def training_forward_time(
     moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
         elementwise = elementwise + named("casting to the narrow format_s", casting)
         launched *= 2
@@ -483,7 +491,9 @@ def training_attention(
     if not flash_attention:
         # Relative positions take a second product of queries, and their scores are shifted and added.
         relative = model.position == "relative"
-        work = attention_flop(rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim)
+        work = attention_flop(
+            rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim
+        )
         each = 6 * element_bytes + 1 + (5 * element_bytes if relative else 0)
         scores = score_bytes(sequences, tokens, context_tokens, heads=per_card, bytes_per_score=each)
         return work, traffic, scores
@@ -602,7 +612,9 @@ def training_backward_time(
     moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
         elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
         launched *= 1.5

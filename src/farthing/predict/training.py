@@ -217,7 +217,16 @@ def training_time(
     kinds = layer_kinds(model)
     per_kind = [
         _layer_parts(
-            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter, launch_s
+            model,
+            kind,
+            cluster,
+            group,
+            device,
+            workload,
+            plan,
+            efficiency,
+            weight_bytes_per_parameter,
+            launch_s,
         )
         for kind in kinds
     ]
@@ -356,12 +365,12 @@ def _layer_parts(
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
-    # What the backward pass exchanges hides behind the backward pass.
+    # Tensor-parallel traffic hides behind products, that of context parallelism behind attention.
     forwards = 2 if plan.recompute == "full" else 1
     overlap = plan.overlap_tensor_parallel
     reduces = reduce * exchanges
-    exposed_forward = exposed_time_s(reduces, forward.total_s, overlap=overlap) * forwards
-    exposed_backward = exposed_time_s(reduces, backward.total_s, overlap=overlap)
+    exposed_forward = exposed_time_s(reduces, forward.matmul_s, overlap=overlap) * forwards
+    exposed_backward = exposed_time_s(reduces, backward.matmul_s, overlap=overlap)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
@@ -370,8 +379,8 @@ def _layer_parts(
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
         pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
-        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1 - overlap) * forwards
-        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1 - overlap)
+        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * forwards
+        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1.0)
         context = context_forward + context_backward
         hidden_forward = hidden_forward + exchange * forwards - context_forward
         hidden_backward = hidden_backward + 2 * exchange - context_backward
@@ -405,11 +414,11 @@ def _layer_parts(
         running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
         # So is the work around weights that other cards hold; the backward pass also scatters gradients.
         gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
-        issuing = named("issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s)
-        launch = np.maximum(issuing - running, 0.0)
-        running = (
-            backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
+        issuing = named(
+            "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
         )
+        launch = np.maximum(issuing - running, 0.0)
+        running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
         launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
@@ -468,7 +477,9 @@ def _head_s(
     width = model.vocab / plan.tp
     # Logits read, fp32 copy written and read by the softmax.
     size = device.activation_bytes
-    logits = elementwise_time_s(rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3)
+    logits = elementwise_time_s(
+        rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3
+    )
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
