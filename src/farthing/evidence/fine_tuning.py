@@ -29,6 +29,12 @@ from farthing.records.workload import Optimizer, TrainingWorkload
 INSTRUCTION_TOKENS: Final = 128
 """Tokens of an example of Alpaca, prompt template included, on average: the usual data of fine-tuning guides."""
 
+WIKIPEDIA_TOKENS: Final = 256
+"""Mean tokens of BERT's Wikipedia sequences of at most 512 (Krell et al. 2021: half of such batches is padding)."""
+
+BIN_TOKENS: Final = 64
+"""NVIDIA's loader fills a batch with sequences of one bin of lengths, and pads them to its end."""
+
 ADAPTER_RANK: Final = 16
 
 LOW_BIT: Final = (
@@ -50,6 +56,14 @@ def text_of(case: Case) -> str:
     return " ".join(cells.get(name, "") for name in ("model", "framework", "notes")).lower()
 
 
+def engine_in(case: Case) -> str:
+    """The engine; entries of MLPerf run the vendors' versions of NeMo unless they say DeepSpeed."""
+    framework = case.cells.get("framework", "").lower()
+    if "mlperf" in case.source.lower():
+        return "deepspeed" if "deepspeed" in framework else "maxtext" if "maxtext" in framework else "nemo"
+    return engine_of(framework)
+
+
 def trains_adapters(case: Case) -> bool:
     """Whether only adapters are trained."""
     method = f"{case.cells.get('model', '')} {case.cells.get('framework', '')}".lower()
@@ -65,12 +79,16 @@ def is_fine_tuning(case: Case) -> bool:
 def is_small(case: Case) -> bool:
     """Whether a row trains an encoder or another model of less than a billion parameters on few cards."""
     name = case.cells.get("model_id", "") or case.cells.get("model", "").lower()
-    return bool(re.search(r"bert|transformer-xl|electra|^t5-|vit", name)) or "nanogpt" in text_of(case)
+    return bool(re.search(r"bert|transformer-xl|electra", name)) or "nanogpt" in text_of(case)
 
 
 def sequence_tokens_of(case: Case, model: Model) -> int:
     """Mean tokens of a sequence; unpacked instruction data are much shorter than their maximum."""
     text = text_of(case)
+    if model.encoder and "pre-training" in text and "nvidia" in case.source.lower():
+        stated = number(case, "seq_len")
+        if stated >= 2 * WIKIPEDIA_TOKENS:
+            return WIKIPEDIA_TOKENS + BIN_TOKENS // 2
     if "unpacked" in text.split("cumulative step")[0] or re.search(r'step "baseline"', text):
         return INSTRUCTION_TOKENS
     stated = number(case, "seq_len")
@@ -79,6 +97,14 @@ def sequence_tokens_of(case: Case, model: Model) -> int:
     if "alpaca" in text or "average sequence length not given" in text:
         return INSTRUCTION_TOKENS
     raise InvalidInput("the length of the sequences is not known")
+
+
+def counted_tokens(case: Case, row: Row) -> float:
+    """Tokens of a step as the source counts them: encoders' padding counts where it is left out."""
+    stated = number(case, "seq_len")
+    real = row.workload.sequence_tokens
+    each = stated if row.model.encoder and stated > real else real
+    return row.workload.global_batch_size * each
 
 
 def longest_tokens_of(case: Case, usual: int) -> int:
@@ -127,7 +153,7 @@ def compute_format_of(case: Case, card: Accelerator) -> str:
     dtype = case.cells.get("dtype", "").lower()
     if dtype == "fp32" and re.search(r"nvidia|ngc|container", text_of(case)):
         return "tf32"
-    if not dtype and "mlperf" in case.source.lower() and card.year >= 2022:
+    if not dtype and "mlperf" in case.source.lower() and engine_in(case) == "nemo" and card.year >= 2022:
         # Entries of MLPerf use the fastest format that converges.
         return "fp8"
     return FORMATS.get(dtype, "bf16")
@@ -155,7 +181,9 @@ def shards_weights(case: Case, engine: str, cards: int) -> bool:
     """Whether a recipe shards the weights: LitGPT on several cards, and DeepSpeed where all are trained."""
     if engine == "litgpt":
         return cards > 1
-    return engine in ("hf-trainer", "llama-factory", "deepspeed") and not trains_adapters(case)
+    if engine == "deepspeed":
+        return cards > 1
+    return engine in ("hf-trainer", "llama-factory") and not trains_adapters(case)
 
 
 def layout_of(

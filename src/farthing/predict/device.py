@@ -30,12 +30,12 @@ _SIXTEEN_BIT: Final = (
 )
 
 
+CACHE_SPEED: Final = 3.0
+"""Rate of the last-level cache over that of the memory behind it: 2.3 to 5 on cards of 2020 to 2025."""
 QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
-CACHE_SPEED: Final = 3.0
-"""Rate of the last-level cache over that of the memory behind it: 2.3 to 5 on cards of 2020 to 2025."""
 
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
