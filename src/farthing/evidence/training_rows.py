@@ -140,7 +140,9 @@ def uses_flash_attention(engine: str, card: Accelerator) -> bool:
 def recompute_of(case: Case) -> str:
     """As stated; where nothing is stated, nothing is recomputed but what flash attention recomputes."""
     stated = case.cells.get("recompute", "")
-    return stated if stated in ("none", "selective", "full") else "selective"
+    if stated in ("none", "selective", "full"):
+        return stated
+    return "full" if training_engine(case) in ("megatron-deepspeed", "gpt-neox") else "selective"
 
 
 def is_early(engine: str, card: Accelerator) -> bool:
@@ -156,6 +158,14 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     if engine == "megatron-lm" and is_early(engine, card):
         return 0
     return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
+
+
+def compute_format_of(case: Case, card: Accelerator) -> str:
+    """As stated; entries of MLPerf take 8 bits where the card has them, since round 3.1."""
+    dtype = case.cells.get("dtype", "").lower()
+    if not dtype and card.fp8_flop_per_s and re.match(r"MLPerf Training v(3\.1|[4-9])", case.source):
+        return "fp8"
+    return FORMATS.get(dtype, "bf16")
 
 
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
@@ -186,7 +196,7 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "zero_stage": zero_stage_of(case, engine, card),
         "recompute": recompute_of(case),
         "flash_attention": uses_flash_attention(engine, card),
-        "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
+        "compute_format": compute_format_of(case, card),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
         "overlap_tensor_parallel": float(overlaps_tensor_parallel(case, engine, card)),
         # The first Megatrons reduced gradients after the last backward pass.
