@@ -32,7 +32,7 @@ FOUNDRY: Final = "MosaicML llm-foundry benchmarking README"
 
 CLOCKS: Final = {
     "ampere": (VTRAIN_NODES,),
-    "hopper": (NEMO, NEMO_LONG),
+    "hopper": (NEMO,),
     "blackwell": (SIMUMAX, NEMO_LONG),
 }
 """Sources that tell the share of a short benchmark's rate that an architecture keeps up."""
@@ -132,6 +132,12 @@ def fit() -> None:
     # From the same start each time, so that the result does not depend on what the tables held.
     _write_engines([{"engine": "megatron-deepspeed", **HOST, "fitted_on": ""}])
     _write_engines([{"engine": engine, **HOST, "step_s": 0.0, "fitted_on": ""} for engine in MEGATRON])
+    _write_engines(
+        [
+            {"engine": "nemo", "architecture": architecture, "attention_share": 1.0, "fitted_on": ""}
+            for architecture in ("hopper", "blackwell")
+        ]
+    )
     _write_clocks({architecture: (START_CLOCK, []) for architecture in CLOCKS})
     for _ in range(2):
         clocks = {}
@@ -141,6 +147,7 @@ def fit() -> None:
             clocks[architecture] = (held * fit_clock(rows), rows)
         _write_clocks(clocks)
         _write_engines(fit_host(measured_runs([VTRAIN_HOST])[::EVERY]))
+    _write_engines(fit_attention(measured_runs([NEMO_LONG])))
     _write_engines(fit_pytorch(measured_runs([FOUNDRY])))
 
 
@@ -177,6 +184,21 @@ def _bias(rows: Sequence[Measured], clock: float) -> float:
     for one in rows:
         by_source.setdefault(one.source, []).append(math.log(one.ratio(clock=clock)))
     return statistics.mean(statistics.median(logs) for logs in by_source.values())
+
+
+def fit_attention(rows: Sequence[Measured]) -> list[dict[str, Any]]:
+    """Attention of NeMo in training, backward pass included, over that of a prompt."""
+    written = []
+    for architecture in sorted({one.architecture for one in rows}):
+        own = [one for one in rows if one.architecture == architecture]
+
+        def loss(constants: Mapping[str, float], own: Sequence[Measured] = own) -> float:
+            return _spread(own, constants)
+
+        found, _ = least(loss, {"attention_share": 1.0}, {"attention_share": BOUNDS["attention_share"]})
+        basis = f"{len(own)} runs of NeMo on sequences of 4K to 1M tokens; host as megatron-deepspeed"
+        written.append({"engine": "nemo", "architecture": architecture, **found, "fitted_on": basis})
+    return written
 
 
 def fit_pytorch(rows: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -298,6 +298,7 @@ def fine_tuning_row(case: Case) -> Row:
     workload = TrainingWorkload(
         sequence_tokens=sequence,
         global_batch_size=micro_batches_of(case, dp, micro_batch) * dp * micro_batch,
+        training_tokens=max(number(case, "tokens_total"), 0.0) if cells.get("tokens_total") else 0.0,
         optimizer=optimizer_of(case, engine),
         lora_rank=ADAPTER_RANK if adapters else 0,
         lora_targets="attention" if adapters and engine in ATTENTION_ONLY else "all",

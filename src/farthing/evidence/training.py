@@ -74,6 +74,10 @@ def _compared(case: Case) -> list[Comparison]:
         ]
     found = []
     for name, value in measured.items():
+        if name == "gpu_hours" and not row.workload.training_tokens:
+            reason = "the tokens of the run are not known"
+            found.append(refused(case, name, value, reason, group=group_of(case, row, name)))
+            continue
         if not value > 0:
             found.append(refused(case, name, value, "not a positive number", group=group_of(case, row, name)))
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -19,11 +18,6 @@ from farthing.predict.kv_cache import (
 )
 from farthing.predict.trace import Number, named
 from farthing.records.model import LayerKind, Model
-
-
-EXPERT_LAUNCH: Final = 0.1
-"""Host time to issue one more expert's product in a grouped call, over that of a kernel of its own; an
-assumption: a call of the driver against one of the framework."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,8 +392,8 @@ def training_forward_time(
     launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
-        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
-        launched += 7
+        # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
+        launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -584,7 +578,7 @@ def training_backward_time(
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
-        launched += 9
+        launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)

@@ -390,8 +390,12 @@ def _layer_parts(
         # Every card that shares an expert needs all of the expert's rows.
         width_sent = (model.moe_hidden or model.hidden) * expert_tp / plan.tp
         sent = rows * model.experts_per_token * width_sent * 2.0
+        # A token crosses to each other host once, however many of its experts are there.
+        hosts = routed.hosts
+        visited = hosts * (1 - (1 - 1 / hosts) ** model.experts_per_token)
+        once = np.minimum(visited / model.experts_per_token, 1.0)
         # Dispatch and combine; experts that stay on the card exchange nothing.
-        exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed), 0.0)
+        exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed, across_share=once), 0.0)
         overlap = plan.overlap_expert_parallel
         expert_forward = exposed_time_s(
             exchange * forwards,
