@@ -7,7 +7,7 @@ import functools
 import re
 from typing import Final
 
-from farthing import catalog
+from farthing import api
 from farthing.errors import InvalidInput
 from farthing.evidence.outcome import number
 from farthing.evidence.training_models import training_model
@@ -20,11 +20,15 @@ from farthing.evidence.training_rows import (
     plan_options,
     training_engine,
 )
+from farthing.predict.memory import CONTEXT_BYTES
+from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case
+from farthing.records.estimate import TrainingEstimate
 from farthing.records.hardware import Accelerator
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import Optimizer, TrainingWorkload
+from farthing.units import GIB, GIGA
 
 INSTRUCTION_TOKENS: Final = 128
 """Tokens of an example of Alpaca, prompt template included, on average: the usual data of fine-tuning guides."""
@@ -36,6 +40,9 @@ BIN_TOKENS: Final = 64
 """NVIDIA's loader fills a batch with sequences of one bin of lengths, and pads them to its end."""
 
 ADAPTER_RANK: Final = 16
+
+WEIGHTS_SHARE: Final = 0.4
+"""Share of a card that frozen weights may fill before a recipe cuts them."""
 
 LOW_BIT: Final = (
     (r"nf4-dq", "bnb-nf4"),
@@ -60,8 +67,8 @@ def engine_in(case: Case) -> str:
     """The engine; entries of MLPerf run the vendors' versions of NeMo unless they say DeepSpeed."""
     framework = case.cells.get("framework", "").lower()
     if "mlperf" in case.source.lower():
-        return "deepspeed" if "deepspeed" in framework else "maxtext" if "maxtext" in framework else "nemo"
-    return engine_of(framework)
+        return "deepspeed" if "deepspeed" in framework else "nemo"
+    return training_engine(case)
 
 
 def trains_adapters(case: Case) -> bool:
@@ -124,8 +131,33 @@ def micro_batches_of(case: Case, dp: int, micro_batch: int) -> int:
     return int(found.group(1)) if found else 1
 
 
+ATTENTION_ONLY: Final = ("litgpt", "nemo")
+"""Engines whose recipes put adapters beside the layers of attention alone."""
+
+LADDER: Final = (
+    "baseline",
+    "+packed dataset",
+    "+compile",
+    "+chunked ce",
+    "+activation checkpointing",
+    "+optimizer in backward",
+    "+activation offloading",
+    "+8-bit adamw",
+    "lora",
+    "qlora",
+)
+"""torchtune's cumulative steps."""
+
 UNCOMPILED: Final = ("baseline", "+packed dataset")
 """Steps of torchtune's ladder before it compiles."""
+
+
+def chain_of(case: Case) -> str:
+    """The steps of the ladder that a row has taken."""
+    step = re.search(r'cumulative step "([^"]+)"', text_of(case))
+    if step is None or step.group(1) not in LADDER:
+        return ""
+    return " ".join(LADDER[: LADDER.index(step.group(1)) + 1])
 
 
 def is_compiled(case: Case) -> bool:
@@ -137,13 +169,16 @@ def is_compiled(case: Case) -> bool:
     return "compile" in text and "before torch.compile" not in text
 
 
-def weight_format_of(case: Case) -> str:
+def weight_format_of(case: Case, compute: str) -> str:
     """Format of the stored weights."""
     dtype = case.cells.get("dtype", "").lower()
     method = f"{dtype} {case.cells.get('model', '').lower()}"
     for pattern, name in LOW_BIT:
         if re.search(pattern, method):
             return name
+    if dtype in ("", "fp8") and trains_adapters(case) and compute == "fp8":
+        # Frozen weights have no use for more bits than their products.
+        return "fp8"
     # Mixed precision keeps a 16-bit copy of the weights; single precision has no other.
     return dtype if dtype in ("fp32", "tf32", "fp16") else "bf16"
 
@@ -161,7 +196,7 @@ def compute_format_of(case: Case, card: Accelerator) -> str:
 
 def optimizer_of(case: Case, engine: str) -> Optimizer:
     """Optimizer; torchtune trains in pure bf16, without fp32 copies."""
-    named = f"{case.cells.get('optimizer', '')} {text_of(case).split(';')[0]}".lower()
+    named = f"{case.cells.get('optimizer', '')} {chain_of(case)}".lower()
     if "8-bit adam" in named or "adam8bit" in named or "adam-8bit" in named:
         return "adam-8bit"
     return "adam-bf16" if engine in ("torchtune", "litgpt") else "adam"
@@ -194,8 +229,8 @@ def layout_of(
     if "tp" in stated or cards == 1 or training_engine(case) in EAGER:
         tp, pp, cp = stated.get("tp", 1), stated.get("pp", 1), stated.get("cp", 1)
     else:
-        weights = 2.0 * _parameters(model)
-        fitting = (size for size in (1, 2, 4, 8) if weights / size < 0.6 * card.memory_bytes)
+        weights = _parameters(model) * (1.0 if compute_format_of(case, card) == "fp8" else 2.0)
+        fitting = (size for size in (1, 2, 4, 8) if weights / size < WEIGHTS_SHARE * card.memory_bytes)
         tp, pp, cp = min(next(fitting, 8), cards), 1, 1
         if batch > 0:
             # More cards than sequences share each of them.
@@ -211,8 +246,6 @@ def layout_of(
 
 @functools.lru_cache(maxsize=256)
 def _parameters(model: Model) -> float:
-    from farthing.predict.parameters import total_parameters
-
     return float(total_parameters(model))
 
 
@@ -249,7 +282,8 @@ def fine_tuning_row(case: Case) -> Row:
             options["engine"] = ""
         options["gradient_format"] = "fp32" if cells.get("dtype", "") in ("fp32", "tf32") else "bf16"
     options["compute_format"] = compute_format_of(case, card)
-    options["weight_format"] = weight_format_of(case)
+    options["weight_format"] = weight_format_of(case, options["compute_format"])
+    options["loss_chunks"] = 8 if "chunked ce" in chain_of(case) else 1
     vpp = int(number(case, "vpp")) if number(case, "vpp") > 1 and pp > 1 else 1
     plan = TrainingPlan(
         tp=tp,
@@ -267,12 +301,34 @@ def fine_tuning_row(case: Case) -> Row:
         training_tokens=max(number(case, "tokens_total"), 0.0) if cells.get("tokens_total") else 0.0,
         optimizer=optimizer_of(case, engine),
         lora_rank=ADAPTER_RANK if adapters else 0,
+        lora_targets="attention" if adapters and engine in ATTENTION_ONLY else "all",
         memory_tokens=sequence if model.position == "relative" else 0,
     )
     return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=True)
 
 
-def longest(row: Row, case: Case) -> Row:
-    """The row with its longest sequences."""
+ALLOCATOR: Final = ("litgpt", "torchtune", "nemo")
+"""Engines that report what their allocator gave out: the driver's context is not in it."""
+
+
+def memory_gib(case: Case, row: Row, estimate: TrainingEstimate) -> float:
+    """Memory of a card as the source counts it, with its longest sequences [GiB]."""
     tokens = longest_tokens_of(case, row.workload.sequence_tokens)
-    return dataclasses.replace(row, workload=dataclasses.replace(row.workload, sequence_tokens=tokens))
+    memory = estimate.memory
+    if tokens != row.workload.sequence_tokens:
+        longest = dataclasses.replace(row.workload, sequence_tokens=tokens)
+        memory = api.train(row.model, row.cluster, workload=longest, plan=row.plan).memory
+    total = memory.total_bytes
+    engine = engine_in(case)
+    if engine in ALLOCATOR:
+        total -= CONTEXT_BYTES
+    if engine == "litgpt" and row.plan.zero_stage == 3:
+        # Each card holds the whole model beside its share of it while it starts.
+        whole = 2.0 * _parameters(row.model)
+        total = max(total, whole * (1 + 1 / estimate.accelerators))
+    # Lightning prints decimal gigabytes.
+    total /= GIGA if engine == "litgpt" else GIB
+    measured = number(case, "mem_gb_per_gpu")
+    # More than a card holds is the memory of all cards.
+    shared = engine in EAGER and measured * GIB > memory.capacity_bytes
+    return total * (estimate.accelerators if shared else 1)

@@ -13,6 +13,7 @@ from farthing.evidence.fine_tuning import (
     fine_tuning_row,
     is_fine_tuning,
     is_small,
+    memory_gib,
     trains_adapters,
 )
 from farthing.evidence.outcome import compared, likeness_of, number, refused
@@ -138,7 +139,7 @@ def _predicted(
         return counted / estimate.step_s, counted / ideal_s
     if name == "mem_gb_per_gpu":
         states = sum(part.value for part in estimate.memory.parts if part.name in STATES)
-        return estimate.memory.total_bytes / GIB, states / GIB
+        return memory_gib(case, row, estimate), states / GIB
     if name == "gpu_hours":
         return estimate.accelerator_s / HOUR, estimate.accelerator_s / HOUR * ideal_s / estimate.step_s
     flop = counted_flop(case, row, estimate, name)

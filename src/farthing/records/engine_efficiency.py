@@ -36,6 +36,9 @@ class EngineEfficiency:
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
         What one exchange between tensor-parallel cards takes on top of the architecture's collective.
+    waiting_share
+        Share of the other users' prompts that a request waits for before its first token, in a closed loop: small
+        where prompts join the running batch, larger where they go before it.
     fitted_on
         The measurements behind the figures.
     """
@@ -55,6 +58,7 @@ class EngineEfficiency:
     sequence_s: float = math.nan
     request_s: float = math.nan
     exchange_s: float = math.nan
+    waiting_share: float = math.nan
     fitted_on: str = ""
 
 
@@ -71,6 +75,7 @@ NO_OVERHEAD = EngineEfficiency(
     sequence_s=0.0,
     request_s=0.0,
     exchange_s=0.0,
+    waiting_share=0.1,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""
