@@ -112,7 +112,10 @@ def subject(
         IDEAL if ideal else catalog.efficiency(group.accelerator) for group in cluster.groups
     )
     if sustained:
-        efficiencies = tuple(map(_sustained, efficiencies))
+        efficiencies = tuple(
+            _sustained(constants, group.accelerator)
+            for constants, group in zip(efficiencies, cluster.groups, strict=True)
+        )
     given = NO_OVERHEAD if ideal else overheads
     engines = [
         given or catalog.engine_efficiency(engine, group.accelerator, weights) for group in cluster.groups
@@ -171,8 +174,11 @@ def with_constants(about: Subject, engine: EngineEfficiency) -> Subject:
     )
 
 
-def _sustained(efficiency: Efficiency) -> Efficiency:
+def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
+    """The constants of long runs: power grows with the cube of the clock, so less of it costs a cube root."""
     share = efficiency.sustained_share
+    if efficiency.unit_w and card.tdp_w and card.compute_units:
+        share *= min((card.tdp_w / card.compute_units / efficiency.unit_w) ** (1 / 3), 1.0)
     return replace(
         efficiency,
         matmul_share=efficiency.matmul_share * share,

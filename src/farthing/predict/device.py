@@ -36,6 +36,7 @@ QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""

@@ -399,8 +399,8 @@ def training_forward_time(
     launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
-        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
-        launched += 7
+        # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
+        launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -585,7 +585,7 @@ def training_backward_time(
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
-        launched += 9
+        launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)
