@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -93,7 +94,18 @@ def residuals_text(rows: Sequence[Residual]) -> str:
 def widening_text(rows: Sequence[Residual]) -> str:
     """The table of factors on the width of intervals."""
     keys = sorted({widening_key(row.likeness) for row in rows})
-    return _csv(("what", "factor"), [(key, f"{widening_of(rows, key):.3g}") for key in keys])
+    return _csv(("what", "factor"), [(key, f"{rounded_up(widening_of(rows, key)):g}") for key in keys])
+
+
+def rounded_up(factor: float) -> float:
+    """To two decimals, as the case that sets a factor must stay inside.
+
+    Examples
+    --------
+    >>> rounded_up(1.3001)
+    1.31
+    """
+    return math.ceil(factor * 100) / 100
 
 
 def widening_of(rows: Sequence[Residual], key: str) -> float:
