@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ from farthing.predict.device import Device, device
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
-from farthing.records.hardware import Cluster, NumberFormat
+from farthing.records.hardware import Accelerator, Cluster, NumberFormat
 from farthing.records.model import Model
 from farthing.records.wiring import Wiring
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 WHOLE_MODEL_FAMILIES: Final = ("gguf-file", "gguf-tensor", "mlx", "exl2", "exl3")
 """Formats that also store the embedding and the head; the others leave those in 16 bits."""
+
+EXPERT_FAMILIES: Final = ("microscaling", "integer")
+"""Families whose 4-bit checkpoints of a mixture store its routed experts, and all else in 16 bits."""
 
 NO_ENGINE: Final = Engine(id="", name="no particular engine", version="", kind="", vendors="")
 
@@ -87,8 +91,12 @@ def subject(
     engine: str = "",
     ideal: bool = False,
     sustained: bool = False,
+    overheads: EngineEfficiency | None = None,
 ) -> Subject:
-    """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load."""
+    """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load.
+
+    ``overheads`` stands in for the engine's constants of the table, where those are what is sought.
+    """
     weights = storage_format(weight_format, "weights")
     compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
@@ -98,17 +106,23 @@ def subject(
     )
     if sustained:
         efficiencies = tuple(map(_sustained, efficiencies))
+    given = NO_OVERHEAD if ideal else overheads
     engines = [
-        NO_OVERHEAD if ideal else catalog.engine_efficiency(engine, group.accelerator, weights)
-        for group in cluster.groups
+        given or catalog.engine_efficiency(engine, group.accelerator, weights) for group in cluster.groups
     ]
+    devices = tuple(
+        device(group.accelerator, compute, constants, own)
+        for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
+    )
+    if keeps_wide_layers(model, weights):
+        devices = tuple(
+            _with_wide(card, group.accelerator, constants, engine, given)
+            for card, group, constants in zip(devices, cluster.groups, efficiencies, strict=True)
+        )
     return Subject(
         model=model,
         cluster=cluster,
-        devices=tuple(
-            device(group.accelerator, compute, constants, own)
-            for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
-        ),
+        devices=devices,
         efficiencies=efficiencies,
         weights=weights,
         kv=storage_format(kv_format, "kv_cache"),
@@ -116,6 +130,19 @@ def subject(
         overheads=engines[0],
         wiring=catalog.wiring(engine),
     )
+
+
+def keeps_wide_layers(model: Model, weights: NumberFormat) -> bool:
+    """Whether only the routed experts are stored in the format: so are the 4-bit checkpoints of mixtures."""
+    return model.is_moe and weights.bits < 5 and weights.family in EXPERT_FAMILIES
+
+
+@functools.lru_cache(maxsize=1024)
+def _with_wide(
+    card: Device, accelerator: Accelerator, constants: Efficiency, engine: str, given: EngineEfficiency | None
+) -> Device:
+    own = given or catalog.engine_efficiency(engine, accelerator, catalog.number_format("bf16"))
+    return replace(card, wide=device(accelerator, "bf16", constants, own))
 
 
 def _sustained(efficiency: Efficiency) -> Efficiency:

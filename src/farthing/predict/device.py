@@ -103,6 +103,8 @@ class Device:
         [byte]; 0 where products are computed in 16 bits.
     elementwise_factor, conversion_share
         Of the engine, in training; see `EngineEfficiency`.
+    wide
+        The same card for the products of layers that a checkpoint leaves in 16 bits; None where none is left.
     """
 
     matmul_flop_per_s: float
@@ -120,6 +122,7 @@ class Device:
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
+    wide: Device | None = None
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:

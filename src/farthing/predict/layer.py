@@ -227,13 +227,14 @@ def forward_time(
     tokens = sequences * new_tokens
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
+    weight_bytes = shards.weight_bytes if device.wide is None else 2.0
     for product in matrices:
         time = matmul_time_s(
             tokens,
             product.outputs,
             product.inputs,
-            device=device,
-            weight_bytes_per_element=shards.weight_bytes,
+            device=device.wide or device,
+            weight_bytes_per_element=weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1

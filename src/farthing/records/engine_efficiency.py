@@ -39,6 +39,9 @@ class EngineEfficiency:
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone computes
         the logits.
+    waiting_share
+        Share of the other users' prompts that a request waits for before its first token, in a closed loop: small
+        where prompts join the running batch, larger where they go before it.
     fitted_on
         The measurements behind the figures.
     """
@@ -59,6 +62,7 @@ class EngineEfficiency:
     request_s: float = math.nan
     exchange_s: float = math.nan
     head_factor: float = math.nan
+    waiting_share: float = math.nan
     fitted_on: str = ""
 
 
@@ -76,6 +80,7 @@ NO_OVERHEAD = EngineEfficiency(
     request_s=0.0,
     exchange_s=0.0,
     head_factor=1.0,
+    waiting_share=0.1,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""
