@@ -106,7 +106,7 @@ def test_several_cards_come_with_their_numbers() -> None:
         ("Deepspeed-MII", "serving", "deepspeed-inference"),
         ("deepspeed", "serving", "deepspeed-inference"),
         ("deepspeed", "training", "deepspeed"),
-        ("Megatron-Bridge/Megatron-Core 26.02", "training", "megatron-lm"),
+        ("Megatron-Bridge/Megatron-Core 26.02", "training", "nemo"),
         ("Megatron+DeepSpeed (gpt-neox)", "training", "gpt-neox"),
         ("DeepSeek in-house", "serving", None),
     ],
