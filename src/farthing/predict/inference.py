@@ -63,6 +63,7 @@ def step_time(
     cached_tokens: Number,
     decode: bool,
     weight_bytes: float = 2.0,
+    expert_bytes: float = 0.0,
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
     engine: EngineEfficiency = NO_OVERHEAD,
@@ -82,8 +83,9 @@ def step_time(
         Of the micro-batch; scalar or column.
     decode
         One new token a sequence (or a few drafted ones), the rest cached.
-    weight_bytes, head_bytes, kv_bytes
-        Of one element of the layers' weights, of embedding and head, of the cache [byte].
+    weight_bytes, expert_bytes, head_bytes, kv_bytes
+        Of one element of the layers' weights, of the routed experts' (0: as the others), of embedding and
+        head, of the cache [byte].
     engine
         Host times of the engine; its factors on rates are in the places' devices already.
     wiring
@@ -123,6 +125,7 @@ def step_time(
         expert_tp=expert_tp,
         replicas=np.maximum(plan.ep / plan.tp, 1.0),
         weight_bytes=weight_bytes,
+        expert_bytes=expert_bytes,
         kv_bytes=kv_bytes,
     )
     times: dict[int, _GroupTimes] = {}
@@ -247,18 +250,9 @@ def _group_times(
 ) -> _GroupTimes:
     message = sequences * new_tokens * model.hidden * 2.0
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-    started = select(plan.tp > 1, engine.exchange_s, 0.0)
+    started = engine.exchange_s * _starts(plan.tp, wiring)
     rooted = wiring.exchange in ("root", "slices")
-    exchange = (
-        0.0
-        if rooted
-        else _exchange_s(message, axis, wiring)
-        + started
-        / (
-            # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
-            2 if wiring.exchange == "mesh" else 1
-        )
-    )
+    exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
     for kind in layer_kinds(model):
@@ -332,6 +326,15 @@ def _group_times(
             latency_s=across_latency_s(cluster, place.group, place.efficiency),
         ),
     )
+
+
+def _starts(tp: Number, wiring: Wiring) -> Number:
+    """How often an engine pays its own time for an exchange."""
+    if wiring.exchange == "peers":
+        # Each doubling of the cards is one more to wait for.
+        return np.log2(untraced(tp))
+    # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
+    return select(tp > 1, 0.5 if wiring.exchange == "mesh" else 1.0, 0.0)
 
 
 def _exchange_s(message_bytes: Number, axis: Axis, wiring: Wiring) -> Number:
