@@ -153,6 +153,14 @@ def _predicted(
 STATES: Final = ("weights", "gradients", "optimizer")
 
 
+def counted_bytes(case: Case, estimate: TrainingEstimate) -> float:
+    """What a source's figure holds: tensors alone where it says so, or all that the card has given away."""
+    notes = case.cells.get("notes", "").lower()
+    if "allocated" in notes or "analytic" in notes:
+        return sum(part.value for part in estimate.memory.parts if part.name != "workspace")
+    return estimate.memory.total_bytes
+
+
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
     """The work of a step as the source counts it.
 
