@@ -139,7 +139,9 @@ def _predicted(
         return counted / estimate.step_s, counted / ideal_s
     if name == "mem_gb_per_gpu":
         states = sum(part.value for part in estimate.memory.parts if part.name in STATES)
-        return memory_gib(case, row, estimate), states / GIB
+        special = is_fine_tuning(case) or is_small(case)
+        held = memory_gib(case, row, estimate) if special else counted_bytes(case, estimate) / GIB
+        return held, states / GIB
     if name == "gpu_hours":
         return estimate.accelerator_s / HOUR, estimate.accelerator_s / HOUR * ideal_s / estimate.step_s
     flop = counted_flop(case, row, estimate, name)

@@ -163,6 +163,9 @@ def is_early(engine: str, card: Accelerator) -> bool:
 def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     """As stated; else FSDP's frameworks shard all, the others the optimizer."""
     stated = number(case, "zero_stage")
+    if stated == 3 and number(case, "pp") > 1:
+        # FSDP keeps the weights of a pipeline's stage gathered, and reduces gradients at the end.
+        return 1
     if stated >= 0:
         return int(stated)
     if engine == "megatron-lm" and is_early(engine, card):

@@ -366,8 +366,12 @@ def _layer_parts(
     forwards = 1 + plan.recompute_share if plan.recompute == "full" else 1
     overlap = plan.overlap_tensor_parallel
     reduces = reduce * exchanges
-    exposed_forward = exposed_time_s(reduces, forward.matmul_s, overlap=overlap) * forwards
-    exposed_backward = exposed_time_s(reduces, backward.matmul_s, overlap=overlap)
+    # The first of as many pieces as cards has nothing to hide behind.
+    first = reduces / plan.tp
+    exposed_forward = (
+        np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
+    )
+    exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
