@@ -184,7 +184,9 @@ def compute_format_of(case: Case, card: Accelerator) -> str:
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
     """NeMo does since the middle of 2023; others where they say so."""
     said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
-    early = case.source.endswith("v3.0") or re.search(r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", ""))
+    early = case.source.endswith("v3.0") or re.search(
+        r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", "")
+    )
     return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
@@ -253,7 +255,15 @@ def training_row(case: Case) -> Row:
             given=given,
             model_parallel=model_parallel_of(case),
         )
-    needed = ("n_gpus", *(("ep",) if model.is_moe else ()), "tp", "pp", "micro_batch", "global_batch", "seq_len")
+    needed = (
+        "n_gpus",
+        *(("ep",) if model.is_moe else ()),
+        "tp",
+        "pp",
+        "micro_batch",
+        "global_batch",
+        "seq_len",
+    )
     shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
     stated = bool(shaped) and all(cells.get(name) for name in needed)
     return Row(model=model, cluster=cluster, workload=workload, plan=plan, stated=stated)

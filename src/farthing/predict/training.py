@@ -40,6 +40,7 @@ GATHER_KERNELS: Final = 40
 """Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
 hooks, copies and collectives around each. An assumption of that order."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
@@ -368,9 +369,7 @@ def _layer_parts(
     reduces = reduce * exchanges
     # The first of as many pieces as cards has nothing to hide behind.
     first = reduces / plan.tp
-    exposed_forward = (
-        np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
-    )
+    exposed_forward = np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
     exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
