@@ -132,12 +132,9 @@ def _saturated(setup: Setup) -> InferenceEstimate:
 
 def _splits(setup: Setup) -> list[dict[str, int]]:
     """Sizes to try: what the row says, or the smaller ones of tensor parallelism with replicas."""
-    hosts, _, rest = setup.cluster.partition("x")
-    per_host = int(rest.partition(":")[0])
-    if not setup.guess_split and setup.cards > per_host:
-        return [{}]
     if not setup.guess_split:
         return [{}]
+    per_host = setup.cluster.groups[0].accelerators_per_host
     sizes = [tp for tp in (1, 2, 4, 8) if per_host % tp == 0]
     card = catalog.accelerator(setup.card)
     weights = catalog.number_format(setup.options["weight_format"]).bytes_per_element

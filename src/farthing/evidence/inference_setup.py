@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
 from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
+from farthing.records.hardware import Cluster
 
 OTHER_NAMES: Final = (
     ("optimum-nvidia", "tensorrt-llm"),
@@ -76,7 +78,7 @@ class Setup:
     """
 
     model: str
-    cluster: str
+    cluster: Cluster
     card: str
     cards: int
     batch: int
@@ -122,12 +124,13 @@ def setup_of(case: Case) -> Setup:
         "engine": engine,
     }
     network = f"@{_network(cells, card)}" if hosts > 1 else ""
+    cluster = parse_cluster(f"{hosts}x{cards // hosts}:{card}{network}")
     batch, closed = _whole(case, "batch", 0), False
     if not batch and (concurrency := _whole(case, "concurrency", 0)):
         batch, closed = concurrency, True
     return Setup(
         model=model,
-        cluster=f"{hosts}x{cards // hosts}:{card}{network}",
+        cluster=_half(cluster) if "one GCD" in notes else cluster,
         card=card,
         cards=cards,
         batch=batch,
@@ -143,6 +146,20 @@ def setup_of(case: Case) -> Setup:
 
 
 _KV: Final = {"fp8": "fp8", "int8": "kv-int8", "int4": "kv-int4", "bf16": "bf16"}
+
+
+def _half(cluster: Cluster) -> Cluster:
+    """One of the two dies of each card."""
+    group = cluster.groups[0]
+    card = group.accelerator
+    halves = {
+        field.name: value / 2
+        for field in fields(card)
+        if isinstance(value := getattr(card, field.name), float)
+        and field.name.endswith(("_flop_per_s", "_op_per_s", "memory_bytes", "memory_bytes_per_s"))
+    }
+    die = replace(card, **halves, compute_units=card.compute_units // 2)
+    return replace(cluster, groups=(replace(group, accelerator=die),))
 
 
 def _whole(case: Case, column: str, default: int) -> int:
