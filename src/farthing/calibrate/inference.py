@@ -113,7 +113,6 @@ FITS: Final = (
     Fit(engine="exllamav2", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="ampere", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="hopper", fields=("step_s", "memory_share"), formats=()),
-    Fit(engine="llama.cpp", architecture="cdna2", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="cdna3", fields=("step_s", "memory_share"), formats=()),
 )
 """In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out: benchmarks
@@ -147,7 +146,7 @@ DERIVED: Final = (
     ),
     Derived(
         engine="gpt-fast",
-        like="tensorrt-llm-2024",
+        like="vllm-2024",
         why="exchanges go through NCCL too",
         fields=("exchange_s",),
     ),
@@ -285,7 +284,8 @@ def write(row: EngineEfficiency) -> None:
     names = ("engine", "architecture", "format")
     places = [i for i, line in enumerate(lines) if all(line[name] == new[name] for name in names)]
     if places:
-        lines[places[0]] = new
+        # Others may have filled the fields that this row leaves to them.
+        lines[places[0]] |= {column: value for column, value in new.items() if value}
     else:
         last = max(
             (i for i, line in enumerate(lines) if line["engine"] == row.engine), default=len(lines) - 1
