@@ -112,7 +112,7 @@ def setup_of(case: Case) -> Setup:
     engine = engine_of(name, cells.get("engine_version", ""), case.source, card)
     if engine == "flexgen":
         raise FarthingError("weights offloaded to the host's memory are not planned in inference")
-    cards, hosts = int(number(case, "n_gpus") or 1), _whole(case, "n_nodes", 1)
+    cards, hosts = _whole(case, "n_gpus", 1), _whole(case, "n_nodes", 1)
     if cards % hosts:
         raise FarthingError("cards do not divide over the hosts")
     prompt, output = _lengths(case)

@@ -31,7 +31,6 @@ from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
-
 LOW_BIT_BYTES: Final = 0.8
 """Weights stored in less are frozen and turned into 16 bits before each use."""
 

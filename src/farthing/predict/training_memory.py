@@ -32,7 +32,6 @@ from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
-
 FUSED_LOGIT_BYTES: Final = 6.0
 """Of one logit: its fp32 value, and its gradient in 16 bits."""
 
