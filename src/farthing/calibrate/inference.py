@@ -1,7 +1,7 @@
 """Fits the constants of serving engines on data-centre accelerators to whole-model measurements.
 
-A coordinate search over the weighted mean of absolute logarithmic errors; a slight pull towards an engine that
-costs nothing leaves a constant at its ideal where the measurements do not tell.
+A search over the weighted mean of absolute logarithmic errors; a slight pull towards an engine that costs
+nothing leaves a constant at its ideal where the measurements do not tell.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ HOST: Final = ("step_s", "sequence_s", "exchange_s")
 READS: Final = ("memory_share", "kv_share")
 VECTOR: Final = "vector_attention_flop_per_s"
 VECTOR_RATE: Final = 45e9
-"""About 25 operations a clock [FLOP/s]: fits of either engine alone give 30 to 58, too close to the other constants
-to be told apart."""
+"""About 25 operations a clock [FLOP/s]: fits of either engine alone give 30 to 58, too close to the other
+constants to be told apart."""
 
 NVIDIA: Final = ("ampere", "hopper")
 
@@ -117,8 +117,8 @@ FITS: Final = (
     Fit(engine="llama.cpp", architecture="hopper", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="cdna3", fields=("step_s", "memory_share"), formats=()),
 )
-"""In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out: benchmarks
-that repeat one prompt send all of its copies to the same few experts."""
+"""In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out:
+benchmarks that repeat one prompt send all of its copies to the same few experts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ class Derived:
     like: str
     why: str
     architecture: str = "*"
-    changed: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     fields: tuple[str, ...] = ()
 
 

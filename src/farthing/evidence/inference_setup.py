@@ -36,6 +36,9 @@ PUBLISHED: Final = {
 }
 """Year in which sources measured that print no version of vLLM."""
 
+RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13)}
+"""First releases (major x 100 + minor) of the generations of 2024 and of today."""
+
 MLPERF_PROMPTS: Final = {
     "llama2-70b": (294, 294),
     "llama3.1-405b": (9400, 680),
@@ -152,7 +155,7 @@ def _half(cluster: Cluster) -> Cluster:
     """One of the two dies of each card."""
     group = cluster.groups[0]
     card = group.accelerator
-    halves = {
+    halves: dict[str, Any] = {
         field.name: value / 2
         for field in fields(card)
         if isinstance(value := getattr(card, field.name), float)
@@ -185,25 +188,22 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     found = next((id for part, id in OTHER_NAMES if part in text), None) or names.engine_of(name) or ""
     if found == "deepspeed-inference" and card.startswith("gaudi"):
         return "optimum-habana"
-    if found not in ("vllm", "tensorrt-llm"):
+    if found not in ("vllm", "tensorrt-llm") or "mlperf" in f"{name} {source}".lower():
+        # Who enters MLPerf tunes the kernels, so that the newest generation comes nearest.
         return found
     release = re.search(
         r"(?<![\d.])(\d+)\.(\d+)", version if found == "tensorrt-llm" else f"{name} {version}"
     )
-    dated = re.search(r"\b20(2[3-9])\b", f"{name} {version}")
+    dated = re.search(r"\b(202[3-9])\b", f"{name} {version}")
     if release and not dated:
-        number = int(release[1]) * 100 + int(release[2])
-        generations = (3, 8) if found == "vllm" else (8, 100)
+        reached, generations = int(release[1]) * 100 + int(release[2]), RELEASES[found]
     else:
-        number = (
-            2000 + int(dated[1])
-            if dated
-            else next((y for n, y in PUBLISHED.items() if source.startswith(n)), 9999)
-        )
-        generations = (2024, 2025) if found == "vllm" else (0, 2025)
-    if number < generations[0]:
+        published = (year for part, year in PUBLISHED.items() if source.startswith(part))
+        reached = int(dated[1]) if dated else next(published, 9999)
+        generations = (2024, 2025)
+    if reached < generations[0]:
         return f"{found}-2023"
-    return f"{found}-2024" if number < generations[1] else found
+    return f"{found}-2024" if reached < generations[1] else found
 
 
 def weight_format(cells: Mapping[str, str], engine: str) -> str:
