@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import io
 from collections.abc import Mapping, Sequence
 from importlib import resources
