@@ -65,6 +65,11 @@ class Deployment:
     prefill: Workers | None
     decode: Workers
 
+    @property
+    def stated(self) -> bool:
+        """Whether the row says how many workers there are."""
+        return self.prefill is None or bool(self.prefill.count and self.decode.count)
+
     def plan(self, workers: Workers) -> InferencePlan:
         """The plan of one worker."""
         return InferencePlan(
@@ -123,15 +128,19 @@ def weight_format(cells: Mapping[str, str], model: str) -> str:
 
     Examples
     --------
-    >>> weight_format({"precision": "fp4"}, "gpt-oss-120b"), weight_format({"precision": "fp4"}, "deepseek-v3")
-    ('mxfp4', 'nvfp4')
+    >>> [weight_format({"precision": name}, "deepseek-v3") for name in ("fp4", "fp8")]
+    ['nvfp4', 'fp8-block']
+    >>> weight_format({"precision": "fp4"}, "gpt-oss-120b"), weight_format({"precision": ""}, "qwen3-32b")
+    ('mxfp4', 'bf16')
     """
     if catalog.model(model).native_format == "mxfp4":
         return "mxfp4"
     name = cells.get("gemm_quant_mode") or cells.get("precision", "")
     if name not in FORMATS:
         raise FarthingError("the weights' format is not in the catalogue")
-    return FORMATS[name]
+    found = FORMATS[name]
+    # Published 8-bit checkpoints of mixtures have a scale for each block.
+    return "fp8-block" if found == "fp8" and catalog.model(model).is_moe else found
 
 
 def users_of(case: Case, decode: Workers) -> int:

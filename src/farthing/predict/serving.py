@@ -14,7 +14,7 @@ import numpy as np
 
 from farthing.predict.trace import Number, formula
 
-_ROUNDS: Final = 4
+_ROUNDS: Final = 3
 """Repetitions of a fixed point; each moves the result by less than a fifth of the one before."""
 
 
