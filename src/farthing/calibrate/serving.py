@@ -37,9 +37,9 @@ START: Final[Mapping[str, float]] = {
 """Constants that are sought, and where the search begins; keys and values are read as fast as weights."""
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
-    "matmul_share": (0.1, 1.1),
-    "memory_share": (0.3, 1.25),
-    "attention_share": (0.1, 1.6),
+    "matmul_share": (0.35, 1.1),
+    "memory_share": (0.6, 1.25),
+    "attention_share": (0.35, 1.6),
     "step_s": (2e-5, 5e-3),
     "exchange_s": (1e-6, 4e-5),
     "request_s": (5e-3, 0.3),
@@ -47,10 +47,10 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Where a constant still has a meaning; the rates stay below the peaks."""
 
-BLOCK: Final = "fp8-block"
-"""Mixtures in this format run on kernels of their own, whose rates are fitted after all the rest."""
+OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
+"""Formats that run on kernels of their own, whose constants are fitted after all the rest."""
 
-BLOCK_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
+KERNEL_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
 
 PULL: Final = 0.003
 """Loss for each constant that lies a factor e from where the search began, so that none runs off for nothing."""
@@ -74,6 +74,11 @@ class _Row:
     tpot_s: float
     source: str
 
+    @property
+    def form(self) -> str:
+        """Format of the constants that its passes run by."""
+        return self.setup.weight_format if self.setup.weight_format in OWN_KERNELS else "*"
+
 
 def fit() -> None:
     """Fit every engine on every architecture that the fitted sources know, and write the table."""
@@ -81,11 +86,11 @@ def fit() -> None:
     found: dict[Key, EngineEfficiency] = {}
     for key in sorted(groups):
         engine, architecture, form = key
-        if form == BLOCK:
-            start = found.get((engine, architecture, "*"), _engine(START))
-            found[key] = fitted(groups[key], start, BLOCK_CONSTANTS)
+        if form == "*":
+            found[key] = fitted(groups[key], form, _engine(START), tuple(START))
         else:
-            found[key] = fitted(groups[key], _engine(START), tuple(START))
+            start = found[engine, architecture, "*"]
+            found[key] = fitted(groups[key], form, start, KERNEL_CONSTANTS)
     write(found)
 
 
@@ -106,12 +111,13 @@ def _groups() -> dict[Key, list[_Row]]:
     for rows in by_source.values():
         for row in list(rows.values())[:: -(-len(rows) // MOST_ROWS)]:
             architecture = catalog.accelerator(row.setup.card).architecture
-            form = BLOCK if row.setup.weight_format == BLOCK else "*"
-            groups.setdefault((row.setup.engine, architecture, form), []).append(row)
+            # What a request waits for does not depend on the format: all rows count for the engine.
+            for form in dict.fromkeys(("*", row.form)):
+                groups.setdefault((row.setup.engine, architecture, form), []).append(row)
     return groups
 
 
-def loss(rows: Sequence[_Row], engine: EngineEfficiency) -> float:
+def loss(rows: Sequence[_Row], form: str, engine: EngineEfficiency) -> float:
     """Mean of the capped logarithmic errors, sources weighted equally."""
     counts = Counter(row.source for row in rows)
     total = 0.0
@@ -120,7 +126,9 @@ def loss(rows: Sequence[_Row], engine: EngineEfficiency) -> float:
             found = serving.__wrapped__(row.setup, engine=engine)
         except FarthingError:
             continue
-        error = min(abs(np.log(found.tpot_s / row.tpot_s)), TPOT_CAP)
+        error = 0.0
+        if row.form == form:
+            error = min(abs(np.log(found.tpot_s / row.tpot_s)), TPOT_CAP)
         if row.setup.prefill is None:
             error += TTFT_WEIGHT * min(abs(np.log(found.ttft_s / row.ttft_s)), TTFT_CAP)
         total += error / counts[row.source]
@@ -131,7 +139,9 @@ def _engine(constants: Mapping[str, float]) -> EngineEfficiency:
     return dataclasses.replace(NO_OVERHEAD, **constants, kv_share=constants["memory_share"])
 
 
-def fitted(rows: Sequence[_Row], start: EngineEfficiency, names: Sequence[str]) -> EngineEfficiency:
+def fitted(
+    rows: Sequence[_Row], form: str, start: EngineEfficiency, names: Sequence[str]
+) -> EngineEfficiency:
     """The constants of those names that explain the rows best, the others as they are."""
     origin = {name: float(getattr(start, name)) for name in names}
 
@@ -140,7 +150,7 @@ def fitted(rows: Sequence[_Row], start: EngineEfficiency, names: Sequence[str]) 
 
     def value(trial: Mapping[str, float]) -> float:
         pull = sum(abs(np.log(trial[name] / origin[name])) for name in names)
-        return loss(rows, with_constants(trial)) + PULL * float(pull)
+        return loss(rows, form, with_constants(trial)) + PULL * float(pull)
 
     best, _ = least(value, origin, LIMITS)
     what = sorted({f"{row.setup.card} {row.setup.weight_format}" for row in rows})
@@ -164,7 +174,7 @@ def _cell(column: str, key: Key, found: EngineEfficiency) -> str:
     if column in words:
         return words[column]
     name = column.replace("_us", "_s")
-    fields = (*(BLOCK_CONSTANTS if key[2] == BLOCK else START), "kv_share")
+    fields = (*(START if key[2] == "*" else KERNEL_CONSTANTS), "kv_share")
     if name not in fields:
         return ""
     value = getattr(found, name) * (1e6 if column.endswith("_us") else 1)

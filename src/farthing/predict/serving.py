@@ -194,7 +194,7 @@ def disaggregated(
 ) -> Serving:
     """Prompts read by workers of their own, which hand keys and values on to the workers that decode.
 
-    The first token comes from the prefill worker; the second waits for the transfer. Where prompts come
+    The first token comes out of the decode worker's first step, after the transfer. Where prompts come
     faster than they are read, users gather before the prefill workers and decode steps run half empty.
 
     Parameters
@@ -234,15 +234,16 @@ def disaggregated(
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
-        answer = step * np.maximum(output_tokens - 1, 1) + transfer_s
-        queue = queue_time_s(prefill_s, answer + request_s, users=users, servers=prefill_places)
-        ttft = np.maximum(queue, burst) + request_s
+        answer = step * np.maximum(output_tokens - 1, 1)
+        handed = request_s + transfer_s + step
+        queue = queue_time_s(prefill_s, answer + handed, users=users, servers=prefill_places)
+        ttft = np.maximum(queue, burst) + handed
         decoding = np.minimum(users * answer / (answer + ttft), room) / decode_places
     beyond = np.maximum(users * answer / (answer + ttft) - room, 0.0)
     ttft = ttft + beyond / room * answer
     return Serving(
         ttft_s=ttft,
-        tpot_s=step + transfer_s / np.maximum(output_tokens - 1, 1),
+        tpot_s=step,
         decoding=decoding,
         requests_per_s=users / (ttft + answer),
     )
