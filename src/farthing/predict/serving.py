@@ -230,14 +230,15 @@ def disaggregated(
     (0.74, 11.5, 30.1)
     """
     room = slots * decode_places
-    burst = prefill_s * (1 + waiting_share * np.maximum(users - 1, 0.0) / prefill_places)
+    # The loop starts with a burst, whose echo adds to the queue of steady arrivals.
+    burst = waiting_share * np.maximum(users - 1, 0.0) * prefill_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
         answer = step * np.maximum(output_tokens - 1, 1)
         handed = request_s + transfer_s + step
         queue = queue_time_s(prefill_s, answer + handed, users=users, servers=prefill_places)
-        ttft = np.maximum(queue, burst) + handed
+        ttft = queue + burst + handed
         decoding = np.minimum(users * answer / (answer + ttft), room) / decode_places
     beyond = np.maximum(users * answer / (answer + ttft) - room, 0.0)
     ttft = ttft + beyond / room * answer
