@@ -69,6 +69,8 @@ def card_of(case: Case) -> Accelerator:
     return card
 
 
+CORE_BYTES_PER_S: Final = 35e9
+"""Memory bandwidth that one core of a desktop processor draws alone; an assumption."""
 MEMORY_POWER_SHARE: Final = 0.3
 """Share of a card's power limit that graphics memory and the board draw whatever the clock; an assumption."""
 
@@ -93,12 +95,15 @@ def power_limited(card: Accelerator, watts: float) -> Accelerator:
 
 @functools.lru_cache(maxsize=256)
 def fewer_cores(card: Accelerator, threads: int) -> Accelerator:
-    """A processor of which some cores work."""
+    """A processor of which some cores work: less arithmetic, and no more reads than these can have in flight."""
     if not 0 < threads < card.compute_units:
         return card
     share = threads / card.compute_units
     return dataclasses.replace(
-        card, compute_units=threads, **{name: getattr(card, name) * share for name in _RATES}
+        card,
+        compute_units=threads,
+        memory_bytes_per_s=min(card.memory_bytes_per_s, threads * CORE_BYTES_PER_S),
+        **{name: getattr(card, name) * share for name in _RATES},
     )
 
 
