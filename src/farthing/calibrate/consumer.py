@@ -111,9 +111,7 @@ _PLAN: Final = (
             (("llama.cpp", "amd", "gguf"), ("memory_share", "matmul_share")),
             (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
         ),
-        (
-            (("llama.cpp", "amd", "gguf"), "compute", "int8"),
-        ),
+        ((("llama.cpp", "amd", "gguf"), "compute", "int8"),),
     ),
     _Group(
         "Vulkan",

@@ -18,6 +18,7 @@ from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
+from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")
 
@@ -92,6 +93,34 @@ def host(name: str) -> Host:
 def engine(name: str) -> Engine:
     """The engine of that id; raises `UnknownName` with the nearest ids."""
     return _named("engine", engines(), name)
+
+
+def wirings() -> Mapping[str, Wiring]:
+    """How engines join machines, by engine (and ``@`` the last version)."""
+    return table("wirings.csv", Wiring)
+
+
+@functools.lru_cache(maxsize=1024)
+def wiring(engine: str, version: str = "") -> Wiring:
+    """How an engine joins machines, today or in a version such as ``0.3.1``.
+
+    Examples
+    --------
+    >>> wiring("distributed-llama").exchange, wiring("distributed-llama", "0.8").exchange
+    ('mesh', 'root')
+    """
+    rows = wirings()
+    if version:
+        asked = tuple(int(part) for part in version.split(".")[:2])
+        last = {
+            tuple(int(part) for part in id.partition("@")[2].split(".")): row
+            for id, row in rows.items()
+            if id.partition("@")[::2][0] == engine and "@" in id
+        }
+        for number in sorted(last):
+            if asked <= number:
+                return last[number]
+    return rows.get(engine, PEERS)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -173,6 +173,7 @@ class Run:
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
             engine=self.about.overheads,
+            wiring=self.about.wiring,
         )
 
     def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
@@ -242,8 +243,9 @@ def infer_estimate(
     basis: CostBasis,
     ideal: bool = False,
     explain: bool = False,
+    assumed: tuple[str, ...] = (),
 ) -> InferenceEstimate:
-    """The estimate of one complete plan."""
+    """The estimate of one complete plan; ``assumed`` is said along with its own assumptions."""
     _check(model, cluster, workload, plan)
     about = subject(
         model,
@@ -258,11 +260,11 @@ def infer_estimate(
     run = run_of(about, workload, plan)
     if explain:
         with tracing():
-            return _estimate(run, basis)
-    return _estimate(run, basis)
+            return _estimate(run, basis, assumed)
+    return _estimate(run, basis, assumed)
 
 
-def _estimate(run: Run, basis: CostBasis) -> InferenceEstimate:
+def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> InferenceEstimate:
     about, workload, plan = run.about, run.workload, run.plan
     memory = run.memory()
     first, alone = run.prefill(1)
@@ -312,7 +314,7 @@ def _estimate(run: Run, basis: CostBasis) -> InferenceEstimate:
         power_w=draw,
         energy_per_token_j=energy,
         costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
-        assumptions=_assumptions(run),
+        assumptions=(*assumed, *_assumptions(run)),
         warnings=_warnings(run),
         intervals=_intervals(run, ttft_s, tpot_s, tokens_per_s),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),

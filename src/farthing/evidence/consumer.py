@@ -148,7 +148,9 @@ def setup_of(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Setup
 def _no_hipblaslt(case: Case) -> bool:
     """Whether a row's settings leave out hipBLASLt, where the source states them."""
     notes, engine = case.cells.get("notes", ""), case.cells.get("engine", "").lower()
-    return "vulkan" not in engine and ("hblt0" in notes or re.search(r"hipblaslt=(?:;|0|$)", notes) is not None)
+    return "vulkan" not in engine and (
+        "hblt0" in notes or re.search(r"hipblaslt=(?:;|0|$)", notes) is not None
+    )
 
 
 def _kv_format(notes: str) -> str:
@@ -165,7 +167,9 @@ def _chunk(case: Case, engine: str) -> int:
         return int(stated.group(1))
     if "llama" in engine:
         # The project's own tables, and deep contexts under ROCm in the toolboxes, are run with -ub 2048.
-        deep = "longctx" in case.cells.get("notes", "") and "vulkan" not in case.cells.get("engine", "").lower()
+        deep = (
+            "longctx" in case.cells.get("notes", "") and "vulkan" not in case.cells.get("engine", "").lower()
+        )
         return 2048 if deep or "llama.cpp repo benches/" in case.source else 512
     return 2048
 
@@ -261,7 +265,9 @@ def _prompts_s(run: Run, setup: Setup) -> float:
     if setup.plan.pp == 1 or "llama.cpp" not in setup.plan.engine:
         return float(whole_s)
     tokens = run.new_prompt_tokens * run.replica_sequences
-    together = setup.plan.chunk_tokens if setup.cluster.hosts > 1 else max(_BATCH_TOKENS, setup.plan.chunk_tokens)
+    together = (
+        setup.plan.chunk_tokens if setup.cluster.hosts > 1 else max(_BATCH_TOKENS, setup.plan.chunk_tokens)
+    )
     drained = math.ceil(tokens / together) - 1
     return float(whole_s + drained * (step.total_s - step.slowest_s))
 
@@ -269,5 +275,3 @@ def _prompts_s(run: Run, setup: Setup) -> float:
 def _includes_prompts(notes: str) -> bool:
     """Whether a decode rate counts the time of prompts: a server's, over whole requests."""
     return "aggregate_output" in notes or "per-user decode" in notes
-
-

@@ -71,6 +71,8 @@ class TrainingPlan:
         whose input alone is kept.
     flash_attention
         The score matrix is never stored.
+    loss_chunks
+        Pieces of the micro-batch whose logits are made, used and dropped one after the other.
     weight_format, compute_format, gradient_format
         Numbers of the stored weights (QLoRA: ``bnb-nf4``), of the matrix products, and of the accumulated
         gradients (Megatron accumulates in ``fp32``).
@@ -96,6 +98,7 @@ class TrainingPlan:
     recompute: Recompute = "selective"
     recompute_layers: int = 1
     flash_attention: bool = True
+    loss_chunks: Any = 1
     weight_format: str = "bf16"
     compute_format: str = "bf16"
     gradient_format: str = "bf16"
@@ -116,6 +119,7 @@ class TrainingPlan:
             interleave=self.interleave,
             micro_batch_size=self.micro_batch_size,
             recompute_layers=self.recompute_layers,
+            loss_chunks=self.loss_chunks,
         )
         if not hasattr(self.expert_tp, "dtype") and self.expert_tp != 0:
             _sizes(expert_tp=self.expert_tp)
