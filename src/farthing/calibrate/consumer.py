@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import catalog
+from farthing.catalog.load import si_field
 from farthing.errors import FarthingError
 from farthing.evidence.consumer import GROUPS, Setup, rate_of, setup_of, stated_files
 from farthing.evidence.load import shipped
@@ -26,7 +27,6 @@ from farthing.records.engine_efficiency import EngineEfficiency
 Key = tuple[str, str, str]
 """Engine, architecture and format of a row of the table."""
 
-_ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-2024", "ik_llama.cpp", "mlx")
 _WORST: Final = (3.0, 1.0, 0.5, 0.5)
 """Logarithm of the error beyond which a row counts no more, in each sweep: what stays so far off ran something
 else than its row says."""
@@ -34,11 +34,14 @@ else than its row says."""
 _SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 30))
 _FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
 _OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
-_REQUESTS: Final = (0.0, *(float(time) for time in np.geomspace(1e-3, 0.3, 30)))
+_TIMES: Final = (0.0, *(float(time) for time in np.geomspace(2e-6, 0.3, 36)))
 _GRIDS: Final[Mapping[str, Sequence[float]]] = {
     "kernel_factor": _FACTORS,
     "vector_flop": _OPERATIONS,
-    "request_s": _REQUESTS,
+    "request_s": _TIMES,
+    "step_s": _TIMES,
+    "sequence_s": _TIMES,
+    "exchange_s": _TIMES,
 }
 
 
@@ -104,6 +107,11 @@ _PLAN: Final = (
         ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
     ),
     _Group(
+        "vLLM on GeForce",
+        lambda setup: setup.plan.engine == "vllm",
+        ((("vllm", "geforce", "*"), ("memory_share", "matmul_share", "step_s", "sequence_s", "exchange_s")),),
+    ),
+    _Group(
         "AMD graphics",
         lambda setup: _maker("AMD")(setup) and setup.plan.engine == "llama.cpp",
         (
@@ -150,12 +158,17 @@ def fit() -> None:
     cases = shipped("consumer")
     rows = _rows(cases)
     table = {
-        key: row for row in catalog.engine_efficiencies().values() if (key := _key(row))[0] not in _ENGINES
+        key: row for row in catalog.engine_efficiencies().values() if (key := _key(row)) not in _own_keys()
     }
     for group in _PLAN:
         mine = _weighted([row for row in rows if group.picks(row.setup)])
         table |= _fitted(group, mine, table)
-    _write({key: row for key, row in table.items() if key[0] in _ENGINES})
+    _write({key: row for key, row in table.items() if key in _own_keys()})
+
+
+def _own_keys() -> set[Key]:
+    """Rows of the table that are fitted here."""
+    return {key for group in _PLAN for key, *_ in (*group.constants, *group.fixed)}
 
 
 def _key(row: EngineEfficiency) -> Key:
@@ -233,7 +246,7 @@ def _touches(key: Key, name: str, row: _Row) -> bool:
 
 
 def _start(name: str) -> float:
-    return {"kernel_factor": 2.0, "vector_flop": 0.0, "request_s": 0.0}.get(name, 1.0)
+    return 2.0 if name == "kernel_factor" else 0.0 if name == "vector_flop" or name.endswith("_s") else 1.0
 
 
 def _rounded(value: float) -> float:
@@ -265,11 +278,15 @@ def _passes_peak(setup: Setup, engine: EngineEfficiency) -> bool:
 
 
 def _write(rows: Mapping[Key, EngineEfficiency]) -> None:
-    """Put rows in the place of those of the same engines."""
+    """Put rows in the place of those with the same keys."""
     file = Path(str(resources.files("farthing.catalog") / "data" / "efficiency" / "engines.csv"))
     reader = csv.DictReader(io.StringIO(file.read_text("utf-8")))
     columns = list(reader.fieldnames or [])
-    kept = [cells for cells in reader if cells["engine"] not in _ENGINES]
+    kept = [
+        cells
+        for cells in reader
+        if (cells["engine"], cells["architecture"], cells["format"]) not in _own_keys()
+    ]
     mine = [_cells(row, columns) for row in rows.values()]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -282,7 +299,8 @@ def _cells(row: EngineEfficiency, columns: Iterable[str]) -> dict[str, str]:
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     cells = {}
     for column in columns:
-        value = values[column] if column in values else values[column.removesuffix("_us") + "_s"] * 1e6
+        name, factor = si_field(column)
+        value = values[name]
         is_number = isinstance(value, float)
-        cells[column] = "" if is_number and math.isnan(value) else f"{value:.3g}" if is_number else value
+        cells[column] = value if not is_number else "" if math.isnan(value) else f"{value / factor:.3g}"
     return cells

@@ -246,9 +246,11 @@ def laid_over(
 
 
 def _card_names(card: Accelerator) -> tuple[str, ...]:
-    """What rows may call a card, the widest first: makers stand for their graphics processors."""
+    """What rows may call a card, the widest first: makers stand for their graphics processors, ``geforce`` for
+    NVIDIA's consumer cards."""
     vendor = () if card.kind == "cpu" else (card.vendor.lower(),)
-    return card.kind, *vendor, card.architecture, _consumer(card)
+    geforce = ("geforce",) if card.vendor == "NVIDIA" and not card.datacenter_licence else ()
+    return card.kind, *vendor, *geforce, card.architecture, _consumer(card)
 
 
 def _format_names(weights: NumberFormat) -> tuple[str, ...]:
