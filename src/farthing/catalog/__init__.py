@@ -246,8 +246,10 @@ def laid_over(
 
 
 def _card_names(card: Accelerator) -> tuple[str, ...]:
-    """What rows may call a card, the widest first: makers stand for their graphics processors, ``geforce`` for
-    NVIDIA's consumer cards."""
+    """What rows may call a card, the widest first.
+
+    Makers stand for their graphics processors, ``geforce`` for NVIDIA's consumer cards.
+    """
     vendor = () if card.kind == "cpu" else (card.vendor.lower(),)
     geforce = ("geforce",) if card.vendor == "NVIDIA" and not card.datacenter_licence else ()
     return card.kind, *vendor, *geforce, card.architecture, _consumer(card)
