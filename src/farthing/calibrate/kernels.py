@@ -65,6 +65,18 @@ RELATIVES: Final = {
 }
 """The nearest measured architecture of those without measurements."""
 
+COLUMNS: Final = (
+    "engine",
+    "format",
+    "architecture",
+    "matmul_share",
+    "quantise_us",
+    "quantise_passes",
+    "launch_us",
+    "fitted_on",
+)
+"""Of ``products.csv``."""
+
 DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
 
 
@@ -155,14 +167,21 @@ def _text(value: float) -> str:
 
 
 def _write_products(rows: list[ProductEfficiency]) -> None:
-    columns = (
-        ["engine", "format", "architecture", "matmul_share", "quantise_us", "quantise_passes", "launch_us", "fitted_on"]
-    )
+    columns = [
+        "engine",
+        "format",
+        "architecture",
+        "matmul_share",
+        "quantise_us",
+        "quantise_passes",
+        "launch_us",
+        "fitted_on",
+    ]
     with (DATA / "products.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(COLUMNS)
         for row in sorted(rows, key=lambda row: (row.format, row.architecture, row.engine)):
-            fields = [(getattr(row, name), factor) for name, factor in map(si_field, columns)]
+            fields = [(getattr(row, name), factor) for name, factor in map(si_field, COLUMNS)]
             writer.writerow([value if isinstance(value, str) else _text(value / f) for value, f in fields])
 
 

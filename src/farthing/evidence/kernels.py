@@ -108,7 +108,7 @@ def product_time_s(
     constants: Efficiency,
     kernels: ProductEfficiency | None,
 ) -> Column:
-    """Time of a product as an engine's benchmark measures it: activations quantised, operands partly cached."""
+    """Time of a product as a benchmark measures it: activations quantised, operands partly cached."""
     compute, weight, activation = PRODUCTS[dtype]
     m, n, k = sizes["m"], sizes["n"], sizes["k"]
     machine = product_device(card, compute, constants, kernels)

@@ -16,6 +16,8 @@ from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
 from farthing.estimate.summary import model_summary
+from farthing.records.comparison import Case, Comparison, Interval, Likeness
+from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
@@ -55,10 +57,25 @@ def samples() -> list[Any]:
         *catalog.engines().values(),
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
+        *catalog.product_efficiencies().values(),
         *table("prices.csv", Price).values(),
     ]
+    likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
+    case = Case(file="runs.csv", id="1", source="us", kind="inference", cells={"metric": "tpot_ms"})
     return [
         *rows,
+        NO_OVERHEAD,
+        Comparison(
+            case=case,
+            quantity="tpot_ms",
+            measured=20.0,
+            predicted=21.0,
+            low=18.0,
+            high=25.0,
+            simple=10.0,
+            likeness=likeness,
+        ),
+        Interval(likeness=likeness, low=0.9, high=1.2, cases=10, sources=2, basis="of two sources"),
         LayerKind("window", "moe"),
         model_summary(catalog.model("deepseek-v3")),
         parse_cluster("1x2:rtx-4090+1x1:m2-ultra@1gbe"),
