@@ -58,6 +58,12 @@ class Tiling:
         Part of the last wave's idle time that is paid.
     cache_bytes_per_s
         Rate of the last-level cache [byte/s].
+    scores_per_s
+        Rate at which one unit takes the exponentials of attention scores [1/s].
+    read_bytes_per_s
+        Rate at which one unit reads keys and values [byte/s].
+    block_s
+        Start and end of a block of attention [s].
     """
 
     units: int = 0
@@ -67,6 +73,9 @@ class Tiling:
     split_s: float = 0.0
     tail_share: float = 1.0
     cache_bytes_per_s: float = math.inf
+    scores_per_s: float = math.inf
+    read_bytes_per_s: float = math.inf
+    block_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +92,8 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
-    kernel_s
-        Fixed time of a kernel [s].
+    kernel_s, attention_s
+        Fixed time of a kernel, and of one of fused attention [s].
     tiling
         Its compute units; none leaves tile and wave quantisation out.
     reserved_share
@@ -100,6 +109,7 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     kernel_s: float = 0.0
+    attention_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
 
@@ -127,6 +137,11 @@ class Device:
     def kernel_start_s(self) -> Number:
         """Fixed time of a kernel [s]."""
         return named("kernel start", self.kernel_s, "s")
+
+    @property
+    def attention_start_s(self) -> Number:
+        """Fixed time of fused attention [s]."""
+        return named("attention start", self.attention_s, "s")
 
 
 def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:
@@ -217,8 +232,9 @@ def device(
         matmul_share=share * engine.matmul_share,
         attention_share=efficiency.attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
-        kv_share=efficiency.memory_share * engine.kv_share,
+        kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         kernel_s=efficiency.kernel_s,
+        attention_s=efficiency.attention_s or efficiency.kernel_s,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
     )
@@ -235,4 +251,7 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
         split_s=efficiency.split_s,
         tail_share=efficiency.tail_share,
         cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
+        scores_per_s=efficiency.unit_scores_per_s or math.inf,
+        read_bytes_per_s=efficiency.unit_read_bytes_per_s or math.inf,
+        block_s=efficiency.attention_block_s,
     )

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
+from farthing.predict.attention import (
+    attention_flop,
+    attention_time_s,
+    decode_blocks,
+    mean_context_tokens,
+    prompt_blocks,
+    score_bytes,
+)
 from farthing.predict.compute import elementwise_time_s, experts_matmul_time_s, experts_touched, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.kv_cache import (
@@ -283,7 +290,7 @@ def _attention_time_s(
         return attention_time_s(6 * tokens * matrix, state, device=device, kernels=2)
     if kind.mixer == "none":
         return 0.0
-    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     window = model.window if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
@@ -305,7 +312,18 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    return attention_time_s(work, traffic, device=device, decode=decode)
+    per_card, pairs = heads / shards.tp, np.maximum(kv_heads / shards.tp, 1.0)
+    if decode:
+        if model.is_mla:
+            pairs = 1.0
+        blocks = decode_blocks(
+            sequences, context * new_tokens, heads=per_card, kv_heads=np.minimum(pairs, per_card)
+        )
+    else:
+        blocks = prompt_blocks(
+            sequences, new_tokens, cached_tokens, heads=per_card, window=window, causal=not model.encoder
+        )
+    return attention_time_s(work, traffic, device=device, decode=decode, blocks=blocks)
 
 
 def training_forward_time(
