@@ -14,12 +14,13 @@ __all__ = [
     "__version__",
     "infer",
     "train",
+    "validate",
 ]
 
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, train
+    from farthing.api import infer, train, validate
 
 
 def __dir__() -> list[str]:
@@ -28,7 +29,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
-    if name in ("infer", "train"):
+    if name in ("infer", "train", "validate"):
         from farthing import api
 
         return getattr(api, name)

@@ -11,10 +11,12 @@ Examples
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from farthing import catalog
+from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
 from farthing.catalog.prices import prices as _prices
@@ -27,11 +29,13 @@ from farthing.estimate.cost import CostBasis
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.summary import model_summary
+from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.refit import Refit
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 __all__ = [
@@ -41,6 +45,7 @@ __all__ = [
     "engines",
     "find_cluster",
     "find_model",
+    "forget_refit",
     "formats",
     "infer",
     "model_summary",
@@ -48,8 +53,10 @@ __all__ = [
     "networks",
     "prices",
     "purchase_price",
+    "refit",
     "rental_price",
     "train",
+    "validate",
 ]
 
 
@@ -208,6 +215,55 @@ def train(
             return _training.train_estimate(run, basis=basis)
 
         found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
+    return found
+
+
+def validate(
+    files: Sequence[str | Path] = (), *, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> Validation:
+    """Predictions beside measurements: the shipped ones, or those of CSV files in the same columns.
+
+    Parameters
+    ----------
+    files
+        Any mix of kinds; the header says which.
+    jobs
+        Processes that share the work; more than one needs a script that guards its entry with
+        ``if __name__ == "__main__"``.
+    progress
+        Called with the rows done and all rows.
+
+    Raises
+    ------
+    InvalidInput
+        A file that cannot be read. A row that cannot be predicted is no error: it says why not.
+    """
+    # Evidence is gathered through this front door, and loaded only where it is asked for.
+    from farthing.evidence.accuracy import validation
+    from farthing.evidence.load import all_shipped, read_files
+    from farthing.evidence.validate import compare
+
+    cases = read_files([Path(file) for file in files]) if files else all_shipped()
+    return validation(compare(cases, own=bool(files), jobs=jobs, progress=progress))
+
+
+def refit(file: str | Path) -> Refit:
+    """Fit constants to your own runs, and keep them in your configuration for all later estimates.
+
+    Parameters
+    ----------
+    file
+        A CSV in the columns of the shipped measurements.
+    """
+    from farthing.calibrate.mine import refit as fitted
+
+    return fitted(Path(file))
+
+
+def forget_refit() -> bool:
+    """Drop the constants that `refit` keeps; whether there were any."""
+    found = _own.forget()
+    catalog.engine_efficiency.cache_clear()
     return found
 
 

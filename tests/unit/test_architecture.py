@@ -34,6 +34,9 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
+LATE = {"api": {"evidence", "calibrate"}}
+"""What a part may import inside functions alone: evidence is gathered through the door that shows it."""
+
 EDGES = {"cli", "web"}
 """Parts that talk to people: they alone print."""
 
@@ -75,12 +78,24 @@ def test_imports_point_one_way(path: Path) -> None:
     if part == "__init__":
         assert set(imported(path)) <= {"api", "errors"}
         return
-    if part == "__main__":
+    if part == "__main__":  # python -m farthing
         assert set(imported(path)) <= {"cli"}
         return
     assert part in SEES, f"{part} has no place in the order of imports: give it one here and say why"
-    wrong = set(imported(path)) - SEES[part] - {part, "__version__"}
+    allowed = SEES[part] | LATE.get(part, set()) | {part, "__version__"}
+    wrong = set(imported(path)) - allowed
     assert not wrong, f"{part} must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("part", LATE)
+def test_late_imports_are_inside_functions(part: str) -> None:
+    top = ast.Module([node for node in tree(ROOT / f"{part}.py").body if not _defines(node)], [])
+    names = [node.module or "" for node in ast.walk(top) if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in names if name.removeprefix("farthing.").split(".")[0] in LATE[part]]
+
+
+def _defines(node: ast.AST) -> bool:
+    return isinstance(node, (ast.FunctionDef, ast.ClassDef))
 
 
 def test_the_order_has_no_cycle() -> None:

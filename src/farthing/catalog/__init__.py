@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from importlib import resources
 from typing import TypeVar
 
+from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import UnknownName
 from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
@@ -100,6 +103,11 @@ def _consumer(card: Accelerator) -> str:
     return card.architecture if card.datacenter_licence else f"{card.architecture}-geforce"
 
 
+def efficiency_names(card: Accelerator) -> tuple[str, str, str]:
+    """Names that a card's constants may stand under, the most telling first."""
+    return _consumer(card), card.architecture, card.kind
+
+
 def efficiencies() -> Mapping[str, Efficiency]:
     """Efficiency constants by architecture; ``gpu soc cpu tpu npu`` stand for the rest of their kind."""
     return table("efficiency/architectures.csv", Efficiency)
@@ -111,7 +119,7 @@ def efficiency(card: Accelerator) -> Efficiency:
     Consumer cards run their tensor cores at half rate and have constants of their own.
     """
     rows = efficiencies()
-    for name in (_consumer(card), card.architecture, card.kind):
+    for name in efficiency_names(card):
         if name in rows:
             return rows[name]
     return rows["gpu"]
@@ -160,12 +168,29 @@ def engine_efficiencies() -> Mapping[str, EngineEfficiency]:
     return table("efficiency/engines.csv", EngineEfficiency)
 
 
+@functools.cache
+def _families() -> Mapping[str, str]:
+    text = (resources.files("farthing.catalog") / "data" / "engine_families.csv").read_text("utf-8")
+    return {row["engine"]: row["family"] for row in csv.DictReader(text.splitlines())}
+
+
+def engine_family(name: str) -> str:
+    """The engine that an engine is built on, or itself.
+
+    Examples
+    --------
+    >>> engine_family("ollama"), engine_family("vllm")
+    ('llama.cpp', 'vllm')
+    """
+    return _families().get(name, name)
+
+
 @functools.lru_cache(maxsize=1024)
 def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> EngineEfficiency:
     """The constants of an engine on a card with weights of a format.
 
     Rows that fit are laid over each other, the most specific on top: the engine counts first, then the
-    architecture, then the format.
+    architecture, then the format; last come the user's own factors.
     """
     names = (
         ("*", engine),
@@ -186,7 +211,7 @@ def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> 
             and not (isinstance(value, float) and math.isnan(value))
         }
         merged = replace(merged, **given)
-    return merged
+    return own.overlaid(merged, engine_family(engine), efficiency_names(card), efficiency(card))
 
 
 def _ranks(names: tuple[tuple[str, ...], ...], row: tuple[str, ...]) -> tuple[int, ...] | None:

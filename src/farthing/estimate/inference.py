@@ -11,6 +11,7 @@ import numpy as np
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
+from farthing.estimate.likeness import error_bar, inference_likeness
 from farthing.estimate.subject import (
     Subject,
     check_cards,
@@ -21,6 +22,7 @@ from farthing.estimate.subject import (
     cuts_heads,
     efficiency_note,
     hardware_notes,
+    refitted_note,
     subject,
 )
 from farthing.predict.compute import balance_tokens, experts_touched
@@ -36,6 +38,7 @@ from farthing.predict.inference_memory import InferenceMemory, inference_memory
 from farthing.predict.parameters import active_parameters, total_parameters
 from farthing.predict.placement import Place, places
 from farthing.predict.trace import named, term_of, tracing, untraced
+from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import InferenceEstimate, MemoryUse, Part
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
@@ -308,7 +311,22 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
         assumptions=_assumptions(run),
         warnings=_warnings(run),
+        intervals=_intervals(run, ttft_s, tpot_s, tokens_per_s),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
+    )
+
+
+def _intervals(run: _Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> tuple[ErrorBar, ...]:
+    prefill, decode = (
+        inference_likeness(run.about, run.workload, run.plan, what) for what in ("prefill", "decode")
+    )
+    first = error_bar(run.about, "ttft_s", ttft_s, prefill)
+    if not run.workload.output_tokens:
+        return (first,)
+    return (
+        first,
+        error_bar(run.about, "tpot_s", tpot_s, decode),
+        error_bar(run.about, "tokens_per_s", tokens_per_s, decode, rate=True),
     )
 
 
@@ -469,7 +487,7 @@ def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) 
 def _assumptions(run: _Run) -> tuple[str, ...]:
     about, plan = run.about, run.plan
     found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
-    found += computed_wider(about)
+    found += refitted_note(about) + computed_wider(about)
     if about.model.is_moe:
         found.append("tokens are spread evenly over the experts")
     if plan.dp > 1:

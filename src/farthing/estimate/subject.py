@@ -163,8 +163,8 @@ def check_tensor_parallel(model: Model, tp: int) -> None:
 
 
 def check_stages(model: Model, pp: int, interleave: int = 1) -> None:
-    """Each (virtual) stage needs a layer."""
-    if pp * interleave > model.layers:
+    """Each (virtual) stage needs a layer; of many virtual ones the embedding and the head may fill two."""
+    if pp * interleave > model.layers + (2 if interleave > 1 else 0):
         what = f"pp={pp}" if interleave == 1 else f"pp={pp} x interleave={interleave}"
         raise InvalidInput(
             f"{what} needs at least {pp * interleave} layers; {model.id} has {model.layers}: lower it"
@@ -202,6 +202,12 @@ def efficiency_note(efficiency: Efficiency) -> str:
     if basis.startswith("none: "):
         return f"{efficiency.id}: efficiency constants assumed, not measured: {basis.removeprefix('none: ')}"
     return f"{efficiency.id}: efficiency constants from {basis}"
+
+
+def refitted_note(about: Subject) -> list[str]:
+    """Whether a user's own runs changed the constants."""
+    basis = about.overheads.fitted_on
+    return [f"constants refitted to {basis}"] if basis.startswith("your ") else []
 
 
 def computed_wider(about: Subject) -> list[str]:

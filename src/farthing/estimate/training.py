@@ -9,6 +9,7 @@ from typing import Final
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
+from farthing.estimate.likeness import error_bar, training_likeness
 from farthing.estimate.subject import (
     Subject,
     check_cards,
@@ -18,6 +19,7 @@ from farthing.estimate.subject import (
     computed_wider,
     efficiency_note,
     hardware_notes,
+    refitted_note,
     storage_format,
     subject,
 )
@@ -36,6 +38,7 @@ from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, training_time
 from farthing.predict.training_memory import TrainingMemory, training_memory
 from farthing.predict.work import layer_flop_per_token, model_flop
+from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import Model
@@ -144,6 +147,8 @@ class TrainingRun:
             gradient_bytes_per_parameter=self.gradient_bytes,
             card_to_host_bytes_per_s=card_to_host,
             host_bytes_per_s=host,
+            launch_s=self.about.overheads.prefill_launch_s,
+            host_s=self.about.overheads.step_s,
         )
 
     def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
@@ -250,7 +255,20 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         bottleneck=max(_parts(time), key=lambda part: part.value).name,
         assumptions=_assumptions(run),
         warnings=_warnings(run, cards),
+        intervals=_intervals(run, step_s, tokens / step_s, float(total)),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
+    )
+
+
+def _intervals(run: TrainingRun, step_s: float, rate: float, size_bytes: float) -> tuple[ErrorBar, ...]:
+    step, size = (
+        training_likeness(run.about, run.workload, run.plan, what)
+        for what in ("training step", "training memory")
+    )
+    return (
+        error_bar(run.about, "step_s", step_s, step),
+        error_bar(run.about, "tokens_per_s", rate, step, rate=True),
+        error_bar(run.about, "total_bytes", size_bytes, size),
     )
 
 
@@ -275,9 +293,11 @@ def _parts(time: TrainingTime) -> tuple[Part, ...]:
         ("context-parallel traffic", time.context_parallel_s),
         ("expert-parallel traffic", time.expert_parallel_s),
         ("hops between stages", time.pipeline_hop_s),
+        ("waiting for the host", time.launch_s),
         ("pipeline bubble", time.pipeline_bubble_s),
         ("data-parallel traffic not hidden", time.data_parallel_s),
         ("optimizer", time.optimizer_s),
+        ("host", time.host_s),
     )
     step = float(time.step_s)
     return tuple(
@@ -370,7 +390,8 @@ def _reliability(run: TrainingRun, cards: int) -> Reliability:
 
 def _assumptions(run: TrainingRun) -> tuple[str, ...]:
     about, plan = run.about, run.plan
-    found = [efficiency_note(about.efficiencies[run.slowest]), *computed_wider(about)]
+    found = [efficiency_note(about.efficiencies[run.slowest])]
+    found += refitted_note(about) + computed_wider(about)
     if about.cluster.is_mixed:
         found.append("unlike cards: all wait for the slowest kind")
     if about.model.is_moe:

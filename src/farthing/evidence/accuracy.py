@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Comparison
 
 
@@ -37,36 +39,86 @@ def relative_errors(comparisons: Sequence[Comparison]) -> NDArray[np.float64]:
     return np.array([abs(one.predicted / one.measured - 1) for one in comparisons])
 
 
-def table(comparisons: Sequence[Comparison]) -> list[dict[str, object]]:
+def grouped(
+    comparisons: Sequence[Comparison], key: Callable[[Comparison], tuple[str, ...]]
+) -> dict[tuple[str, ...], list[Comparison]]:
+    """Comparisons by a key, in order of first sight."""
+    found: dict[tuple[str, ...], list[Comparison]] = {}
+    for one in comparisons:
+        found.setdefault(key(one), []).append(one)
+    return found
+
+
+def by_group(comparisons: Sequence[Comparison]) -> tuple[Accuracy, ...]:
+    """One row for each group that has a name."""
+    groups = grouped([one for one in comparisons if one.group], lambda one: (one.case.kind, one.group))
+    return tuple(
+        Accuracy(kind=kind, group=group, **statistics(mine)) for (kind, group), mine in groups.items()
+    )
+
+
+def table(comparisons: Sequence[Comparison]) -> list[Accuracy]:
     """Rows by group, over all sources and for each one: what the accuracy page prints."""
-    rows: list[dict[str, object]] = []
-    groups = list(dict.fromkeys((one.case.kind, one.group) for one in comparisons if one.group))
-    for kind, group in groups:
-        mine = [one for one in comparisons if (one.case.kind, one.group) == (kind, group)]
-        rows.append({"kind": kind, "group": group, "source": "all", **statistics(mine)})
-        for source in dict.fromkeys(one.case.source for one in mine):
-            own = [one for one in mine if one.case.source == source]
-            rows.append({"kind": kind, "group": group, "source": source, **statistics(own)})
+    rows = []
+    groups = grouped([one for one in comparisons if one.group], lambda one: (one.case.kind, one.group))
+    for (kind, group), mine in groups.items():
+        rows.append(Accuracy(kind=kind, group=group, source="all", **statistics(mine)))
+        for (source,), own in grouped(mine, lambda one: (one.case.source,)).items():
+            rows.append(Accuracy(kind=kind, group=group, source=source, **statistics(own)))
     return rows
 
 
-def statistics(comparisons: Sequence[Comparison]) -> dict[str, object]:
+def by_source(comparisons: Sequence[Comparison]) -> tuple[Accuracy, ...]:
+    """One row for each file, kind, quantity and source."""
+    groups = grouped(comparisons, lambda one: (one.case.file, one.case.kind, one.quantity, one.case.source))
+    return tuple(
+        Accuracy(file=file, kind=kind, quantity=quantity, source=source, **statistics(mine))
+        for (file, kind, quantity, source), mine in groups.items()
+    )
+
+
+def refusals(comparisons: Sequence[Comparison]) -> tuple[Refusal, ...]:
+    """Reasons counted, most frequent first."""
+    counts = Counter((one.case.kind, one.reason) for one in comparisons if one.reason)
+    return tuple(
+        Refusal(kind=kind, reason=reason, cases=cases) for (kind, reason), cases in counts.most_common()
+    )
+
+
+def validation(comparisons: Sequence[Comparison]) -> Validation:
+    """All that a validation says."""
+    return Validation(
+        cases=len(comparisons),
+        predicted=sum(not one.reason for one in comparisons),
+        by_group=by_group(comparisons),
+        by_source=by_source(comparisons),
+        refusals=refusals(comparisons),
+        comparisons=tuple(comparisons),
+    )
+
+
+def statistics(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Cases, coverage, and the errors of those that no constant was fitted to (of all, where all were)."""
     predicted = [one for one in comparisons if not one.reason]
-    evidence = [one for one in predicted if not one.fitted] or predicted
-    weights = source_weights(evidence)
-    errors, logs = relative_errors(evidence), np.array([one.log_error for one in evidence])
-    simple = np.array([np.log(one.simple / one.measured) for one in evidence])
-    centred = np.abs(np.exp(simple - weighted_quantile(simple, weights, 0.5)) - 1)
-    inside = np.array([one.low <= one.measured <= one.high for one in evidence])
+    unfitted = [one for one in predicted if not one.fitted]
+    judged = unfitted or predicted
+    weights = source_weights(judged)
+    errors, logs = relative_errors(judged), np.array([one.log_error for one in judged])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        simple = np.log(np.array([one.simple / one.measured for one in judged]))
+    known = np.isfinite(simple)
+    centred = np.abs(np.exp(simple[known] - weighted_quantile(simple[known], weights[known], 0.5)) - 1)
+    bounded = [one.low == one.low for one in judged]
+    inside = np.array([one.low <= one.measured <= one.high for one in judged], dtype=float)
+    inside, inside_weights = inside[bounded], weights[bounded]
     return {
         "cases": len(comparisons),
         "coverage": len(predicted) / len(comparisons),
-        "evidence": 0 if all(one.fitted for one in predicted) else len(evidence),
-        "sources": len({one.case.source for one in evidence}),
+        "evidence": len(unfitted),
+        "sources": len({one.case.source for one in judged}),
         "median_error": weighted_quantile(errors, weights, 0.5),
         "p90_error": weighted_quantile(errors, weights, 0.9),
         "bias": float(np.exp(np.average(logs, weights=weights))) if len(logs) else float("nan"),
-        "baseline_error": weighted_quantile(centred, weights, 0.5),
-        "inside_80": float(np.average(inside, weights=weights)) if len(inside) else float("nan"),
+        "baseline_error": weighted_quantile(centred, weights[known], 0.5),
+        "inside_80": float(np.average(inside, weights=inside_weights)) if len(inside) else float("nan"),
     }

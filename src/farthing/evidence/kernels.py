@@ -221,7 +221,7 @@ def attention_kernel_time_s(
 
 
 def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tuple[Column, Column, Column]:
-    """Work [FLOP], bytes that attention reads and writes, bytes that keeping the new keys and values takes."""
+    """Work [FLOP], bytes that attention reads and writes, bytes that storing the new keys and values takes."""
     sequences, new, heads, kv_heads = (
         sizes[name] for name in ("batch_size", "isl", "num_heads", "num_key_value_heads")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from farthing.errors import FarthingError
@@ -39,8 +40,8 @@ def refused(case: Case, quantity: str, measured: float, reason: str, *, group: s
 
 
 def likeness_of(estimate: InferenceEstimate | TrainingEstimate, what: str) -> Likeness:
-    """What makes other cases like this prediction."""
-    return Likeness(what=what, engine=estimate.plan.engine)
+    """What makes other cases like this prediction of a time or size of an estimate."""
+    return dataclasses.replace(estimate.intervals[0].likeness, what=what)
 
 
 def number(case: Case, column: str) -> float:

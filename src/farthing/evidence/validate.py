@@ -1,13 +1,20 @@
-"""Compares every case with its prediction."""
+"""Compares every case with its prediction, and adds the interval that it should lie in."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
-from collections.abc import Iterable, Sequence
+import math
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from farthing.evidence.split import is_fitted
+from farthing.errors import FarthingError
+from farthing.estimate.interval import interval
+from farthing.evidence.load import shipped
+from farthing.evidence.outcome import refused
+from farthing.evidence.split import KERNELS, is_fitted
 from farthing.records.comparison import Case, Comparison
 
 MODULES: Final = {
@@ -22,23 +29,168 @@ MODULES: Final = {
 }
 """Module that reads each kind of case; its ``compare`` takes cases of that kind."""
 
+MEASURED: Final = {
+    "training": (
+        "step_time_s",
+        "tokens_per_s_per_gpu",
+        "tflops_per_gpu",
+        "mfu",
+        "hfu",
+        "mem_gb_per_gpu",
+        "gpu_hours",
+    ),
+    "serving_online": ("silicon_ttft_ms", "silicon_tpot_ms"),
+    "gemm": ("latency_ms",),
+    "attention": ("latency_ms",),
+    "collective": ("latency_ms",),
+}
+"""Columns of measured numbers; the other kinds name theirs in the column ``metric``."""
 
-def compare(cases: Sequence[Case]) -> list[Comparison]:
-    """The prediction of each measured number of the cases, or the reason why there is none, in order."""
-    found: list[Comparison] = []
-    for kind, group in _by_kind(cases):
-        module = importlib.import_module(f"farthing.evidence.{MODULES[kind]}")
-        found += [
-            dataclasses.replace(one, fitted=True) if is_fitted(one.case) else one
-            for one in module.compare(group)
-        ]
-    return found
+CHUNK: Final = 150
+"""Whole-model rows that a process takes at once."""
+
+Progress = Callable[[int, int], None]
 
 
-def _by_kind(cases: Iterable[Case]) -> list[tuple[str, list[Case]]]:
-    groups: list[tuple[str, list[Case]]] = []
-    for case in cases:
-        if not groups or groups[-1][0] != case.kind:
-            groups.append((case.kind, []))
-        groups[-1][1].append(case)
-    return groups
+def compare(
+    cases: Sequence[Case], *, own: bool = False, jobs: int = 1, progress: Progress | None = None
+) -> list[Comparison]:
+    """The prediction of each measured number of the cases, or the reason why there is none, in order.
+
+    Parameters
+    ----------
+    cases
+        Of any kinds.
+    own
+        The cases are a user's: all sources count for their intervals, where shipped cases are judged by
+        the intervals that all other sources give.
+    jobs
+        Processes that share the work.
+    progress
+        Called with the rows done and all rows.
+    """
+    chunks = list(_chunks(cases))
+    found: list[list[Comparison]] = [[] for _ in chunks]
+    done = 0
+    for number, comparisons in _results(chunks, jobs):
+        found[number] = comparisons
+        done += len(chunks[number])
+        if progress:
+            progress(done, len(cases))
+    return [
+        with_interval(one, own=own) for comparisons in found for one in (marked(c, own) for c in comparisons)
+    ]
+
+
+def _chunks(cases: Sequence[Case]) -> Iterator[list[Case]]:
+    """Runs of one kind: kernels whole, as they are computed in columns."""
+    start = 0
+    for place in range(1, len(cases) + 1):
+        kind = cases[start].kind
+        full = place - start >= CHUNK and kind not in KERNELS
+        if place == len(cases) or cases[place].kind != kind or full:
+            yield list(cases[start:place])
+            start = place
+
+
+def _results(chunks: Sequence[list[Case]], jobs: int) -> Iterator[tuple[int, list[Comparison]]]:
+    slow = [number for number, chunk in enumerate(chunks) if chunk[0].kind not in KERNELS]
+    if jobs < 2 or len(slow) < 3:
+        for number, chunk in enumerate(chunks):
+            yield number, compare_chunk(chunk)
+        return
+    # Imported here: most runs need no processes.
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(jobs, len(slow)), context, initializer=_ignore_interrupts)
+    try:
+        waiting = {pool.submit(compare_chunk, chunks[number]): number for number in slow}
+        for number, chunk in enumerate(chunks):
+            if chunk[0].kind in KERNELS:
+                yield number, compare_chunk(chunk)
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """The parent answers an interrupt for all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def compare_chunk(cases: Sequence[Case]) -> list[Comparison]:
+    """The comparisons of cases of one kind; a row that its reader stumbles over is refused alone."""
+    module = importlib.import_module(f"farthing.evidence.{MODULES[cases[0].kind]}")
+    try:
+        found: list[Comparison] = module.compare(cases)
+    except (FarthingError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        if len(cases) == 1:
+            return unread(cases[0], str(error) or type(error).__name__)
+        half = len(cases) // 2
+        return compare_chunk(cases[:half]) + compare_chunk(cases[half:])
+    return [checked(one) for one in found]
+
+
+def unread(case: Case, problem: str) -> list[Comparison]:
+    """The measured numbers of a row that cannot be read."""
+    names = MEASURED.get(case.kind)
+    cells = (
+        {name: case.cells.get(name, "") for name in names}
+        if names
+        else {case.cells.get("metric", ""): case.cells.get("value", "")}
+    )
+    reason = f"the row cannot be read: {problem}"
+    return [
+        refused(case, name, positive(text), reason) for name, text in cells.items() if text or len(cells) == 1
+    ]
+
+
+def positive(text: str) -> float:
+    """A measured number; NaN where the cell holds none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan
+
+
+def checked(one: Comparison) -> Comparison:
+    """Only positive numbers are compared."""
+    if one.reason:
+        return one
+    for name, value in (("measured number", one.measured), ("prediction", one.predicted)):
+        if not (math.isfinite(value) and value > 0):
+            reason = f"the {name} is {value:g}, not a positive number"
+            return refused(one.case, one.quantity, one.measured, reason, group=one.group)
+    return one
+
+
+def marked(one: Comparison, own: bool) -> Comparison:
+    """Say where constants were fitted to the number."""
+    if not is_fitted(one.case):
+        return one
+    if own and one.case.kind in KERNELS and _cells(one.case) not in shipped_cells(one.case.kind):
+        return one
+    return dataclasses.replace(one, fitted=True)
+
+
+@functools.cache
+def shipped_cells(kind: str) -> frozenset[tuple[tuple[str, str], ...]]:
+    """The shipped rows of a kind, to be recognised."""
+    return frozenset(map(_cells, shipped(kind)))
+
+
+def _cells(case: Case) -> tuple[tuple[str, str], ...]:
+    return tuple(case.cells.items())
+
+
+def with_interval(one: Comparison, *, own: bool) -> Comparison:
+    """The interval of a prediction, in its unit."""
+    if one.reason or not one.likeness.what:
+        return one
+    found = interval(one.likeness, "" if own else one.case.source)
+    low, high = (1 / found.high, 1 / found.low) if one.rate else (found.low, found.high)
+    return dataclasses.replace(one, low=one.predicted * low, high=one.predicted * high)

@@ -76,8 +76,8 @@ def prompt_blocks(
     Examples
     --------
     >>> found = prompt_blocks(2, 1024, heads=8)
-    >>> found.blocks, round(found.padding, 3), round(found.longest, 2)
-    (128, 1.124, 1.78)
+    >>> float(found.blocks), round(found.padding, 3), round(found.longest, 2)
+    (128.0, 1.125, 1.78)
     """
     half = KEY_TILE / 2
     rows = np.ceil(new_tokens / half) * half

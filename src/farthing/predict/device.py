@@ -32,10 +32,17 @@ _SIXTEEN_BIT: Final = (
 
 CACHE_SPEED: Final = 3.0
 """Rate of the last-level cache over that of the memory behind it: 2.3 to 5 on cards of 2020 to 2025."""
+QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
+"""Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
+of its gradient want it."""
 
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
+
+
+SCALAR_MATMUL_SHARE: Final = 0.95
+"""Share of the fp32 peak that large products reach on a card without TF32: its scalar units need little bandwidth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,13 @@ class Device:
         Its compute units; none leaves tile and wave quantisation out.
     reserved_share
         Share of the memory that the operating system keeps to itself.
+    activation_bytes
+        Of one element of what training keeps and moves between products [byte].
+    quantise_bytes
+        Traffic of turning one element into the products' narrow format in training, as rows and as columns
+        [byte]; 0 where products are computed in 16 bits.
+    elementwise_factor, conversion_share
+        Of the engine, in training; see `EngineEfficiency`.
     """
 
     matmul_flop_per_s: float
@@ -112,6 +126,10 @@ class Device:
     attention_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
+    activation_bytes: float = 2.0
+    quantise_bytes: float = 0.0
+    elementwise_factor: float = 1.0
+    conversion_share: float = 1.0
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
@@ -222,21 +240,29 @@ def device(
         "fp4": efficiency.matmul_share_4bit,
     }.get(compute, efficiency.matmul_share)
     peak = peak_flop_per_s(accelerator, compute)
+    single = compute in ("fp32", "tf32")
     if peak == peak_flop_per_s(accelerator, "bf16"):
         share = efficiency.matmul_share
+    attention_share = efficiency.attention_share
+    if single and not (compute == "tf32" and accelerator.tf32_flop_per_s):
+        share = attention_share = max(share, SCALAR_MATMUL_SHARE) if efficiency is not IDEAL else 1.0
     return Device(
         matmul_flop_per_s=peak,
-        attention_flop_per_s=peak_flop_per_s(accelerator, "bf16"),
+        attention_flop_per_s=peak_flop_per_s(accelerator, compute if single else "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
         matmul_share=share * engine.matmul_share,
-        attention_share=efficiency.attention_share * engine.attention_share,
+        attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         kernel_s=efficiency.kernel_s,
         attention_s=efficiency.attention_s or efficiency.kernel_s,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
+        activation_bytes=4.0 if single else 2.0,
+        quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
+        elementwise_factor=engine.elementwise_factor,
+        conversion_share=engine.conversion_share,
     )
 
 

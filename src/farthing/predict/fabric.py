@@ -192,6 +192,37 @@ def across_latency_s(cluster: Cluster, group: HostGroup, efficiency: Efficiency 
     return network.latency_s + efficiency.collective_step_s
 
 
+def joined_cards(group: HostGroup) -> int:
+    """Cards that reach each other over the link inside hosts: those of a host, or of hosts that it joins.
+
+    Where the domain does not divide the cards, each domain gives as many whole hosts as do.
+
+    Parameters
+    ----------
+    group
+        Hosts.
+
+    Returns
+    -------
+    int
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> [joined_cards(parse_cluster(text).groups[0]) for text in
+    ...  ("64x4:gb200@ib-ndr", "18x4:gb200@ib-ndr", "2x8:h100-sxm@ib-ndr")]
+    [64, 72, 8]
+    """
+    each = group.accelerators_per_host
+    most = min(group.intra_link.domain // each, group.hosts)
+    whole = next((hosts for hosts in range(most, 1, -1) if group.hosts % hosts == 0), 1)
+    return each * whole
+
+
 def parallel_axis(
     cluster: Cluster, group: HostGroup, size: Number, *, stride: Number = 1, efficiency: Efficiency = IDEAL
 ) -> Axis:
@@ -223,7 +254,7 @@ def parallel_axis(
     (4, 2, 2.0)
     """
     size, stride = untraced(size), untraced(stride)
-    room = np.maximum(group.accelerators_per_host // stride, 1)
+    room = np.maximum(joined_cards(group) // stride, 1)
     # A group that fits in a host lies in it; a larger one is cut into equal parts.
     inside = select(size <= room, size, np.gcd(size, room))
     return Axis(

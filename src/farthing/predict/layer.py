@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from farthing.predict.attention import (
+    Blocks,
     attention_flop,
     attention_time_s,
     decode_blocks,
@@ -67,6 +68,14 @@ class LayerTime:
     def total_s(self) -> Number:
         """All of it, one after the other [s]."""
         return self.matmul_s + self.attention_s + self.elementwise_s
+
+    def __add__(self, other: LayerTime) -> LayerTime:
+        return LayerTime(
+            matmul_s=self.matmul_s + other.matmul_s,
+            attention_s=self.attention_s + other.attention_s,
+            elementwise_s=self.elementwise_s + other.elementwise_s,
+            kernels=self.kernels + other.kernels,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +279,14 @@ def _inner_elements(model: Model, kind: LayerKind) -> Number:
     return elements
 
 
+def _expert_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
+    """Elements a token that the routed experts' products take in."""
+    if kind.feed_forward != "moe":
+        return 0
+    width = (model.moe_hidden or model.hidden) + model.moe_ffn_hidden
+    return model.experts_per_token * width / shards.tp
+
+
 def _attention_time_s(
     model: Model,
     kind: LayerKind,
@@ -335,6 +352,7 @@ def training_forward_time(
     sequences: Number,
     tokens: Number,
     context_tokens: Number,
+    memory_tokens: int = 0,
     flash_attention: bool = True,
 ) -> LayerTime:
     """Forward pass of one layer in training.
@@ -349,6 +367,8 @@ def training_forward_time(
         Sequences of a micro-batch, and tokens of each on this card; scalar or column.
     context_tokens
         Length of the whole sequence that they belong to.
+    memory_tokens
+        Tokens of the segment before that each sequence also attends to.
     flash_attention
         Fused and causal; otherwise the whole square of scores is computed and stored.
 
@@ -374,30 +394,74 @@ def training_forward_time(
     """
     rows = sequences * tokens
     matmul: Number = 0.0
-    for product in products(model, kind, shards):
-        time = matmul_time_s(rows, product.outputs, product.inputs, device=device)
+    size = device.activation_bytes
+    matrices = products(model, kind, shards)
+    for product in matrices:
+        # The segment before is projected again, by the same matrix.
+        all_rows = rows + sequences * memory_tokens if product.title == "qkv" else rows
+        time = matmul_time_s(
+            all_rows,
+            product.outputs,
+            product.inputs,
+            device=device,
+            weight_bytes_per_element=size,
+            activation_bytes_per_element=size,
+        )
         matmul = matmul + named(f"{product.title}_s", time)
+    launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
+        launched += 7
     work, traffic, stored = training_attention(
         model,
         kind,
         shards,
         sequences=sequences,
         tokens=tokens,
-        context_tokens=context_tokens,
+        context_tokens=context_tokens + memory_tokens,
         flash_attention=flash_attention,
+        element_bytes=size,
     )
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
+    eager = device.elementwise_factor
+    attention_kernels = 1 if flash_attention else 2 + 3 * eager
     attention = (
-        attention_time_s(work, traffic, device=device, kernels=1 if flash_attention else 5)
-        + stored / device.reached_memory_bytes_per_s
+        attention_time_s(work, traffic, device=device, kernels=attention_kernels, blocks=blocks)
+        + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1
     # Two norms (read, write) and two residual additions (read twice, write); dropout adds a mask to each.
     passes = 11 if model.norm == "layernorm" else 10
-    moved = rows * 2.0 * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
-    elementwise = elementwise_time_s(moved, device=device, kernels=8)
-    return LayerTime(matmul_s=matmul, attention_s=attention, elementwise_s=elementwise)
+    moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
+    elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
+    if device.quantise_bytes:
+        elements = rows * (
+            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
+        casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
+        elementwise = elementwise + named("casting to the narrow format_s", casting)
+        launched *= 2
+    return LayerTime(
+        matmul_s=matmul,
+        attention_s=attention,
+        elementwise_s=elementwise,
+        kernels=launched + attention_kernels + 8 * eager,
+    )
+
+
+def _training_blocks(
+    model: Model, kind: LayerKind, shards: Shards, work_flop: Number, *, sequences: Number, tokens: Number
+) -> Blocks | None:
+    """Blocks of fused attention over whole sequences; None where a layer has no scores."""
+    if kind.mixer not in ("full", "window"):
+        return None
+    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    window = model.window if kind.mixer == "window" else 0
+    found = prompt_blocks(sequences, tokens, heads=heads / shards.tp, window=window, causal=not model.encoder)
+    return replace(found, scores=work_flop / (2 * (qk_dim + v_dim)))
 
 
 def training_attention(
@@ -409,6 +473,7 @@ def training_attention(
     tokens: Number,
     context_tokens: Number,
     flash_attention: bool,
+    element_bytes: float = 2.0,
 ) -> tuple[Number, Number, Number]:
     """Work, traffic and score traffic of the attention of one layer's forward pass in training.
 
@@ -417,7 +482,9 @@ def training_attention(
     model, kind, shards
         The layer, and how it is cut.
     sequences, tokens, context_tokens, flash_attention
-        As in `training_forward_time`.
+        As in `training_forward_time`; a segment before counts as context.
+    element_bytes
+        Of a query, key, value or score [byte].
 
     Returns
     -------
@@ -444,14 +511,20 @@ def training_attention(
         matrix = (
             model.linear_value_heads * model.linear_key_head_dim * model.linear_value_head_dim / shards.tp
         )
-        return 6 * rows * matrix, rows * 4.0 * linear_width(model) / shards.tp, 0.0
+        return 6 * rows * matrix, rows * 2 * element_bytes * linear_width(model) / shards.tp, 0.0
     heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     per_card = heads / shards.tp
     pairs = np.maximum(kv_heads / shards.tp, 1.0)
-    traffic = rows * 2.0 * (per_card + pairs) * (qk_dim + v_dim)
+    traffic = rows * element_bytes * (per_card + pairs) * (qk_dim + v_dim)
     if not flash_attention:
-        work = attention_flop(rows, context_tokens, heads=per_card, qk_dim=qk_dim, v_dim=v_dim)
-        return work, traffic, score_bytes(sequences, tokens, context_tokens, heads=per_card)
+        # Relative positions take a second product of queries, and their scores are shifted and added.
+        relative = model.position == "relative"
+        work = attention_flop(
+            rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim
+        )
+        each = 6 * element_bytes + 1 + (5 * element_bytes if relative else 0)
+        scores = score_bytes(sequences, tokens, context_tokens, heads=per_card, bytes_per_score=each)
+        return work, traffic, scores
     window = model.window if kind.mixer == "window" else 0
     seen = mean_context_tokens(context_tokens, 0, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
@@ -474,6 +547,7 @@ def training_backward_time(
     sequences: Number,
     tokens: Number,
     context_tokens: Number,
+    memory_tokens: int = 0,
     flash_attention: bool = True,
     weight_gradients: bool = True,
 ) -> tuple[LayerTime, Number]:
@@ -483,7 +557,7 @@ def training_backward_time(
 
     Parameters
     ----------
-    model, kind, device, shards, sequences, tokens, context_tokens, flash_attention
+    model, kind, device, shards, sequences, tokens, context_tokens, memory_tokens, flash_attention
         As in `training_forward_time`.
     weight_gradients
         False where the weights are frozen (LoRA).
@@ -512,13 +586,33 @@ def training_backward_time(
     rows = sequences * tokens
     inputs: Number = 0.0
     weights: Number = 0.0
-    for product in products(model, kind, shards):
-        back = matmul_time_s(rows, product.inputs, product.outputs, device=device)
+    size = device.activation_bytes
+    matrices = products(model, kind, shards)
+    for product in matrices:
+        # No gradient flows back into the segment before, but its keys and values train the projection.
+        all_rows = rows + sequences * memory_tokens if product.title == "qkv" else rows
+        back = matmul_time_s(
+            rows,
+            product.inputs,
+            product.outputs,
+            device=device,
+            weight_bytes_per_element=size,
+            activation_bytes_per_element=size,
+        )
         inputs = inputs + named(f"{product.title}, gradient of inputs_s", back)
         if weight_gradients:
-            own = matmul_time_s(product.outputs, product.inputs, rows, device=device)
+            own = matmul_time_s(
+                product.outputs,
+                product.inputs,
+                all_rows,
+                device=device,
+                weight_bytes_per_element=size,
+                activation_bytes_per_element=size,
+            )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
+    launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
+        launched += 9
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)
@@ -528,21 +622,37 @@ def training_backward_time(
         shards,
         sequences=sequences,
         tokens=tokens,
-        context_tokens=context_tokens,
+        context_tokens=context_tokens + memory_tokens,
         flash_attention=flash_attention,
+        element_bytes=size,
     )
+    eager = device.elementwise_factor
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
     factor = 2.5 if flash_attention else 2.0
+    attention_kernels = 2 if flash_attention else 4 + 3 * eager
     attention = (
-        attention_time_s(work * factor, traffic * 2, device=device, kernels=2 if flash_attention else 7)
-        + stored / device.reached_memory_bytes_per_s
+        attention_time_s(work * factor, traffic * 2, device=device, kernels=attention_kernels, blocks=blocks)
+        + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1
     # A norm also reads the gradient that reaches it, a residual adds two gradients; an activation reads and
     # writes five tensors where the forward pass has three. Counts of tensors, not fitted.
     passes = 16 if model.norm == "layernorm" else 14
-    moved = rows * 2.0 * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
-    elementwise = elementwise_time_s(moved, device=device, kernels=8)
-    return (
-        LayerTime(matmul_s=inputs + weights, attention_s=attention, elementwise_s=elementwise),
-        weights,
+    moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
+    elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
+    if device.quantise_bytes:
+        elements = rows * (
+            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
+        casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
+        elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
+        launched *= 1.5
+    time = LayerTime(
+        matmul_s=inputs + weights,
+        attention_s=attention,
+        elementwise_s=elementwise,
+        kernels=launched + attention_kernels + 8 * eager,
     )
+    return time, weights

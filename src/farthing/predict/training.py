@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
+from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.communication import (
     all_reduce_time_s,
     axis_all_gather_time_s,
@@ -19,6 +21,7 @@ from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.layer import Shards, training_backward_time, training_forward_time
 from farthing.predict.memory import optimizer_bytes_per_parameter
+from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, formula, named, select
@@ -28,12 +31,25 @@ from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
+LOW_BIT_BYTES: Final = 0.8
+"""Weights stored in less are frozen and turned into 16 bits before each use."""
+
+
+GATHER_KERNELS: Final = 40
+"""Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
+hooks, copies and collectives around each. An assumption of that order."""
+
+MASKED_SHARE: Final = 0.15
+"""Share of its tokens that an encoder learns to predict (devlin-2018)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``pipeline_hop_s`` are those of the slowest stage over all its micro-batches.
+    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is what
+    it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the host's
+    own time at each step.
     """
 
     forward_s: Number
@@ -43,9 +59,11 @@ class TrainingTime:
     context_parallel_s: Number
     expert_parallel_s: Number
     pipeline_hop_s: Number
+    launch_s: Number
     pipeline_bubble_s: Number
     data_parallel_s: Number
     optimizer_s: Number
+    host_s: Number
     step_s: Number
 
 
@@ -118,6 +136,7 @@ class _Parts:
     context_parallel: Number = 0.0
     expert_parallel: Number = 0.0
     hop: Number = 0.0
+    launch: Number = 0.0
     # Traffic that runs under the passes already: no other traffic can hide there.
     hidden_forward: Number = 0.0
     hidden_backward: Number = 0.0
@@ -132,6 +151,7 @@ class _Parts:
             + self.context_parallel
             + self.expert_parallel
             + self.hop
+            + self.launch
         )
 
 
@@ -148,6 +168,8 @@ def training_time(
     gradient_bytes_per_parameter: float = 2.0,
     card_to_host_bytes_per_s: float = 0.0,
     host_bytes_per_s: float = 0.0,
+    launch_s: float = 0.0,
+    host_s: float = 0.0,
 ) -> TrainingTime:
     """Time of one optimizer step.
 
@@ -165,6 +187,9 @@ def training_time(
     card_to_host_bytes_per_s, host_bytes_per_s
         Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
         offload.
+    launch_s, host_s
+        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it runs,
+        and of a step [s].
 
     Returns
     -------
@@ -190,7 +215,19 @@ def training_time(
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
     kinds = layer_kinds(model)
     per_kind = [
-        _layer_parts(model, kind, cluster, group, device, workload, plan, efficiency) for kind in kinds
+        _layer_parts(
+            model,
+            kind,
+            cluster,
+            group,
+            device,
+            workload,
+            plan,
+            efficiency,
+            weight_bytes_per_parameter,
+            launch_s,
+        )
+        for kind in kinds
     ]
     hop = _hop_s(model, cluster, group, workload, plan, efficiency)
     head_forward, head_backward = _head_s(model, device, workload, plan)
@@ -205,7 +242,7 @@ def training_time(
                 setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
         parts.forward = parts.forward + stage.last * head_forward
         parts.backward = parts.backward + stage.last * head_backward
-        parts.hop = 2 * hop * plan.interleave
+        parts.hop = _exposed_hops_s(2 * hop * plan.interleave, parts, plan)
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
@@ -245,7 +282,7 @@ def training_time(
     ) + _streamed_weights_s(
         model, plan, busy, micro_batches, card_to_host_bytes_per_s, weight_bytes_per_parameter
     )
-    step = named("step_time_s", compute + data_parallel + optimizer, reference="narayanan-2021")
+    step = named("step_time_s", compute + data_parallel + optimizer + host_s, reference="narayanan-2021")
     return TrainingTime(
         forward_s=slowest.forward * micro_batches,
         backward_s=slowest.backward * micro_batches,
@@ -254,9 +291,11 @@ def training_time(
         context_parallel_s=slowest.context_parallel * micro_batches,
         expert_parallel_s=slowest.expert_parallel * micro_batches,
         pipeline_hop_s=slowest.hop * micro_batches,
+        launch_s=slowest.launch * micro_batches,
         pipeline_bubble_s=compute - busy,
         data_parallel_s=data_parallel,
         optimizer_s=optimizer,
+        host_s=host_s,
         step_s=step,
     )
 
@@ -284,6 +323,8 @@ def _layer_parts(
     workload: TrainingWorkload,
     plan: TrainingPlan,
     efficiency: Efficiency,
+    weight_size: float,
+    launch_s: float,
 ) -> _Parts:
     """One layer, one micro-batch [s]."""
     expert_tp = expert_tp_of(plan)
@@ -299,41 +340,51 @@ def _layer_parts(
         "sequences": plan.micro_batch_size,
         "tokens": tokens,
         "context_tokens": workload.sequence_tokens,
+        "memory_tokens": workload.memory_tokens,
         "flash_attention": plan.flash_attention,
     }
+    rows = plan.micro_batch_size * tokens
     forward = training_forward_time(model, kind, device, shards, **shape)
     backward, weights = training_backward_time(
         model, kind, device, shards, weight_gradients=not workload.lora_rank, **shape
     )
+    if workload.lora_rank:
+        forward = forward + adapter_time(model, kind, device, shards, rows=rows, backward=False)
+        backward = backward + adapter_time(model, kind, device, shards, rows=rows, backward=True)
+    if weight_size < LOW_BIT_BYTES:
+        converted = conversion_time(model, kind, device, shards, stored_bytes=weight_size)
+        forward, backward = forward + converted, backward + converted
     forward_s = named("layer forward_s", forward.total_s)
+    backward_s = named("layer backward_s", backward.total_s)
     recompute: Number = 0.0
     if plan.recompute == "full":
         recompute = forward_s
     elif plan.recompute == "selective" and not plan.flash_attention:
         recompute = named("recomputed attention_s", forward.attention_s)
-    rows = plan.micro_batch_size * tokens
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
-    # What the backward pass exchanges hides behind the backward pass.
+    # Tensor-parallel traffic hides behind products, that of context parallelism behind attention.
     forwards = 2 if plan.recompute == "full" else 1
     overlap = plan.overlap_tensor_parallel
     reduces = reduce * exchanges
-    exposed_forward = exposed_time_s(reduces, forward.total_s, overlap=overlap) * forwards
-    exposed_backward = exposed_time_s(reduces, backward.total_s, overlap=overlap)
+    exposed_forward = exposed_time_s(reduces, forward.matmul_s, overlap=overlap) * forwards
+    exposed_backward = exposed_time_s(reduces, backward.matmul_s, overlap=overlap)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
+    context_forward: Number = 0.0
     if kind.mixer in ("full", "window"):
         _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
         pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
-        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1 - overlap) * forwards
-        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1 - overlap)
+        context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * forwards
+        context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1.0)
         context = context_forward + context_backward
         hidden_forward = hidden_forward + exchange * forwards - context_forward
         hidden_backward = hidden_backward + 2 * exchange - context_backward
     expert: Number = 0.0
+    expert_forward: Number = 0.0
     if kind.feed_forward == "moe":
         # Experts group tensor-parallel ranks too where they are not cut by tp themselves.
         width = plan.ep * expert_tp
@@ -355,14 +406,29 @@ def _layer_parts(
         expert = expert_forward + expert_backward
         hidden_forward = hidden_forward + exchange * forwards - expert_forward
         hidden_backward = hidden_backward + exchange - expert_backward
+    launch: Number = 0.0
+    if launch_s:
+        # Exchanges between cards are kernels too.
+        extra = select(plan.tp > 1, exchanges, 0) + (2 * select(plan.ep > 1, 1, 0) if model.is_moe else 0)
+        running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
+        # So is the work around weights that other cards hold; the backward pass also scatters gradients.
+        gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
+        issuing = named(
+            "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
+        )
+        launch = np.maximum(issuing - running, 0.0)
+        running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
+        issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
+        launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
         forward=forward_s,
-        backward=named("layer backward_s", backward.total_s),
+        backward=backward_s,
         weight_gradient=weights,
         recompute=recompute,
         tensor_parallel=named("layer tensor-parallel traffic_s", exposed_forward + exposed_backward),
         context_parallel=context,
         expert_parallel=expert,
+        launch=launch,
         hidden_forward=named("traffic under a layer's forward pass_s", hidden_forward / forwards),
         hidden_backward=named(
             "traffic under a layer's backward pass_s",
@@ -392,14 +458,27 @@ def _hop_s(
     return select(plan.pp > 1, hop, 0.0)
 
 
+def _exposed_hops_s(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> Number:
+    """Hops of a micro-batch that compute does not hide: virtual stages send while another one computes."""
+    if plan.schedule != "interleaved":
+        return hops_s
+    hidden = exposed_time_s(hops_s, parts.forward + parts.backward + parts.recompute, overlap=1.0)
+    return select(plan.interleave > 1, hidden, hops_s)
+
+
 def _head_s(
     model: Model, device: Device, workload: TrainingWorkload, plan: TrainingPlan
 ) -> tuple[Number, Number]:
     """LM head and loss of one micro-batch, forward and backward [s]."""
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
+    if model.encoder:
+        rows = rows * MASKED_SHARE
     width = model.vocab / plan.tp
-    # 16-bit logits read, fp32 copy written and read by the softmax: ten bytes.
-    logits = elementwise_time_s(rows * width * 10.0, device=device, kernels=3)
+    # Logits read, fp32 copy written and read by the softmax.
+    size = device.activation_bytes
+    logits = elementwise_time_s(
+        rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3
+    )
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
@@ -467,8 +546,10 @@ def _data_parallel_s(
         )
         return named("data-parallel traffic_s", each * micro_batches, reference="zhao-2023-fsdp")
     if plan.zero_stage == 0 or workload.lora_rank:
-        # An all-reduce ends before the update: only the backward pass can hide it.
-        reduced = exposed_time_s(2 * scatter, backward, overlap=overlap)
+        # An all-reduce ends before the update: only the backward pass can hide it, and that of the embedding,
+        # the last gradient to be ready, hides behind nothing.
+        late = 0.0 if workload.lora_rank else _embedding_share(model)
+        reduced = 2 * scatter * late + exposed_time_s(2 * scatter * (1 - late), backward, overlap=overlap)
         return named("data-parallel traffic_s", reduced, reference="rajbhandari-2020")
     second = gather
     scatters = micro_batches if plan.zero_stage == 2 else 1
@@ -476,6 +557,11 @@ def _data_parallel_s(
         second, forward, overlap=overlap
     )
     return named("data-parallel traffic_s", exposed, reference="rajbhandari-2020")
+
+
+def _embedding_share(model: Model) -> float:
+    """Share of the parameters that are read first in the forward pass."""
+    return (model.vocab * model.hidden + model.other_parameters) / total_parameters(model)
 
 
 def _optimizer_s(
@@ -509,7 +595,7 @@ def _optimizer_s(
         largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
-        return named("optimizer_s", elementwise_time_s(update, device=device))
+        return named("optimizer_s", elementwise_time_s(update * device.elementwise_factor, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
     moved = largest * 4.0 / card_to_host_bytes_per_s
     return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")

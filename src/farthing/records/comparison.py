@@ -78,7 +78,7 @@ class Comparison:
     measured, predicted, low, high
         In the source's unit; the last three are NaN where nothing is predicted.
     simple
-        What the peaks alone would give, in the source's unit; the trivial baseline is one constant times this.
+        What the peaks alone would give, in the source's unit; the trivial baseline is a constant times this.
     reason
         Why nothing is predicted; empty where it is.
     group

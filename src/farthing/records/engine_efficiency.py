@@ -22,6 +22,11 @@ class EngineEfficiency:
         conversion of stored weights included.
     memory_share, kv_share
         Factors on the rate at which weights, and keys and values, are read.
+    elementwise_factor
+        Memory traffic and kernels of norms, activations, scores and the like in training, over those of fused
+        kernels: eager frameworks run one kernel for each operation.
+    conversion_share
+        Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits, at each use.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -42,6 +47,8 @@ class EngineEfficiency:
     attention_share: float = math.nan
     memory_share: float = math.nan
     kv_share: float = math.nan
+    elementwise_factor: float = math.nan
+    conversion_share: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -56,6 +63,8 @@ NO_OVERHEAD = EngineEfficiency(
     attention_share=1.0,
     memory_share=1.0,
     kv_share=1.0,
+    elementwise_factor=1.0,
+    conversion_share=1.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from farthing.records.error_bar import ErrorBar
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.term import Term
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
@@ -109,8 +110,8 @@ class InferenceEstimate:
         Where asked for.
     assumptions, warnings
         What the estimate rests on; what the user should know.
-    validation
-        How like cases compared with measurements.
+    intervals
+        80% intervals of ``ttft_s``, ``tpot_s`` and ``tokens_per_s``, learned from like cases.
     terms
         The derivation, where asked for.
     """
@@ -142,7 +143,7 @@ class InferenceEstimate:
     sensitivity: tuple[Sensitivity, ...] = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    validation: str = "not validated"
+    intervals: tuple[ErrorBar, ...] = ()
     terms: tuple[Term, ...] = ()
 
 
@@ -196,8 +197,10 @@ class TrainingEstimate:
         Of the whole cluster; energy of the run, or of a step.
     run_usd
         By way (``own``, ``rent``) for the run; empty without a token count.
-    costs, sensitivity, assumptions, warnings, validation, terms, bottleneck
+    costs, sensitivity, assumptions, warnings, terms, bottleneck
         As in an inference estimate.
+    intervals
+        80% intervals of ``step_s``, ``tokens_per_s`` and the memory's ``total_bytes``, from like cases.
     """
 
     model: str
@@ -226,5 +229,5 @@ class TrainingEstimate:
     sensitivity: tuple[Sensitivity, ...] = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    validation: str = "not validated"
+    intervals: tuple[ErrorBar, ...] = ()
     terms: tuple[Term, ...] = ()

@@ -110,6 +110,8 @@ class Link:
         Share of the peak that large transfers reach.
     per_accelerator
         A host has one port for each card (InfiniBand rails) and not one for all.
+    domain
+        Cards that its switches join across hosts (72 in an NVL72 rack); 0 means those of one host.
     """
 
     id: str
@@ -119,6 +121,7 @@ class Link:
     latency_s: float
     efficiency: float = 1.0
     per_accelerator: bool = False
+    domain: int = 0
     source: str = ""
 
     def __post_init__(self) -> None:

@@ -37,6 +37,8 @@ class TrainingWorkload:
         ``adam`` keeps 12 bytes a parameter in mixed precision.
     lora_rank
         Train only low-rank adapters of this rank on every linear layer; 0 trains all parameters.
+    memory_tokens
+        Tokens of the segment before that each sequence also attends to (Transformer-XL).
     """
 
     sequence_tokens: int
@@ -44,6 +46,7 @@ class TrainingWorkload:
     training_tokens: float = 0.0
     optimizer: Optimizer = "adam"
     lora_rank: int = 0
+    memory_tokens: int = 0
 
     def __post_init__(self) -> None:
         _at_least(
@@ -54,7 +57,7 @@ class TrainingWorkload:
             global_batch_size=self.global_batch_size,
         )
         _at_least("training", 0, whole=False, training_tokens=self.training_tokens)
-        _at_least("training", 0, whole=True, lora_rank=self.lora_rank)
+        _at_least("training", 0, whole=True, lora_rank=self.lora_rank, memory_tokens=self.memory_tokens)
         if self.optimizer not in get_args(Optimizer):
             raise InvalidInput(
                 f"unknown optimizer {self.optimizer!r}; known: {', '.join(get_args(Optimizer))}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import Cost, InferenceEstimate, MemoryUse, Part, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.report import layout
-from farthing.units import GIB, HOUR, MILLISECOND, format_count, format_seconds, format_usd
+from farthing.units import GIB, HOUR, MILLISECOND, format_count, format_quantity, format_seconds, format_usd
 
 Estimate = InferenceEstimate | TrainingEstimate
 MAX_NAME_WIDTH = 41
@@ -148,4 +150,29 @@ def caveats(estimate: Estimate) -> Iterator[RenderableType]:
         yield layout.heading("Assumptions")
         yield layout.items(estimate.assumptions)
         yield Text()
-    yield layout.heading("Accuracy", estimate.validation)
+    yield layout.heading("Accuracy", "80% of like measurements lie within")
+    yield layout.facts((_TITLES[bar.name], _interval(bar)) for bar in estimate.intervals)
+
+
+_TITLES: Final = {
+    "ttft_s": "time to first token",
+    "tpot_s": "time a token",
+    "tokens_per_s": "tokens a second",
+    "step_s": "time a step",
+    "total_bytes": "memory of a card",
+}
+
+
+def _interval(bar: ErrorBar) -> str:
+    if bar.low is None or bar.high is None:
+        return bar.basis
+    if bar.name == "total_bytes":
+        ends = f"{bar.low / GIB:,.3g} to {bar.high / GIB:,.3g} GiB"
+    elif bar.name == "tokens_per_s":
+        low, high = (
+            format_quantity(value, "token/s").replace("token", "tokens") for value in (bar.low, bar.high)
+        )
+        ends = f"{low} to {high}"
+    else:
+        ends = f"{format_seconds(bar.low)} to {format_seconds(bar.high)}"
+    return f"{ends} ({bar.basis})"

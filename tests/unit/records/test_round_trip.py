@@ -16,12 +16,15 @@ from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
 from farthing.estimate.summary import model_summary
+from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
 from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.refit import Refit, RefitConstant
+from farthing.records.residual import Residual
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 MODULES = [
@@ -58,22 +61,58 @@ def samples() -> list[Any]:
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
         *catalog.product_efficiencies().values(),
+        *catalog.attention_efficiencies().values(),
         *table("prices.csv", Price).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
     case = Case(file="runs.csv", id="1", source="us", kind="inference", cells={"metric": "tpot_ms"})
+    comparison = Comparison(
+        case=case,
+        quantity="tpot_ms",
+        measured=20.0,
+        predicted=21.0,
+        low=18.0,
+        high=25.0,
+        simple=10.0,
+        likeness=likeness,
+    )
+    figures = Accuracy(
+        group="serving",
+        cases=1,
+        coverage=1.0,
+        evidence=1,
+        sources=1,
+        median_error=0.05,
+        p90_error=0.05,
+        bias=1.05,
+        baseline_error=0.2,
+        inside_80=1.0,
+    )
     return [
         *rows,
         NO_OVERHEAD,
-        Comparison(
-            case=case,
-            quantity="tpot_ms",
-            measured=20.0,
-            predicted=21.0,
-            low=18.0,
-            high=25.0,
-            simple=10.0,
-            likeness=likeness,
+        comparison,
+        Residual(likeness=likeness, source="us", cases=3, log_ratios=(-0.1, 0.0, 0.2)),
+        Validation(
+            cases=1,
+            predicted=1,
+            by_group=(figures,),
+            by_source=(figures,),
+            refusals=(Refusal(kind="inference", reason="unknown card", cases=2),),
+            comparisons=(comparison,),
+        ),
+        Refit(
+            file="mine.csv",
+            runs=4,
+            predicted=4,
+            error_before=0.2,
+            error_after=0.1,
+            error_unseen=0.15,
+            constants=(
+                RefitConstant(engine="vllm", architecture="ada", name="memory_share", factor=0.9, runs=4),
+            ),
+            missing=("matmul_share",),
+            refusals=(),
         ),
         Interval(likeness=likeness, low=0.9, high=1.2, cases=10, sources=2, basis="of two sources"),
         LayerKind("window", "moe"),

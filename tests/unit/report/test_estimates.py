@@ -73,7 +73,7 @@ def test_the_answer_comes_first(render: Any, served: Any, trained: Any) -> None:
 
 def test_what_was_assumed_and_warned_is_said(render: Any, served: Any) -> None:
     text = " ".join(render(inference_report(served, RIG)).split())
-    for line in (*served.assumptions, *served.warnings, served.validation):
+    for line in (*served.assumptions, *served.warnings, *(bar.basis for bar in served.intervals)):
         assert " ".join(line.split()) in text
 
 

@@ -1,0 +1,220 @@
+"""What a training row says: cluster, workload, plan; and what its framework does where the row is silent."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from farthing import catalog
+from farthing.catalog.cluster import parse_cluster
+from farthing.errors import InvalidInput
+from farthing.evidence import names
+from farthing.evidence.outcome import number
+from farthing.evidence.training_models import training_model
+from farthing.records.comparison import Case
+from farthing.records.hardware import Accelerator, Cluster
+from farthing.records.model import Model
+from farthing.records.plan import TrainingPlan
+from farthing.records.workload import TrainingWorkload
+
+NETWORKS: Final = {"ampere": "ib-hdr", "volta": "ib-edr", "hopper": "ib-ndr", "blackwell": "ib-ndr"}
+"""What hosts of such cards are usually joined by; one port a card."""
+
+FORMATS: Final = {
+    "bf16": "bf16",
+    "fp16": "fp16",
+    "fp32": "fp32",
+    "tf32": "tf32",
+    "fp8": "fp8",
+    "mxfp8": "fp8",
+    "nvfp4": "nvfp4",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A training row that was understood.
+
+    Attributes
+    ----------
+    stated
+        Whether the row itself gives the shape, the batch and the whole layout.
+    """
+
+    model: Model
+    cluster: Cluster
+    workload: TrainingWorkload
+    plan: TrainingPlan
+    stated: bool
+
+
+def training_engine(case: Case) -> str:
+    """The catalogue's engine of a row; empty where it is none in particular."""
+    framework = case.cells.get("framework", "")
+    if case.source.startswith("MLPerf") and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
+        # Language models of entries on its software run on its Megatron.
+        return "nemo"
+    return names.engine_of(framework, "training") or ""
+
+
+def accelerator_of(cells: Mapping[str, str]) -> Accelerator:
+    """The card of a row; raises `InvalidInput` where it is none of the catalogue's."""
+    name = cells.get("accelerator_id", "") or names.accelerator_of(cells.get("gpu", ""))
+    if not name:
+        raise InvalidInput("the accelerator is not known")
+    return catalog.accelerator(name)
+
+
+def cards_of(case: Case) -> int:
+    """Cards of a run: as stated, or as its layout needs, or one host."""
+    stated = number(case, "n_gpus")
+    if stated > 0:
+        return int(stated)
+    return 8
+
+
+def cluster_of(case: Case, cards: int) -> Cluster:
+    """Hosts of the stated size, joined as stated or as is usual for the card."""
+    card = accelerator_of(case.cells)
+    stated = number(case, "gpus_per_node")
+    each = min(int(stated) if stated > 0 else 8, cards)
+    if cards % each:
+        each = next(size for size in range(each, 0, -1) if cards % size == 0)
+    network = network_of(case.cells.get("interconnect_inter", ""), card, each)
+    return _cluster(cards // each, each, card.id, network)
+
+
+@functools.lru_cache(maxsize=4096)
+def _cluster(hosts: int, each: int, card: str, network: str) -> Cluster:
+    return parse_cluster(f"{hosts}x{each}:{card}" + (f"@{network}" if hosts > 1 else ""))
+
+
+def network_of(text: str, card: Accelerator, cards: int) -> str:
+    """The network between hosts, as a cluster's text names it.
+
+    Examples
+    --------
+    >>> network_of("RoCE 1600 Gbps/node", catalog.accelerator("a100-sxm-80gb"), 8)
+    '8x200g-roce'
+    """
+    lowered = text.lower()
+    if "omni-path" in lowered:
+        # Four ports a host of eight cards.
+        return f"{max(cards // 2, 1)}x100g-roce"
+    node = re.search(r"([0-9]+) gbps/node", lowered)
+    if node and int(node.group(1)) % 100 == 0:
+        total = int(node.group(1))
+        for rate in (400, 200, 100):
+            if total % rate == 0 and total // rate <= cards:
+                return f"{total // rate}x{rate}g-roce"
+    port = re.search(r"(?:^|compute: ?)([0-9]+)x [^,;]*?(100|200|400|800) ?gb", lowered)
+    if port and int(port.group(1)) >= max(cards // 2, 1):
+        return f"{port.group(1)}x{port.group(2)}g-roce"
+    if card.architecture in NETWORKS:
+        return NETWORKS[card.architecture]
+    return "400g-roce" if card.year >= 2023 else "100g-roce" if card.kind == "gpu" else "200g-roce"
+
+
+def lora_rank_of(case: Case) -> int:
+    """Rank of the adapters that a row trains; 0 where it trains every weight."""
+    text = f"{case.cells.get('model', '')} {case.cells.get('framework', '')}".lower()
+    return 16 if "lora" in text else 0
+
+
+def uses_flash_attention(engine: str, card: Accelerator) -> bool:
+    """Megatron trained without it until Hopper; of its forks those of that time never had it."""
+    return not (is_early(engine, card) or (engine == "hf-trainer" and card.year <= 2021))
+
+
+def recompute_of(case: Case) -> str:
+    """As stated; where nothing is stated, nothing is recomputed but what flash attention recomputes."""
+    stated = case.cells.get("recompute", "")
+    return stated if stated in ("none", "selective", "full") else "selective"
+
+
+def is_early(engine: str, card: Accelerator) -> bool:
+    """Whether a run is of Megatron's first years: no sequence parallelism, no sharded optimizer."""
+    return engine in ("megatron-deepspeed", "gpt-neox") or (engine == "megatron-lm" and card.year <= 2021)
+
+
+def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
+    """As stated; else FSDP's frameworks shard all, the others the optimizer."""
+    stated = number(case, "zero_stage")
+    if stated >= 0:
+        return int(stated)
+    if engine == "megatron-lm" and is_early(engine, card):
+        return 0
+    return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
+
+
+def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
+    """Everything of the plan but its sizes."""
+    fp32_gradients = engine in ("megatron-lm", "megatron-deepspeed", "gpt-neox")
+    stated = case.cells.get("sequence_parallel", "").lower()
+    return {
+        "engine": engine,
+        "sequence_parallel": stated == "true" if stated else not is_early(engine, card),
+        "zero_stage": zero_stage_of(case, engine, card),
+        "recompute": recompute_of(case),
+        "flash_attention": uses_flash_attention(engine, card),
+        "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
+        "gradient_format": "fp32" if fp32_gradients else "bf16",
+        "overlap_tensor_parallel": 1.0 if engine == "nemo" and card.year > 2021 else 0.0,
+        # The first Megatrons reduced gradients after the last backward pass.
+        "overlap_data_parallel": 0.0 if is_early(engine, card) else 1.0,
+    }
+
+
+def training_row(case: Case) -> Row:
+    """What a row says, completed where it is silent.
+
+    Raises
+    ------
+    FarthingError
+        The row cannot be predicted; the message is the reason.
+    """
+    cells = case.cells
+    model = training_model(cells)
+    card = accelerator_of(cells)
+    engine = training_engine(case)
+    cards = cards_of(case)
+    sizes = {
+        name: int(number(case, name)) for name in ("tp", "pp", "cp", "ep", "vpp") if number(case, name) > 0
+    }
+    tp, pp, cp = sizes.get("tp", 1), sizes.get("pp", 1), sizes.get("cp", 1)
+    dp = cards // (tp * pp * cp)
+    if not dp or tp * pp * cp * dp != cards:
+        raise InvalidInput("the layout does not fill the cards")
+    micro_batch = int(number(case, "micro_batch")) if number(case, "micro_batch") > 0 else 1
+    batch = int(number(case, "global_batch")) if number(case, "global_batch") > 0 else 0
+    if not batch:
+        batch = dp * micro_batch * (4 * pp if pp > 1 else 1)
+    sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
+    while micro_batch > 1 and batch % (dp * micro_batch):
+        micro_batch -= 1
+    interleave = sizes.get("vpp", 1) if pp > 1 else 1
+    plan = TrainingPlan(
+        tp=tp,
+        pp=pp,
+        dp=dp,
+        cp=cp,
+        ep=sizes.get("ep", 1) if model.is_moe else 1,
+        expert_tp=1 if model.is_moe and sizes.get("ep", 1) > 1 else 0,
+        micro_batch_size=micro_batch,
+        schedule="interleaved" if interleave > 1 else "1f1b",
+        interleave=interleave,
+        **plan_options(case, engine, card),
+    )
+    workload = TrainingWorkload(
+        sequence_tokens=sequence,
+        global_batch_size=batch,
+        training_tokens=number(case, "tokens_total") if number(case, "tokens_total") > 0 else 0.0,
+        lora_rank=lora_rank_of(case),
+    )
+    needed = ("n_gpus", "tp", "pp", "micro_batch", "global_batch", "seq_len")
+    shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
+    stated = bool(shaped) and all(cells.get(name) for name in needed)
+    return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=stated)
