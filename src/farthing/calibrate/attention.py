@@ -26,14 +26,14 @@ from farthing.records.efficiency import AttentionEfficiency, Efficiency
 SHARED: Final = {
     "attention_share": (0.1, 1.0),
     "attention_block_s": (0.05e-6, 10e-6),
-    "unit_scores_per_s": (5e9, 1e11),
+    "unit_score_s": (1e-11, 2e-10),
     "unit_read_bytes_per_s": (1e10, 5e11),
 }
 """Constants of an architecture, and where they may lie."""
 
-STARTS: Final = ((0.7, 2e-6, 3e10, 6e10), (0.9, 3e-6, 4.5e10, 1e11))
+STARTS: Final = ((0.7, 2e-6, 3.3e-11, 6e10), (0.9, 3e-6, 2.2e-11, 1e11))
 
-OWN: Final = {"share": (0.2, 3.0), "start_s": (1e-6, 40e-6)}
+OWN: Final = {"rate_share": (0.2, 3.0), "start_s": (1e-6, 40e-6)}
 """Constants of an engine's kernels of one format and phase."""
 
 
@@ -56,7 +56,7 @@ def fit_attention(
             format=attention_format({"attn_dtype": kind[1], "kv_cache_dtype": kind[2]}),
             architecture=start.id,
             phase=kind[3],
-            share=1.0,
+            rate_share=1.0,
             start_s=9e-6,
             fitted_on=f"{len(kinds[kind])} calls on {card.name} ({versions(kinds[kind])})",
         )
@@ -85,7 +85,7 @@ def fit_attention(
         for _ in range(6):
             constants = replace(start, kv_share=start.memory_share, **shared)
             for kind, row in own.items():
-                before = {"share": row.share, "start_s": row.start_s}
+                before = {"rate_share": row.rate_share, "start_s": row.start_s}
                 after, _ = least(partial(loss_of, kind, constants, row), before, OWN)
                 own[kind] = replace(row, **after)
             shared, reached = least(partial(together, own), shared, SHARED)
@@ -112,7 +112,7 @@ def typical(rows: Sequence[AttentionEfficiency]) -> list[AttentionEfficiency]:
                     format=format_,
                     architecture=architecture,
                     phase=phase,
-                    share=float(np.median([row.share for row in own])),
+                    rate_share=float(np.median([row.rate_share for row in own])),
                     start_s=float(np.median([row.start_s for row in own])),
                     fitted_on=f"none: median of {len(own)} measured",
                 )
@@ -127,7 +127,9 @@ def normalised(
 
     def middle(phase: str) -> float:
         return float(
-            np.median([row.share for row in rows if (row.format, row.phase) == ("bfloat16/bfloat16", phase)])
+            np.median(
+                [row.rate_share for row in rows if (row.format, row.phase) == ("bfloat16/bfloat16", phase)]
+            )
         )
 
     attention_share = rounded(shared["attention_share"] * middle("context"))
@@ -142,4 +144,4 @@ def normalised(
         "kv_share": kv_share,
         "attention_s": float(np.median([row.start_s for row in rows])),
     }
-    return found, [replace(row, share=rounded(row.share * factors[row.phase])) for row in rows]
+    return found, [replace(row, rate_share=rounded(row.rate_share * factors[row.phase])) for row in rows]

@@ -60,7 +60,7 @@ INHERITED: Final = (
     "split_s",
     "attention_s",
     "attention_block_s",
-    "unit_scores_per_s",
+    "unit_score_s",
     "unit_read_bytes_per_s",
 )
 """What the compute units of related architectures have in common."""
@@ -76,6 +76,8 @@ RELATIVES: Final = {
     "cdna3": "hopper",
     "cdna4": "hopper",
     "gpu": "ampere",
+    "blackwell-gb10": "ada",
+    "orin": "ada",
 }
 """The nearest measured architecture of those without measurements."""
 
@@ -89,7 +91,15 @@ PRODUCT_COLUMNS: Final = (
     "launch_us",
     "fitted_on",
 )
-ATTENTION_COLUMNS: Final = ("engine", "format", "architecture", "phase", "share", "start_us", "fitted_on")
+ATTENTION_COLUMNS: Final = (
+    "engine",
+    "format",
+    "architecture",
+    "phase",
+    "rate_share",
+    "start_us",
+    "fitted_on",
+)
 
 DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
 

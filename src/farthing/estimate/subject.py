@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
@@ -15,13 +16,17 @@ from farthing.predict.device import Device, device
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
-from farthing.records.hardware import Cluster, NumberFormat
+from farthing.records.hardware import Accelerator, Cluster, NumberFormat
 from farthing.records.model import Model
+from farthing.records.wiring import Wiring
 
 T = TypeVar("T")
 
 WHOLE_MODEL_FAMILIES: Final = ("gguf-file", "gguf-tensor", "mlx", "exl2", "exl3")
 """Formats that also store the embedding and the head; the others leave those in 16 bits."""
+
+EXPERT_FAMILIES: Final = ("microscaling", "integer")
+"""Families whose 4-bit checkpoints of a mixture store its routed experts, and all else in 16 bits."""
 
 NO_ENGINE: Final = Engine(id="", name="no particular engine", version="", kind="", vendors="")
 
@@ -35,13 +40,17 @@ class Subject:
     devices: tuple[Device, ...]
     efficiencies: tuple[Efficiency, ...]
     weights: NumberFormat
+    dense: NumberFormat
     kv: NumberFormat
     engine: Engine
     overheads: EngineEfficiency
+    wiring: Wiring
 
     @property
     def head_bytes(self) -> float:
         """Bytes of one parameter of embedding and head."""
+        if self.dense is not self.weights:
+            return self.dense.bytes_per_element
         if self.weights.family in WHOLE_MODEL_FAMILIES:
             return self.weights.bytes_per_element
         return max(2.0, self.weights.bytes_per_element if self.weights.family == "float" else 2.0)
@@ -82,12 +91,20 @@ def subject(
     weight_format: str,
     compute_format: str,
     kv_format: str = "fp16",
+    dense_format: str = "",
     engine: str = "",
     ideal: bool = False,
     sustained: bool = False,
+    overheads: EngineEfficiency | None = None,
 ) -> Subject:
-    """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load."""
+    """Look up formats, engine and efficiency constants; ``sustained`` for hours of full load.
+
+    ``overheads`` stands in for the engine's constants of the table, where those are what is sought.
+    """
     weights = storage_format(weight_format, "weights")
+    if not dense_format and keeps_wide_layers(model, weights):
+        dense_format = "bf16"
+    dense = storage_format(dense_format, "weights") if dense_format else weights
     compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
         compute = "fp16"
@@ -95,28 +112,73 @@ def subject(
         IDEAL if ideal else catalog.efficiency(group.accelerator) for group in cluster.groups
     )
     if sustained:
-        efficiencies = tuple(map(_sustained, efficiencies))
+        efficiencies = tuple(
+            _sustained(constants, group.accelerator)
+            for constants, group in zip(efficiencies, cluster.groups, strict=True)
+        )
+    given = NO_OVERHEAD if ideal else overheads
     engines = [
-        NO_OVERHEAD if ideal else catalog.engine_efficiency(engine, group.accelerator, weights)
-        for group in cluster.groups
+        given or catalog.engine_efficiency(engine, group.accelerator, weights) for group in cluster.groups
     ]
+    devices = tuple(
+        device(group.accelerator, (not compute_format and own.compute) or compute, constants, own)
+        for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
+    )
+    if dense.compute != weights.compute and not compute_format:
+        devices = tuple(
+            _with_wide(card, group.accelerator, constants, engine, dense, given)
+            for card, group, constants in zip(devices, cluster.groups, efficiencies, strict=True)
+        )
     return Subject(
         model=model,
         cluster=cluster,
-        devices=tuple(
-            device(group.accelerator, compute, constants, own)
-            for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
-        ),
+        devices=devices,
         efficiencies=efficiencies,
         weights=weights,
+        dense=dense,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
         overheads=engines[0],
+        wiring=catalog.wiring(engine),
     )
 
 
-def _sustained(efficiency: Efficiency) -> Efficiency:
+def keeps_wide_layers(model: Model, weights: NumberFormat) -> bool:
+    """Whether only the routed experts are stored in the format: so are the 4-bit checkpoints of mixtures."""
+    return model.is_moe and weights.bits < 5 and weights.family in EXPERT_FAMILIES
+
+
+@functools.lru_cache(maxsize=1024)
+def _with_wide(
+    card: Device,
+    accelerator: Accelerator,
+    constants: Efficiency,
+    engine: str,
+    dense: NumberFormat,
+    given: EngineEfficiency | None,
+) -> Device:
+    own = given or catalog.engine_efficiency(engine, accelerator, dense)
+    return replace(card, wide=device(accelerator, own.compute or dense.compute, constants, own))
+
+
+def with_constants(about: Subject, engine: EngineEfficiency) -> Subject:
+    """The same subject with other constants of its engine, where these are being fitted."""
+    compute = engine.compute or about.weights.compute
+    return replace(
+        about,
+        devices=tuple(
+            device(group.accelerator, compute, constants, engine)
+            for group, constants in zip(about.cluster.groups, about.efficiencies, strict=True)
+        ),
+        overheads=engine,
+    )
+
+
+def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
+    """The constants of long runs: power grows with the cube of the clock, so less of it costs a cube root."""
     share = efficiency.sustained_share
+    if efficiency.unit_w and card.tdp_w and card.compute_units:
+        share *= min((card.tdp_w / card.compute_units / efficiency.unit_w) ** (1 / 3), 1.0)
     return replace(
         efficiency,
         matmul_share=efficiency.matmul_share * share,

@@ -198,7 +198,7 @@ def attention_kernel_time_s(
     width, window = sizes["head_dim"], int(words["window_size"] or 0)
     work, read, written = attention_needs(sizes, words)
     machine = device(card, "bf16", constants)
-    share = kernels.share if kernels else 1.0
+    share = kernels.rate_share if kernels else 1.0
     if kernels:
         machine = replace(machine, attention_s=kernels.start_s)
     held = cached_share(read + written, card)

@@ -206,6 +206,7 @@ def attention_time_s(
     device: Device,
     kernels: Number = 1,
     decode: bool = False,
+    query_group: float = 1.0,
     blocks: Blocks | None = None,
     cached_share: Number = 0.0,
 ) -> Number:
@@ -223,6 +224,8 @@ def attention_time_s(
         Launches that it takes.
     decode
         One query a sequence reads a long cache, at a rate of its own.
+    query_group
+        Query heads that share a key-value head.
     blocks
         How the work falls apart; None where it keeps all units busy.
     cached_share
@@ -247,13 +250,17 @@ def attention_time_s(
     """
     rate = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
     reading = traffic_bytes * (1 - cached_share * (1 - 1 / CACHE_SPEED)) / rate
+    products = work_flop / (
+        device.reached_decode_attention_flop_per_s(query_group)
+        if decode
+        else device.reached_attention_flop_per_s
+    )
     if not device.tiling.units:
-        computing = work_flop / device.reached_attention_flop_per_s
-        return np.maximum(computing, reading) + device.attention_start_s * kernels
+        return np.maximum(products, reading) + device.attention_start_s * kernels
     if blocks is None:
         blocks = Blocks(blocks=device.tiling.units)
     computing = blocks_time_s(
-        work_flop * blocks.padding / device.reached_attention_flop_per_s,
+        products * blocks.padding,
         traffic_bytes if decode else 0.0,
         blocks,
         tiling=device.tiling,
@@ -299,7 +306,7 @@ def blocks_time_s(products_s: Number, read_bytes: Number, blocks: Blocks, *, til
     """
     units = tiling.units
     busy = np.maximum(
-        products_s + blocks.scores / (units * tiling.scores_per_s),
+        products_s + blocks.scores * tiling.score_s / units,
         read_bytes / (units * tiling.read_bytes_per_s),
     )
     full = blocks.blocks / units

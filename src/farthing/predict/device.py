@@ -36,6 +36,7 @@ QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
@@ -65,8 +66,8 @@ class Tiling:
         Part of the last wave's idle time that is paid.
     cache_bytes_per_s
         Rate of the last-level cache [byte/s].
-    scores_per_s
-        Rate at which one unit takes the exponentials of attention scores [1/s].
+    score_s
+        Time in which one unit takes the exponential of one attention score [s].
     read_bytes_per_s
         Rate at which one unit reads keys and values [byte/s].
     block_s
@@ -80,7 +81,7 @@ class Tiling:
     split_s: float = 0.0
     tail_share: float = 1.0
     cache_bytes_per_s: float = math.inf
-    scores_per_s: float = math.inf
+    score_s: float = 0.0
     read_bytes_per_s: float = math.inf
     block_s: float = 0.0
 
@@ -99,8 +100,16 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
+    vector_attention_flop_per_s
+        Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
+    tensor_attention_group
+        Query heads a key-value head that are computed on tensor units even so.
     kernel_s, attention_s
         Fixed time of a kernel, and of one of fused attention [s].
+    expert_share
+        Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
+    vector_s
+        Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
         Its compute units; none leaves tile and wave quantisation out.
     reserved_share
@@ -112,6 +121,8 @@ class Device:
         [byte]; 0 where products are computed in 16 bits.
     elementwise_factor, conversion_share
         Of the engine, in training; see `EngineEfficiency`.
+    wide
+        The same card for the products of layers that a checkpoint leaves in 16 bits; None where none is left.
     """
 
     matmul_flop_per_s: float
@@ -122,14 +133,19 @@ class Device:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 1.0
+    vector_attention_flop_per_s: float = 0.0
+    tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
     attention_s: float = 0.0
+    expert_share: float = 1.0
+    vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
+    wide: Device | None = None
 
     @property
     def reached_matmul_flop_per_s(self) -> Number:
@@ -140,6 +156,12 @@ class Device:
     def reached_attention_flop_per_s(self) -> Number:
         """Rate of fused attention [FLOP/s]."""
         return named("reached attention rate", self.attention_flop_per_s * self.attention_share, "FLOP/s")
+
+    def reached_decode_attention_flop_per_s(self, query_group: float) -> Number:
+        """Rate of the attention of a decode step, by the query heads of a key-value head [FLOP/s]."""
+        if self.vector_attention_flop_per_s and query_group != self.tensor_attention_group:
+            return named("reached rate of the vector units", self.vector_attention_flop_per_s, "FLOP/s")
+        return self.reached_attention_flop_per_s
 
     @property
     def reached_memory_bytes_per_s(self) -> Number:
@@ -255,8 +277,12 @@ def device(
         attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
-        kernel_s=efficiency.kernel_s,
-        attention_s=efficiency.attention_s or efficiency.kernel_s,
+        expert_share=engine.expert_share,
+        vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
+        vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
+        tensor_attention_group=engine.tensor_attention_group,
+        kernel_s=efficiency.kernel_s * engine.kernel_factor,
+        attention_s=(efficiency.attention_s or efficiency.kernel_s) * engine.kernel_factor,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
@@ -277,7 +303,7 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
         split_s=efficiency.split_s,
         tail_share=efficiency.tail_share,
         cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
-        scores_per_s=efficiency.unit_scores_per_s or math.inf,
+        score_s=efficiency.unit_score_s,
         read_bytes_per_s=efficiency.unit_read_bytes_per_s or math.inf,
         block_s=efficiency.attention_block_s,
     )

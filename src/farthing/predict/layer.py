@@ -42,8 +42,8 @@ class Shards:
         Tensor-parallel groups whose tokens meet in one expert-parallel group.
     sequence_parallel
         Work between tensor-parallel regions is split too.
-    weight_bytes, kv_bytes
-        Of one element [byte].
+    weight_bytes, expert_bytes, kv_bytes
+        Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     """
 
     tp: Number = 1
@@ -52,6 +52,7 @@ class Shards:
     replicas: Number = 1
     sequence_parallel: bool = False
     weight_bytes: float = 2.0
+    expert_bytes: float = 0.0
     kv_bytes: float = 2.0
 
 
@@ -180,10 +181,15 @@ def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens:
         gates * width,
         hidden,
         device=device,
-        weight_bytes_per_element=shards.weight_bytes,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots,
+        touched,
+        hidden,
+        width,
+        device=device,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     return named("routed experts_s", up + down)
 
@@ -240,7 +246,7 @@ def forward_time(
             tokens,
             product.outputs,
             product.inputs,
-            device=device,
+            device=device.wide or device,
             weight_bytes_per_element=shards.weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
@@ -340,7 +346,9 @@ def _attention_time_s(
         blocks = prompt_blocks(
             sequences, new_tokens, cached_tokens, heads=per_card, window=window, causal=not model.encoder
         )
-    return attention_time_s(work, traffic, device=device, decode=decode, blocks=blocks)
+    return attention_time_s(
+        work, traffic, device=device, decode=decode, query_group=heads / kv_heads, blocks=blocks
+    )
 
 
 def training_forward_time(
@@ -411,8 +419,8 @@ def training_forward_time(
     launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
-        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
-        launched += 7
+        # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
+        launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -612,7 +620,7 @@ def training_backward_time(
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
-        launched += 9
+        launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)

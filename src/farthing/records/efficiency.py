@@ -18,6 +18,9 @@ class Efficiency:
     sustained_share
         Share of a short benchmark's rate that holds through a training run: clocks sink as the card heats up,
         and operands are not in cache.
+    unit_w
+        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with less
+        runs at lower clocks in the end. 0 where power is not known to matter.
     attention_share
         The same as ``matmul_share`` for the fused attention of a long prompt.
     memory_share
@@ -39,8 +42,8 @@ class Efficiency:
         Fixed time of fused attention, the writing of keys and values and the joining of parts counted.
     attention_block_s
         Start and end of a block of attention: the queries of one tile and one head.
-    unit_scores_per_s
-        Rate at which one compute unit takes exponentials of scores; 0 for no limit.
+    unit_score_s
+        Time in which one compute unit takes the exponential of one score.
     unit_read_bytes_per_s
         Rate at which one compute unit reads keys and values; 0 for no limit.
     collective_share
@@ -58,6 +61,7 @@ class Efficiency:
     matmul_share_8bit: float = 1.0
     matmul_share_4bit: float = 1.0
     sustained_share: float = 1.0
+    unit_w: float = 0.0
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 0.0
@@ -69,7 +73,7 @@ class Efficiency:
     split_s: float = 0.0
     attention_s: float = 0.0
     attention_block_s: float = 0.0
-    unit_scores_per_s: float = 0.0
+    unit_score_s: float = 0.0
     unit_read_bytes_per_s: float = 0.0
     collective_share: float = 1.0
     collective_step_s: float = 0.0
@@ -123,7 +127,7 @@ class AttentionEfficiency:
         Number formats of the products and of the cache, ``bfloat16/fp8``.
     phase
         ``context`` for prompts, ``generation`` for decode steps.
-    share
+    rate_share
         Factor on the architecture's rates: of computing for prompts, of reading for decode steps.
     start_s
         Fixed time of a call.
@@ -135,6 +139,6 @@ class AttentionEfficiency:
     format: str
     architecture: str
     phase: str
-    share: float
+    rate_share: float
     start_s: float
     fitted_on: str = ""

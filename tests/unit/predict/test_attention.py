@@ -14,7 +14,7 @@ from farthing.predict.attention import (
 )
 from farthing.predict.device import Device, Tiling
 
-UNITS = Tiling(units=100, scores_per_s=1e9, read_bytes_per_s=1e9, block_s=1e-6, split_s=1e-6)
+UNITS = Tiling(units=100, score_s=1e-9, read_bytes_per_s=1e9, block_s=1e-6, split_s=1e-6)
 
 
 @pytest.mark.parametrize(

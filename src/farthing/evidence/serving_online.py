@@ -1,0 +1,155 @@
+"""Time to first token and between tokens that users of a closed loop measured."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Final
+
+from farthing import catalog
+from farthing.catalog.cluster import find_cluster
+from farthing.errors import FarthingError
+from farthing.estimate.inference import run_of
+from farthing.estimate.subject import check_expert_parallel, check_tensor_parallel, subject
+from farthing.evidence.outcome import compared, number, refused
+from farthing.evidence.serving_setup import Deployment, Workers, deployment_of
+from farthing.predict.serving import Serving, continuous_batching, disaggregated
+from farthing.predict.trace import Number
+from farthing.records.comparison import Case, Comparison, Likeness
+from farthing.records.engine_efficiency import EngineEfficiency
+from farthing.records.workload import InferenceWorkload
+
+QUANTITIES: Final = {"silicon_ttft_ms": "TTFT", "silicon_tpot_ms": "TPOT"}
+
+
+def compare(cases: Sequence[Case]) -> list[Comparison]:
+    """Two comparisons a row, where it has both numbers."""
+    return [one for case in cases for one in _compare(case)]
+
+
+def _compare(case: Case) -> list[Comparison]:
+    found = []
+    for column, what in QUANTITIES.items():
+        group = f"online serving, {what}"
+        try:
+            measured = number(case, column)
+            if not measured > 0:
+                continue
+        except FarthingError as error:
+            found.append(refused(case, column, float("nan"), str(error), group=group))
+            continue
+        try:
+            setup = deployment_of(case)
+            times, peaks = serving(setup), serving(setup, ideal=True)
+        except FarthingError as error:
+            found.append(refused(case, column, measured, str(error), group=group))
+            continue
+        value, simple = (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
+        likeness = Likeness(
+            what="prefill" if what == "TTFT" else "decode",
+            engine=setup.engine,
+            hardware=catalog.accelerator(setup.card).architecture,
+            regime="disaggregated" if setup.prefill else "continuous batching",
+        )
+        found.append(
+            compared(
+                case,
+                column,
+                measured,
+                float(value) * 1e3,
+                simple=float(simple) * 1e3,
+                group=group,
+                likeness=likeness,
+            )
+        )
+    return found
+
+
+@functools.lru_cache(maxsize=8192)
+def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal: bool = False) -> Serving:
+    """What the users of a deployment see.
+
+    Parameters
+    ----------
+    setup
+        What runs where.
+    engine
+        Constants instead of the table's, while they are sought.
+    ideal
+        The peaks alone.
+
+    Raises
+    ------
+    FarthingError
+        Where the plan cannot be.
+    """
+    if setup.users < 1 or setup.prompt < 1 or setup.output < 2:
+        raise FarthingError("users, prompt and answer are not all stated")
+    decode = _Passes(setup, setup.decode, engine, ideal)
+    overheads = decode.overheads
+    common = {
+        "output_tokens": setup.output,
+        "waiting_share": overheads.waiting_share,
+        "request_s": overheads.request_s,
+    }
+    if setup.prefill is None:
+        ranks = setup.decode.dp
+        return continuous_batching(
+            decode.decode_s,
+            decode.prefill_s(),
+            users=max(setup.users / ranks, 1.0),
+            slots=decode.slots,
+            **common,
+        )
+    prefill = _Passes(setup, setup.prefill, engine, ideal)
+    return disaggregated(
+        decode.decode_s,
+        prefill.prefill_s(),
+        users=setup.users,
+        prefill_places=max(setup.prefill.count, 1) * setup.prefill.dp,
+        decode_places=max(setup.decode.count, 1) * setup.decode.dp,
+        slots=decode.slots,
+        **common,
+    )
+
+
+class _Passes:
+    """Passes of one worker."""
+
+    def __init__(
+        self, setup: Deployment, workers: Workers, engine: EngineEfficiency | None, ideal: bool
+    ) -> None:
+        model, cluster = catalog.model(setup.model), find_cluster(setup.cluster(workers))
+        plan = setup.plan(workers)
+        check_tensor_parallel(model, plan.tp)
+        check_expert_parallel(model, plan.ep, workers.cards, "tp x dp")
+        about = subject(
+            model,
+            cluster,
+            weight_format=plan.weight_format,
+            compute_format="",
+            kv_format=plan.kv_format,
+            engine=plan.engine,
+            ideal=ideal,
+            overheads=engine,
+        )
+        load = InferenceWorkload(
+            batch_size=workers.dp, prompt_tokens=setup.prompt, output_tokens=setup.output
+        )
+        self.run = run_of(about, load, plan)
+        self.overheads = about.overheads
+        self.context = setup.prompt + setup.output / 2
+        memory = self.run.memory(context=self.context)
+        # Sequences are at all stages of their answers, and hold half of it on average.
+        free, each = float(memory.free_bytes) + float(memory.kv_cache_bytes), float(memory.sequence_bytes)
+        if free < each:
+            raise FarthingError("the weights do not fit on the cards that the row states")
+        self.slots = free / each
+
+    def decode_s(self, sequences: Number) -> Number:
+        """One decode step of a rank."""
+        return self.run.step(sequences, 1, self.context, decode=True).total_s
+
+    def prefill_s(self) -> Number:
+        """Reading one prompt."""
+        return self.run.step(1, self.run.workload.prompt_tokens, 0, decode=False).total_s

@@ -1,0 +1,174 @@
+"""What a row of online serving describes: model, cards, formats, engine, workers and users."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from farthing import catalog
+from farthing.errors import FarthingError
+from farthing.evidence.outcome import number
+from farthing.records.comparison import Case
+from farthing.records.plan import InferencePlan
+
+ENGINES: Final = {
+    "trtllm": "tensorrt-llm",
+    "tensorrt-llm": "tensorrt-llm",
+    "sglang": "sglang",
+    "vllm": "vllm",
+}
+FORMATS: Final = {
+    "nvfp4": "nvfp4",
+    "fp4": "nvfp4",
+    "fp8": "fp8",
+    "fp8_static": "fp8",
+    "fp8_block": "fp8-block",
+    "int4": "w4a16-g32",
+    "int4_wo": "w4a16-g32",
+    "int8_wo": "w8a16",
+    "mxfp4": "mxfp4",
+    "w4a16_mxfp4": "mxfp4",
+    "bf16": "bf16",
+    "bfloat16": "bf16",
+    "": "bf16",
+}
+"""Names of weight formats in the tables, and the catalogue's; an empty cell is the checkpoint's 16 bits."""
+
+RACK: Final = 72
+"""Cards that one NVLink switch joins in GB200 and GB300 racks; other hosts hold eight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Like workers: how many (0: the row does not say), and how each is split."""
+
+    count: int
+    tp: int
+    dp: int
+    ep: int
+
+    @property
+    def cards(self) -> int:
+        """Of one worker."""
+        return self.tp * self.dp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both."""
+
+    model: str
+    card: str
+    engine: str
+    weight_format: str
+    kv_format: str
+    users: int
+    prompt: int
+    output: int
+    prefill: Workers | None
+    decode: Workers
+
+    def plan(self, workers: Workers) -> InferencePlan:
+        """The plan of one worker."""
+        return InferencePlan(
+            tp=workers.tp,
+            dp=workers.dp,
+            ep=workers.ep,
+            weight_format=self.weight_format,
+            kv_format=self.kv_format,
+            engine=self.engine,
+        )
+
+    def cluster(self, workers: Workers) -> str:
+        """The cards of one worker."""
+        room = RACK if self.card.startswith("gb") else 8
+        hosts = -(-workers.cards // room)
+        network = "@ib-ndr" if hosts > 1 else ""
+        return f"{hosts}x{min(workers.cards, room)}:{self.card}{network}"
+
+
+def deployment_of(case: Case) -> Deployment:
+    """The deployment of a row.
+
+    Raises
+    ------
+    FarthingError
+        Where the row says too little, or what cannot be planned.
+    """
+    cells = case.cells
+    engine = ENGINES.get(cells.get("backend", "").lower())
+    model, card = cells.get("model_id", ""), cells.get("accelerator_id", "")
+    if engine is None:
+        raise FarthingError("the engine is not in the catalogue")
+    if model not in catalog.models():
+        raise FarthingError("the model is not in the catalogue")
+    if card not in catalog.accelerators():
+        raise FarthingError("the accelerator is not in the catalogue")
+    weights = weight_format(cells, model)
+    apart = cells.get("mode", "agg") != "agg"
+    decode = workers_of(case, "decode_" if apart else "")
+    return Deployment(
+        model=model,
+        card=card,
+        engine=engine,
+        weight_format=weights,
+        kv_format="fp16" if catalog.number_format(weights).bits > 8.5 else "fp8",
+        users=users_of(case, decode),
+        prompt=_whole(case, "isl", 0),
+        output=_whole(case, "osl", 0),
+        prefill=workers_of(case, "prefill_") if apart else None,
+        decode=decode,
+    )
+
+
+def weight_format(cells: Mapping[str, str], model: str) -> str:
+    """The catalogue's id of the weights' format; gpt-oss exists with MXFP4 experts only.
+
+    Examples
+    --------
+    >>> weight_format({"precision": "fp4"}, "gpt-oss-120b"), weight_format({"precision": "fp4"}, "deepseek-v3")
+    ('mxfp4', 'nvfp4')
+    """
+    if catalog.model(model).native_format == "mxfp4":
+        return "mxfp4"
+    name = cells.get("gemm_quant_mode") or cells.get("precision", "")
+    if name not in FORMATS:
+        raise FarthingError("the weights' format is not in the catalogue")
+    return FORMATS[name]
+
+
+def users_of(case: Case, decode: Workers) -> int:
+    """Requests in flight: stated, or the batch of all ranks."""
+    stated = re.search(r"concurrency=(\d+)", case.cells.get("silicon_data_source", ""))
+    if stated:
+        return int(stated[1])
+    if case.cells.get("mode", "agg") != "agg":
+        return _whole(case, "decode_batch_size", 0) * max(decode.count, 1) * decode.dp
+    return _whole(case, "batch_size", 0) * decode.dp
+
+
+def workers_of(case: Case, role: str) -> Workers:
+    """Workers from the columns that begin with ``role``.
+
+    Some rows print a product where a size belongs: ``tp`` or ``attention_dp`` as tensor times expert parallel
+    size of the experts. Such a worker has as many cards as the experts are cut over.
+    """
+    if _whole(case, f"{role}pp_size", 1) > 1:
+        raise FarthingError("pipeline stages are not planned in online serving")
+    tp, dp = _whole(case, f"{role}tp_size", 1), _whole(case, f"{role}attention_dp_size", 1)
+    expert_tp, ep = _whole(case, f"{role}moe_tp_size", 1), _whole(case, f"{role}moe_ep_size", 1)
+    stated = bool(case.cells.get(f"{role}attention_dp_size", ""))
+    if not role and stated and expert_tp == ep > 1 and tp * dp == expert_tp * ep:
+        tp, dp = (ep, 1) if dp == 1 else (1, ep)
+    elif not role and stated and tp == dp > 1 and ep == tp * dp:
+        dp = 1
+    cards = tp * dp
+    count = _whole(case, f"{role}num_workers", 0) if role else 1
+    return Workers(count=count, tp=tp, dp=dp, ep=cards if ep > 1 or dp > 1 else 1)
+
+
+def _whole(case: Case, column: str, default: int) -> int:
+    value = number(case, column)
+    return default if value != value or value < 1 else int(value)
