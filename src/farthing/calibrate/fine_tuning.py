@@ -1,4 +1,4 @@
-"""Constants of engines that run plain PyTorch modules: fine-tuning with adapters, encoders and small models."""
+"""Constants of engines that run plain PyTorch modules: adapters, encoders, small models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -58,7 +58,7 @@ EAGER: Final = (
 def fit() -> None:
     """Fit the constants of plain PyTorch, and write them into the table for every engine that runs it."""
     rows = {source: [(case, run) for case, run in _runs(source) if _is_plain(case)] for source in SOURCES}
-    found = _fitted(rows, START)
+    found: dict[str, Any] = _fitted(rows, START)
     counts = " and ".join(f"{len(each)} of {source}" for source, each in rows.items())
     for engine in EAGER:
         _write(EngineEfficiency(engine=engine, **found, fitted_on=f"step times, plain PyTorch: {counts}"))
@@ -76,7 +76,7 @@ def _fitted(
     return least(loss, start, {name: BOUNDS[name] for name in start})[0]
 
 
-def _error(rows: Sequence[tuple[Case, TrainingRun]], constants: Mapping[str, float]) -> float:
+def _error(rows: Sequence[tuple[Case, TrainingRun]], constants: Mapping[str, Any]) -> float:
     own = dataclasses.replace(NO_OVERHEAD, **constants)
     errors = [math.log(_step_s(run, own) / number(case, "step_time_s")) for case, run in rows]
     return float(np.mean(np.abs(errors)))

@@ -1,4 +1,4 @@
-"""What rows of fine-tuning, of encoders and of small models mean: each framework's habits where a row is silent."""
+"""Rows of fine-tuning, of encoders and of small models: each framework's habits where a row is silent."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from farthing.records.workload import Optimizer, TrainingWorkload
 from farthing.units import GIB, GIGA
 
 INSTRUCTION_TOKENS: Final = 128
-"""Tokens of an example of Alpaca, prompt template included, on average: the usual data of fine-tuning guides."""
+"""Mean tokens of an example of Alpaca, prompt template included: the usual data of fine-tuning guides."""
 
 WIKIPEDIA_TOKENS: Final = 256
-"""Mean tokens of BERT's Wikipedia sequences of at most 512 (Krell et al. 2021: half of such batches is padding)."""
+"""Mean tokens of BERT's Wikipedia sequences of at most 512: half of such batches is padding (Krell et al.
+2021, arXiv 2107.02027)."""
 
 BIN_TOKENS: Final = 64
 """NVIDIA's loader fills a batch with sequences of one bin of lengths, and pads them to its end."""

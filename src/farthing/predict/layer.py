@@ -577,7 +577,7 @@ def training_backward_time(
                 activation_bytes_per_element=size,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
-    launched = len(matrices) * (2 if weight_gradients else 1)
+    launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)

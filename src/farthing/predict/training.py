@@ -31,7 +31,6 @@ from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
-
 LOW_BIT_BYTES: Final = 0.8
 """Weights stored in less are frozen and turned into 16 bits before each use."""
 
@@ -39,6 +38,7 @@ LOW_BIT_BYTES: Final = 0.8
 GATHER_KERNELS: Final = 40
 """Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
 hooks, copies and collectives around each. An assumption of that order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTime:

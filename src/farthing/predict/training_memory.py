@@ -219,7 +219,10 @@ def _stage_activation_bytes(
     for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
         kept = layer_activation_bytes(model, kind, recompute=plan.recompute, **shape)
         if plain and model.norm == "rmsnorm" and plan.recompute != "full":
-            kept = kept + model.norms_per_layer * PLAIN_NORM_BYTES * plan.micro_batch_size * tokens * model.hidden
+            kept = (
+                kept
+                + model.norms_per_layer * PLAIN_NORM_BYTES * plan.micro_batch_size * tokens * model.hidden
+            )
         if plan.recompute == "full":
             stored = stored + np.ceil(count / plan.recompute_layers) * kept
             whole = layer_activation_bytes(model, kind, recompute="none", **shape)
