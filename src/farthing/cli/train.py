@@ -13,6 +13,7 @@ from farthing.cli.options import (
     Tokens,
     Word,
     cluster_option,
+    complete_engine,
     complete_format,
     cost_options,
     estimate_options,
@@ -177,6 +178,15 @@ def plan_options(function: Any) -> Any:
             "flash_attention",
             "--flash-attention/--no-flash-attention",
             text="The score matrix is never stored.",
+        ),
+        field_option(
+            _PLAN,
+            record,
+            "engine",
+            "--engine",
+            metavar="NAME",
+            shell_complete=complete_engine,
+            text="Framework whose kernels and host times count; none in particular if left out.",
         ),
         field_option(
             _PLAN,

@@ -227,7 +227,7 @@ def layout_of(
 ) -> tuple[int, int, int, int]:
     """tp, pp, cp, dp; what is not stated follows from memory and batch."""
     stated = {name: int(number(case, name)) for name in ("tp", "pp", "cp") if number(case, name) > 0}
-    if "tp" in stated or cards == 1 or training_engine(case) in EAGER:
+    if "tp" in stated or cards == 1 or engine_in(case) in EAGER:
         tp, pp, cp = stated.get("tp", 1), stated.get("pp", 1), stated.get("cp", 1)
     else:
         weights = _parameters(model) * (1.0 if compute_format_of(case, card) == "fp8" else 2.0)
@@ -261,7 +261,7 @@ def fine_tuning_row(case: Case) -> Row:
     cells = case.cells
     model = training_model(cells)
     card = accelerator_of(cells)
-    engine = training_engine(case)
+    engine = engine_in(case)
     cards = cards_of(case)
     batch = number(case, "global_batch")
     tp, pp, cp, dp = layout_of(case, model, card, cards, batch)
