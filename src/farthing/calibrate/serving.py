@@ -120,6 +120,7 @@ def _engine(constants: Mapping[str, float]) -> EngineEfficiency:
 
 def fitted(rows: Sequence[_Row]) -> EngineEfficiency:
     """Constants by coordinate search: each is moved by ever smaller factors while that helps."""
+
     def value_of(trial: Mapping[str, float]) -> float:
         pull = sum(abs(np.log(trial[name] / START[name])) for name in START)
         return loss(rows, _engine(trial)) + PULL * float(pull)

@@ -161,7 +161,11 @@ def fit_host(rows: Sequence[Measured]) -> list[dict[str, Any]]:
     basis = f"{len(rows)} runs on one host of vTrain"
     first = {"engine": "megatron-deepspeed", **found, "fitted_on": basis}
     others = [
-        {"engine": engine, "prefill_launch_s": found["prefill_launch_s"], "fitted_on": "as megatron-deepspeed"}
+        {
+            "engine": engine,
+            "prefill_launch_s": found["prefill_launch_s"],
+            "fitted_on": "as megatron-deepspeed",
+        }
         for engine in MEGATRON
     ]
     return [first, *others]

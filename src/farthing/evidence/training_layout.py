@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from farthing.errors import FarthingError, InvalidInput
 from farthing.estimate.training import training_run
+from farthing.predict.fabric import joined_cards
 from farthing.records.comparison import Case
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
@@ -99,6 +100,6 @@ def _splits(
         return
     tps = (sizes["tp"],) if "tp" in sizes else TP
     pps = (sizes["pp"],) if "pp" in sizes else tuple(pp for pp in PP if pp <= model.layers)
-    host = cluster.groups[0].accelerators_per_host
+    host = joined_cards(cluster.groups[0])
     pairs = [(tp, pp) for tp, pp in itertools.product(tps, pps) if tp <= host or "tp" in sizes]
     yield from sorted(pairs, key=lambda pair: (pair[0] * pair[1], pair[1]))

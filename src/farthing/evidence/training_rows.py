@@ -140,7 +140,9 @@ def uses_flash_attention(engine: str, card: Accelerator) -> bool:
 def recompute_of(case: Case) -> str:
     """As stated; where nothing is stated, nothing is recomputed but what flash attention recomputes."""
     stated = case.cells.get("recompute", "")
-    return stated if stated in ("none", "selective", "full") else "selective"
+    if stated in ("none", "selective", "full"):
+        return stated
+    return "full" if training_engine(case) in ("megatron-deepspeed", "gpt-neox") else "selective"
 
 
 def is_early(engine: str, card: Accelerator) -> bool:
@@ -158,10 +160,20 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
 
 
+def compute_format_of(case: Case, card: Accelerator) -> str:
+    """As stated; entries of MLPerf take 8 bits where the card has them, since round 3.1."""
+    dtype = case.cells.get("dtype", "").lower()
+    if not dtype and card.fp8_flop_per_s and re.match(r"MLPerf Training v(3\.1|[4-9])", case.source):
+        return "fp8"
+    return FORMATS.get(dtype, "bf16")
+
+
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
     """NeMo does since the middle of 2023; others where they say so."""
     said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
-    early = case.source.endswith("v3.0") or re.search(r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", ""))
+    early = case.source.endswith("v3.0") or re.search(
+        r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", "")
+    )
     return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
@@ -186,7 +198,7 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "zero_stage": zero_stage_of(case, engine, card),
         "recompute": recompute_of(case),
         "flash_attention": uses_flash_attention(engine, card),
-        "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
+        "compute_format": compute_format_of(case, card),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
         "overlap_tensor_parallel": float(overlaps_tensor_parallel(case, engine, card)),
         # The first Megatrons reduced gradients after the last backward pass.
@@ -229,7 +241,15 @@ def training_row(case: Case) -> Row:
             given=given,
             model_parallel=model_parallel_of(case),
         )
-    needed = ("n_gpus", *(("ep",) if model.is_moe else ()), "tp", "pp", "micro_batch", "global_batch", "seq_len")
+    needed = (
+        "n_gpus",
+        *(("ep",) if model.is_moe else ()),
+        "tp",
+        "pp",
+        "micro_batch",
+        "global_batch",
+        "seq_len",
+    )
     shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
     stated = bool(shaped) and all(cells.get(name) for name in needed)
     return Row(model=model, cluster=cluster, workload=workload, plan=plan, stated=stated)

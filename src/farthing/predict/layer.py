@@ -34,8 +34,8 @@ class Shards:
         Tensor-parallel groups whose tokens meet in one expert-parallel group.
     sequence_parallel
         Work between tensor-parallel regions is split too.
-    weight_bytes, kv_bytes
-        Of one element [byte].
+    weight_bytes, expert_bytes, kv_bytes
+        Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     """
 
     tp: Number = 1
@@ -44,6 +44,7 @@ class Shards:
     replicas: Number = 1
     sequence_parallel: bool = False
     weight_bytes: float = 2.0
+    expert_bytes: float = 0.0
     kv_bytes: float = 2.0
 
 
@@ -172,10 +173,15 @@ def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens:
         gates * width,
         hidden,
         device=device,
-        weight_bytes_per_element=shards.weight_bytes,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots,
+        touched,
+        hidden,
+        width,
+        device=device,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     return named("routed experts_s", up + down)
 
@@ -227,14 +233,13 @@ def forward_time(
     tokens = sequences * new_tokens
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
-    weight_bytes = shards.weight_bytes if device.wide is None else 2.0
     for product in matrices:
         time = matmul_time_s(
             tokens,
             product.outputs,
             product.inputs,
             device=device.wide or device,
-            weight_bytes_per_element=weight_bytes,
+            weight_bytes_per_element=shards.weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1
@@ -300,7 +305,7 @@ def _attention_time_s(
         return attention_time_s(6 * tokens * matrix, state, device=device, kernels=2)
     if kind.mixer == "none":
         return 0.0
-    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     window = model.window if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
@@ -322,7 +327,8 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    return attention_time_s(work, traffic, device=device, decode=decode)
+    group = heads / kv_heads
+    return attention_time_s(work, traffic, device=device, decode=decode, query_group=group)
 
 
 def training_forward_time(

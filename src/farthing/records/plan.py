@@ -160,6 +160,9 @@ class InferencePlan:
         Batches in flight in the pipeline; 0 means one for each stage where the batch allows.
     weight_format, kv_format, compute_format
         Ids of number formats; ``compute_format`` empty means what the weights' format computes in.
+    dense_format
+        What all weights but the routed experts' are stored in, embedding and head included; empty means as
+        the weights' format has it.
     engine
         Id of the engine whose overheads count; empty for none in particular.
     overlap_communication
@@ -177,6 +180,7 @@ class InferencePlan:
     weight_format: str = "bf16"
     kv_format: str = "fp16"
     compute_format: str = ""
+    dense_format: str = ""
     engine: str = ""
     overlap_communication: float = 0.0
     chunk_tokens: int = 0
@@ -187,6 +191,7 @@ class InferencePlan:
             weight_format=self.weight_format,
             kv_format=self.kv_format,
             compute_format=self.compute_format,
+            dense_format=self.dense_format,
             engine=self.engine,
         )
         _shares(overlap_communication=self.overlap_communication)
