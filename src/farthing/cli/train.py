@@ -168,6 +168,23 @@ def plan_options(function: Any) -> Any:
         field_option(
             _PLAN,
             record,
+            "recompute_share",
+            "--recompute-share",
+            type=Number(0, 1),
+            text="Share of the layers that --recompute full is for.",
+        ),
+        field_option(
+            _PLAN,
+            record,
+            "engine",
+            "--engine",
+            metavar="ENGINE",
+            shell_complete=complete_engine,
+            text="Engine whose kernels and host count, e.g. megatron-lm.",
+        ),
+        field_option(
+            _PLAN,
+            record,
             "sequence_parallel",
             "--sequence-parallel/--no-sequence-parallel",
             text="Cards of a tensor-parallel group share norms and dropouts.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -67,7 +68,8 @@ def _corrected(base: Model, given: Mapping[str, int]) -> Model:
         # The column is the width of an expert there.
         own["moe_ffn_hidden"] = own.pop("ffn_hidden", base.moe_ffn_hidden)
         own["experts_per_token"] = own.pop("top_k", base.experts_per_token)
-        own["dense_layers"] = min(base.dense_layers, max(own.get("layers", base.layers) - 1, 0))
+        # A model cut short keeps its mixture.
+        own["dense_layers"] = math.ceil(base.dense_layers * own.get("layers", base.layers) / base.layers)
     else:
         own.pop("experts", None)
         own.pop("top_k", None)
