@@ -199,15 +199,6 @@ def plan_options(function: Any) -> Any:
         field_option(
             _PLAN,
             record,
-            "engine",
-            "--engine",
-            metavar="NAME",
-            shell_complete=complete_engine,
-            text="Framework whose kernels and host times count; none in particular if left out.",
-        ),
-        field_option(
-            _PLAN,
-            record,
             "loss_chunks",
             "--loss-chunks",
             type=Count(),
