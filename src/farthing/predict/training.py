@@ -368,9 +368,7 @@ def _layer_parts(
     reduces = reduce * exchanges
     # The first of as many pieces as cards has nothing to hide behind.
     first = reduces / plan.tp
-    exposed_forward = (
-        np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
-    )
+    exposed_forward = np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
     exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0

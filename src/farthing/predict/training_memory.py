@@ -153,7 +153,9 @@ def training_memory(
         frozen_ffn = bool(
             workload.lora_rank and workload.lora_targets == "attention" and weight_bytes_per_parameter >= 1
         )
-        activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches, plain, frozen_ffn, product_bytes)
+        activations = _stage_activation_bytes(
+            model, workload, plan, stage, micro_batches, plain, frozen_ffn, product_bytes
+        )
         buffers = communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
         workspace = named(
             "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
