@@ -115,13 +115,19 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             slots=decode.slots,
             **common,
         )
-    prefill = _Passes(setup, setup.prefill, engine, ideal)
+    prefill_s = _Passes(setup, setup.prefill, engine, ideal).prefill_s()
+    decode_places = setup.decode.count * setup.decode.dp
+    count = setup.prefill.count
+    if not count:
+        # As many as read prompts as fast as the others write answers.
+        answer_s = setup.output * decode.decode_s(setup.users / decode_places)
+        count = math.ceil(setup.users * prefill_s / (answer_s * setup.prefill.dp))
     return disaggregated(
         decode.decode_s,
-        prefill.prefill_s(),
+        prefill_s,
         users=setup.users,
-        prefill_places=max(setup.prefill.count, 1) * setup.prefill.dp,
-        decode_places=max(setup.decode.count, 1) * setup.decode.dp,
+        prefill_places=count * setup.prefill.dp,
+        decode_places=decode_places,
         slots=decode.slots,
         **common,
     )
