@@ -81,7 +81,7 @@ class Measured:
     run: TrainingRun
     step_s: float
 
-    def ratio(self, *, clock: float = 1.0, **engine: float) -> float:
+    def ratio(self, *, clock: float = 1.0, **engine: Any) -> float:
         """Predicted over measured, with other constants: ``clock`` is a factor on the rates."""
         about = self.run.about
         own: EngineEfficiency = replace(about.overheads, **engine)

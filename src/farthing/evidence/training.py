@@ -127,7 +127,7 @@ def _predicted(
     case: Case, row: Row, estimate: TrainingEstimate, name: str, measured: float
 ) -> tuple[float, float]:
     """The prediction of one number, and what peaks alone give for it, both in the source's unit."""
-    plan, workload = row.plan, row.workload
+    plan = row.plan
     card = row.cluster.groups[0].accelerator
     peak = peak_flop_per_s(card, catalog.number_format(plan.compute_format).compute)
     cards = estimate.accelerators
@@ -166,8 +166,8 @@ def counted_bytes(case: Case, estimate: TrainingEstimate) -> float:
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
     """The work of a step as the source counts it.
 
-    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts what
-    is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
+    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts
+    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
     """
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens

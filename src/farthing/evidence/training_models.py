@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
@@ -75,7 +75,7 @@ def _corrected(base: Model, given: Mapping[str, int]) -> Model:
         own.pop("top_k", None)
     if base.is_mla:
         own.pop("kv_heads", None)
-    changes = {field: value for field, value in own.items() if getattr(base, field) != value}
+    changes: dict[str, Any] = {field: value for field, value in own.items() if getattr(base, field) != value}
     if "heads" in changes and base.kv_heads == base.heads:
         changes.setdefault("kv_heads", changes["heads"])
     if changes.keys() & {"heads", "hidden"} and not base.is_mla:

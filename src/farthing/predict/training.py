@@ -44,9 +44,9 @@ hooks, copies and collectives around each. An assumption of that order."""
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is what
-    it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the host's
-    own time at each step.
+    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is
+    what it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the
+    host's own time at each step.
     """
 
     forward_s: Number
@@ -185,8 +185,8 @@ def training_time(
         Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
         offload.
     launch_s, host_s
-        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it runs,
-        and of a step [s].
+        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it
+        runs, and of a step [s].
 
     Returns
     -------

@@ -32,15 +32,14 @@ from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
-
 FUSED_LOGIT_BYTES: Final = 6.0
 """Of one logit: its fp32 value, and its gradient in 16 bits."""
 
 PLAIN_NORM_BYTES: Final = 6.0
-"""What an RMSNorm of plain operations keeps of an element beside its input: an fp32 copy, and 16 normed bits."""
+"""What an RMSNorm of plain operations keeps of an element beside its input: fp32 copy, 16 normed bits."""
 
 PLAIN_LOGIT_BYTES: Final = 14.0
-"""The same where each operation of the loss has its own tensor: 16 bits, fp32 copy, log-softmax, fp32 gradient."""
+"""The same where each operation of the loss has its own tensor: 16 bits, fp32, log-softmax, fp32 gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
