@@ -13,6 +13,7 @@ import numpy as np
 
 from farthing import catalog
 from farthing.calibrate.attention import fit_attention, typical
+from farthing.calibrate.collectives import fit_collectives
 from farthing.calibrate.rows import columns_of, error_of, grouped, versions
 from farthing.calibrate.search import least, rounded
 from farthing.catalog.load import si_field
@@ -20,7 +21,12 @@ from farthing.evidence.kernels import card_of, product_time_s
 from farthing.evidence.load import shipped
 from farthing.evidence.split import is_fitted
 from farthing.records.comparison import Case
-from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
+from farthing.records.efficiency import (
+    AttentionEfficiency,
+    CollectiveEfficiency,
+    Efficiency,
+    ProductEfficiency,
+)
 
 SIZES: Final = ("m", "n", "k")
 
@@ -62,6 +68,13 @@ INHERITED: Final = (
     "attention_block_s",
     "unit_score_s",
     "unit_read_bytes_per_s",
+    "ring_share",
+    "ring_step_s",
+    "collective_s",
+    "collective_ramp_s",
+    "collective_copied",
+    "direct_s",
+    "direct_share",
 )
 """What the compute units of related architectures have in common."""
 
@@ -101,6 +114,11 @@ ATTENTION_COLUMNS: Final = (
     "fitted_on",
 )
 
+ORDER: Final = ("format", "architecture", "engine", "library", "phase")
+"""Columns that the rows are sorted by."""
+
+COLLECTIVE_COLUMNS: Final = ("library", "architecture", "start_us", "fitted_on")
+
 DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
 
 
@@ -108,7 +126,9 @@ def fit() -> None:
     """Rewrite ``architectures.csv`` and ``products.csv`` from the fitted quarter of the kernels' rows."""
     rows = [case for case in shipped("gemm") if is_fitted(case)]
     calls = grouped([case for case in shipped("attention") if is_fitted(case)], "system")
+    exchanges = grouped([case for case in shipped("collective") if is_fitted(case)], "system")
     attention: list[AttentionEfficiency] = []
+    collectives: list[CollectiveEfficiency] = []
     found: dict[str, dict[str, Any]] = {}
     products: list[ProductEfficiency] = []
     for system, cases in grouped(rows, "system").items():
@@ -121,10 +141,13 @@ def fit() -> None:
                 products.append(_fit_product(own, system, engine, dtype, replace(start, **constants)))
         shared, own_rows = fit_attention(calls[system], system, replace(start, **constants))
         attention += own_rows
-        found[start.id] = {**constants, **shared}
+        links, link_rows = fit_collectives(exchanges[system], system, start)
+        collectives += link_rows
+        found[start.id] = {**constants, **shared, **links}
     products += _typical_rows(products)
     _write_rows("products.csv", PRODUCT_COLUMNS, products)
     _write_rows("attention.csv", ATTENTION_COLUMNS, attention + typical(attention))
+    _write_rows("collectives.csv", COLLECTIVE_COLUMNS, collectives)
     _write_architectures(found, products)
 
 
@@ -174,13 +197,13 @@ def _text(value: float) -> str:
     return f"{rounded(value):g}"
 
 
-def _write_rows(
-    file: str, columns: Sequence[str], rows: Sequence[ProductEfficiency] | Sequence[AttentionEfficiency]
-) -> None:
+def _write_rows(file: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
     with (DATA / file).open("w", encoding="utf-8", newline="") as output:
         writer = csv.writer(output, lineterminator="\n")
         writer.writerow(columns)
-        for row in sorted(rows, key=lambda row: (row.format, row.architecture, row.engine)):
+        for row in sorted(
+            rows, key=lambda row: [str(getattr(row, name)) for name in ORDER if hasattr(row, name)]
+        ):
             fields = [(getattr(row, name), factor) for name, factor in map(si_field, columns)]
             writer.writerow([value if isinstance(value, str) else _text(value / f) for value, f in fields])
 
