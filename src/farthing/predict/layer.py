@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -168,13 +169,24 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     return found
 
 
-def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens: Number) -> Number:
+CONVERTED_BYTES: Final = 3.0
+"""Traffic of one element that becomes narrow: 16 bits read, 8 written."""
+
+ROUTING_SPREAD: Final = 0.5
+"""Unevenness of experts' popularity within a batch; see `experts_touched`. Trained routers even it out over a
+whole corpus, not over what a few users ask for at a time."""
+
+
+def _routed_experts_time_s(
+    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
+) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
     width = model.moe_ffn_hidden / shards.expert_tp
     reach = tokens * shards.replicas
     slots = reach * model.experts_per_token / shards.expert_groups
-    touched = experts_touched(model.experts, model.experts_per_token, reach) / shards.expert_groups
+    touched = experts_touched(model.experts, model.experts_per_token, reach, spread=spread)
+    touched = touched / shards.expert_groups
     up = experts_matmul_time_s(
         slots,
         touched,
@@ -252,7 +264,7 @@ def forward_time(
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens)
+        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
         launched += 2
     attention = _attention_time_s(
         model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
@@ -261,6 +273,13 @@ def forward_time(
     # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
     # and adds; a latent is normed and split.
     kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
+    # Narrow products want their inputs in their own format.
+    if (device.wide or device).quantise_bytes:
+        kernels += len(matrices)
+        moved = moved + tokens * CONVERTED_BYTES * sum(product.inputs for product in matrices)
+    if kind.feed_forward == "moe" and device.quantise_bytes:
+        kernels += 2
+        moved = moved + tokens * CONVERTED_BYTES * _expert_elements(model, kind, shards)
     elementwise = elementwise_time_s(moved, device=device, kernels=kernels)
     return LayerTime(
         matmul_s=matmul, attention_s=attention, elementwise_s=elementwise, kernels=launched + kernels
@@ -416,7 +435,7 @@ def training_forward_time(
             activation_bytes_per_element=size,
         )
         matmul = matmul + named(f"{product.title}_s", time)
-    launched = len(matrices)
+    launched: Number = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
         # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
@@ -618,7 +637,7 @@ def training_backward_time(
                 activation_bytes_per_element=size,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
-    launched = len(matrices) * (2 if weight_gradients else 1)
+    launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
