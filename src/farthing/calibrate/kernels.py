@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -47,10 +48,15 @@ STARTS: Final = (
     (0.8, 0.85, 1.6e-6, 0.4e-6, 0.4, 1.6e11, 0.6e-9, 3e-6),
 )
 
+NEVER_SPLIT_S: Final = 5e-5
+"""Where to look for kernels that do not split the inner width: no split would pay."""
+
 QUANTISED: Final = {
     "matmul_share": (0.1, 1.0),
     "quantise_s": (0.1e-6, 40e-6),
+    "quantise_row_s": (1e-11, 5e-8),
     "quantise_passes": (0.1, 30.0),
+    "split_s": (0.5e-6, 2e-4),
     "launch_s": (0.1e-6, 600e-6),
 }
 
@@ -100,7 +106,9 @@ PRODUCT_COLUMNS: Final = (
     "architecture",
     "matmul_share",
     "quantise_us",
+    "quantise_row_us",
     "quantise_passes",
+    "split_us",
     "launch_us",
     "fitted_on",
 )
@@ -180,11 +188,14 @@ def _fit_product(
         )
 
     fits = []
-    for share, fixed_s in ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6)):
+    begins = ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6))
+    for (share, fixed_s), split_s in itertools.product(begins, (constants.split_s, NEVER_SPLIT_S)):
         start = {
             "matmul_share": constants.matmul_share * share,
             "quantise_s": fixed_s,
+            "quantise_row_s": 1e-9,
             "quantise_passes": 3.0,
+            "split_s": split_s,
         }
         if issued:
             start["launch_s"] = float(np.percentile(measured, 20))
@@ -227,6 +238,8 @@ def _typical(
         architecture=named,
         matmul_share=float(np.median([row.matmul_share for row in own])),
         quantise_s=float(np.min([row.quantise_s for row in own])),
+        quantise_row_s=float(np.median([row.quantise_row_s for row in own])),
+        split_s=float(np.median([row.split_s for row in own])),
         quantise_passes=float(np.median([row.quantise_passes for row in own])),
         fitted_on=f"none: median of {len(own)} measured, the quickest conversion, replayed from a graph",
     )

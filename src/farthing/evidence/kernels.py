@@ -170,7 +170,8 @@ def product_time_s(
     )
     if kernels is None:
         return time
-    converted = kernels.quantise_s + kernels.quantise_passes * m * k / machine.reached_memory_bytes_per_s
+    converted = kernels.quantise_s + kernels.quantise_row_s * m
+    converted = converted + kernels.quantise_passes * m * k / machine.reached_memory_bytes_per_s
     whole: Column = np.maximum(time + converted, kernels.launch_s)
     return whole
 
@@ -180,7 +181,10 @@ def product_device(
 ) -> Device:
     """The card at the rate that an engine's products in a format reach."""
     machine = device(card, compute, constants)
-    return machine if kernels is None else replace(machine, matmul_share=kernels.matmul_share)
+    if kernels is None:
+        return machine
+    tiling = replace(machine.tiling, split_s=kernels.split_s or machine.tiling.split_s)
+    return replace(machine, matmul_share=kernels.matmul_share, tiling=tiling)
 
 
 def _product(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:

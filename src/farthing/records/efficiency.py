@@ -113,8 +113,12 @@ class ProductEfficiency:
         Share of the dense peak of the format that large products reach.
     quantise_s
         Fixed time of the kernels that bring activations into the format.
+    quantise_row_s
+        Time that these take for each row of activations, however short.
     quantise_passes
         How often these kernels read or write the activations, counted in bytes an element.
+    split_s
+        As of the architecture, for these kernels; 0 takes that. Long where kernels do not split.
     launch_s
         Host time to issue the product with its conversions, where no graph is replayed.
     fitted_on
@@ -126,7 +130,9 @@ class ProductEfficiency:
     architecture: str
     matmul_share: float
     quantise_s: float = 0.0
+    quantise_row_s: float = 0.0
     quantise_passes: float = 0.0
+    split_s: float = 0.0
     launch_s: float = 0.0
     fitted_on: str = ""
 
