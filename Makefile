@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench clean
+.PHONY: help setup demo test lint format docs calibrate bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## make a virtual environment with pinned packages
 
@@ -34,8 +34,12 @@ format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write the generated pages: docs/cli.md
+docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_accuracy.py
+
+calibrate: $(STAMP) ## fit all constants and intervals again from the shipped measurements
+	$(BIN)/python -m farthing.calibrate
 
 bench: $(STAMP) ## speed, as ratios to something measured in the same run
 	$(BIN)/python benchmarks/run.py

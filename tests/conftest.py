@@ -1,5 +1,8 @@
 """Property tests run the same examples everywhere, so that a failure repeats."""
 
+import sys
+import types
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,48 @@ def _no_own_constants(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     folder = tmp_path_factory.getbasetemp() / "no-configuration"
     monkeypatch.setenv("FARTHING_CONFIG", str(folder))
     return folder
+
+
+HEADER = "id,source,quant,prompt_len,gen_len,metric,value\n"
+
+
+@pytest.fixture
+def simple_reader(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A reader of consumer rows that says 100 tokens/s times llama.cpp's share of memory; gives the header.
+
+    A ``quant`` of ``odd`` is refused, one of ``broken`` makes it stumble.
+    """
+    from farthing import catalog
+    from farthing.evidence import validate
+    from farthing.evidence.outcome import compared, refused
+    from farthing.records.comparison import Case, Comparison, Likeness
+
+    def one(case: Case) -> Comparison:
+        if case.cells["quant"] == "broken":
+            raise KeyError("no such format")
+        if case.cells["quant"] == "odd":
+            return refused(
+                case, case.cells["metric"], float("nan"), "the format is not known", group="decode"
+            )
+        share = catalog.engine_efficiency(
+            "llama.cpp", catalog.accelerator("rtx-4090"), catalog.number_format("fp16")
+        ).memory_share
+        return compared(
+            case,
+            case.cells["metric"],
+            float(case.cells["value"]),
+            100.0 * share,
+            simple=200.0,
+            group="decode",
+            likeness=Likeness(what="decode", engine="llama.cpp", hardware="ada-geforce", regime="one card"),
+            rate=True,
+        )
+
+    def compare(cases: Sequence[Case]) -> list[Comparison]:
+        return [one(case) for case in cases]
+
+    module = types.ModuleType("farthing.evidence.simple")
+    module.compare = compare  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "farthing.evidence.simple", module)
+    monkeypatch.setitem(validate.MODULES, "consumer", "simple")  # type: ignore[arg-type]
+    return HEADER

@@ -26,6 +26,7 @@ from farthing.errors import Infeasible, UnknownName
 from farthing.estimate import inference as _inference
 from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
+from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.summary import model_summary
@@ -93,6 +94,7 @@ def infer(
         Raise where memory does not suffice.
     **options
         Any field of `InferenceWorkload`, `InferencePlan` or `CostBasis`, such as ``tp=8, batch_size=16``.
+        Without ``engine`` the one that usually runs such weights on such cards counts.
         Sizes of the plan that are left out follow from the cluster, the weights' format from the model.
 
     Returns
@@ -126,11 +128,17 @@ def infer(
     if plan is None and shape.native_format:
         options.setdefault("weight_format", shape.native_format)
     split = filled(plan, InferencePlan, options)
+    assumed: tuple[str, ...] = ()
+    if not split.engine and not ideal:
+        engine = usual_engine(machines, split.weight_format)
+        split, assumed = dataclasses.replace(split, engine=engine.id), (chosen_note(engine),)
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, CostBasis)
     if plan is None:
         split = _inference.default_plan(shape, machines, split, chosen, load.batch_size)
-    found = _inference.infer_estimate(shape, machines, load, split, basis=basis, ideal=ideal, explain=explain)
+    found = _inference.infer_estimate(
+        shape, machines, load, split, basis=basis, ideal=ideal, explain=explain, assumed=assumed
+    )
     if must_fit and not found.fits:
         raise Infeasible(f"{found.model} on {found.cluster} {found.misfit}")
     if sensitivity:

@@ -155,9 +155,16 @@ def _text(value: float) -> str:
 
 
 def _write_products(rows: list[ProductEfficiency]) -> None:
-    columns = (
-        ["engine", "format", "architecture", "matmul_share", "quantise_us", "quantise_passes", "launch_us", "fitted_on"]
-    )
+    columns = [
+        "engine",
+        "format",
+        "architecture",
+        "matmul_share",
+        "quantise_us",
+        "quantise_passes",
+        "launch_us",
+        "fitted_on",
+    ]
     with (DATA / "products.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

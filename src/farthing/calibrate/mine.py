@@ -21,7 +21,7 @@ from farthing.errors import InvalidInput
 from farthing.evidence.accuracy import relative_errors
 from farthing.evidence.load import read_file
 from farthing.evidence.split import KERNELS
-from farthing.evidence.validate import compare
+from farthing.evidence.validate import compare, forget_estimates
 from farthing.records.comparison import Case, Comparison
 from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.refit import Refit, RefitConstant
@@ -138,10 +138,15 @@ def _rows(factors: Factors, counts: Mapping[Key, int]) -> list[EngineEfficiency]
 def _compared(cases: Sequence[Case], factors: Factors) -> list[Comparison]:
     """The comparisons under factors; constants looked up before do not count, nor do they stay."""
     with own.trying(_rows(factors, Counter())):
-        catalog.engine_efficiency.cache_clear()
+        _forget()
         found = compare(cases, own=True)
-    catalog.engine_efficiency.cache_clear()
+    _forget()
     return found
+
+
+def _forget() -> None:
+    catalog.engine_efficiency.cache_clear()
+    forget_estimates()
 
 
 def _log_ratios(comparisons: Sequence[Comparison]) -> NDArray[np.float64]:

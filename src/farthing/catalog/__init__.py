@@ -5,19 +5,20 @@ from __future__ import annotations
 import csv
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from importlib import resources
 from typing import TypeVar
 
 from farthing.catalog import own
 from farthing.catalog.load import table
-from farthing.errors import UnknownName
+from farthing.errors import InvalidInput, UnknownName
 from farthing.records.efficiency import Efficiency, ProductEfficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
+from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")
 
@@ -94,9 +95,51 @@ def engine(name: str) -> Engine:
     return _named("engine", engines(), name)
 
 
+def wirings() -> Mapping[str, Wiring]:
+    """How engines join machines, by engine (and ``@`` the last version)."""
+    return table("wirings.csv", Wiring)
+
+
+@functools.lru_cache(maxsize=1024)
+def wiring(engine: str, version: str = "") -> Wiring:
+    """How an engine joins machines, today or in a version such as ``0.3.1``.
+
+    Examples
+    --------
+    >>> wiring("distributed-llama").exchange, wiring("distributed-llama", "0.8").exchange
+    ('mesh', 'root')
+    """
+    rows = wirings()
+    if version:
+        asked = tuple(int(part) for part in version.split(".")[:2])
+        last = {
+            tuple(int(part) for part in id.partition("@")[2].split(".")): row
+            for id, row in rows.items()
+            if id.partition("@")[::2][0] == engine and "@" in id
+        }
+        for number in sorted(last):
+            if asked <= number:
+                return last[number]
+    return rows.get(engine, PEERS)
+
+
+@functools.lru_cache(maxsize=4096)
 def number_format(name: str) -> NumberFormat:
-    """The number format of that id; raises `UnknownName` with the nearest ids."""
-    return _named("number format", formats(), name)
+    """The number format of that id; raises `UnknownName` with the nearest ids.
+
+    ``q4_k_m@4.72`` is ``q4_k_m`` in a file that takes 4.72 bits a weight.
+    """
+    id, _, bits = name.partition("@")
+    found = _named("number format", formats(), id)
+    if not bits:
+        return found
+    try:
+        size = float(bits)
+    except ValueError:
+        size = math.nan
+    if not 0 < size <= 64:
+        raise InvalidInput(f"{name!r}: write the bits of a weight after the @, such as {id}@4.7")
+    return replace(found, id=name, bits=size)
 
 
 def _consumer(card: Accelerator) -> str:
@@ -168,19 +211,26 @@ def engine_family(name: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> EngineEfficiency:
-    """The constants of an engine on a card with weights of a format.
+    """The constants of an engine on a card with weights of a format, from the table."""
+    return laid_over(engine_efficiencies().values(), engine, card, weights)
+
+
+def laid_over(
+    table: Iterable[EngineEfficiency], engine: str, card: Accelerator, weights: NumberFormat
+) -> EngineEfficiency:
+    """The constants that rows give an engine on a card with weights of a format.
 
     Rows that fit are laid over each other, the most specific on top: the engine counts first, then the
     architecture, then the format; last come the user's own factors.
     """
     names = (
-        ("*", engine),
-        ("*", card.kind, card.architecture, _consumer(card)),
-        ("*", weights.family, weights.id),
+        ("*", *_base(engine), engine),
+        ("*", card.kind, card.vendor.lower(), card.architecture, _consumer(card)),
+        ("*", *_format_names(weights)),
     )
     rows = [
         (ranks, row)
-        for row in engine_efficiencies().values()
+        for row in table
         if (ranks := _ranks(names, (row.engine, row.architecture, row.format))) is not None
     ]
     merged = NO_OVERHEAD
@@ -193,6 +243,22 @@ def engine_efficiency(engine: str, card: Accelerator, weights: NumberFormat) -> 
         }
         merged = replace(merged, **given)
     return own.overlaid(merged, engine_family(engine), efficiency_names(card), efficiency(card))
+
+
+def _format_names(weights: NumberFormat) -> tuple[str, ...]:
+    """What rows may call a format, the widest first: for GGUF also how its blocks are unpacked."""
+    id = weights.id.partition("@")[0]
+    if not (weights.family.startswith("gguf") or id == "mxfp4"):
+        return weights.family, id
+    blocks = "gguf-codebook" if id.startswith("iq") else "gguf-k" if "_k" in id else "gguf-plain"
+    return "gguf", blocks, weights.family, id
+
+
+def _base(engine: str) -> tuple[str, ...]:
+    """The engine whose kernels a serving engine shares: its constants count where this one has none."""
+    family = engine_family(engine)
+    known = engines().get(engine)
+    return (family,) if known and known.kind == "serving" and family != engine else ()
 
 
 def _ranks(names: tuple[tuple[str, ...], ...], row: tuple[str, ...]) -> tuple[int, ...] | None:

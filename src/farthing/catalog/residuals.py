@@ -12,13 +12,13 @@ from farthing.errors import CatalogError
 from farthing.records.comparison import Likeness
 from farthing.records.residual import Residual
 
+DATA: Final = resources.files("farthing.catalog") / "data"
 RESIDUALS: Final = "efficiency/residuals.csv"
 WIDENING: Final = "efficiency/widening.csv"
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    file = resources.files("farthing.catalog") / "data" / name
-    return list(csv.DictReader(file.read_text("utf-8").splitlines()))
+    return list(csv.DictReader((DATA / name).read_text("utf-8").splitlines()))
 
 
 @functools.cache

@@ -135,7 +135,7 @@ def _parts(step: StepTime, whole: float, extra: float = 0.0, drafting: float = 0
 
 
 @dataclasses.dataclass(slots=True)
-class _Run:
+class Run:
     """The moving parts of one estimate, so that sensitivity can repeat them."""
 
     about: Subject
@@ -168,10 +168,12 @@ class _Run:
             new_tokens=new_tokens,
             cached_tokens=cached_tokens,
             decode=decode,
-            weight_bytes=self.about.weights.bytes_per_element,
+            weight_bytes=self.about.dense.bytes_per_element,
+            expert_bytes=self.about.weights.bytes_per_element,
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
             engine=self.about.overheads,
+            wiring=self.about.wiring,
         )
 
     def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
@@ -184,7 +186,8 @@ class _Run:
             sequences=own,
             context_tokens=self.workload.longest_context_tokens if context is None else context,
             step_tokens=np.maximum(prompt, own),
-            weight_size=self.about.weights.bytes_per_element,
+            weight_size=self.about.dense.bytes_per_element,
+            expert_size=self.about.weights.bytes_per_element,
             head_size=self.about.head_bytes,
             kv_size=self.about.kv.bytes_per_element,
             reserve_share=self.about.engine.memory_reserve_share,
@@ -222,13 +225,13 @@ class _Run:
         return step, named("decode step_s", whole)
 
 
-def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> _Run:
+def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> Run:
     """Place the stages."""
     layer_bytes = total_parameters(about.model) / about.model.layers * about.weights.bytes_per_element
     placed = places(
         about.model, about.cluster, plan, about.devices, about.efficiencies, layer_bytes=layer_bytes
     )
-    return _Run(about, workload, plan, placed)
+    return Run(about, workload, plan, placed)
 
 
 def infer_estimate(
@@ -240,8 +243,9 @@ def infer_estimate(
     basis: CostBasis,
     ideal: bool = False,
     explain: bool = False,
+    assumed: tuple[str, ...] = (),
 ) -> InferenceEstimate:
-    """The estimate of one complete plan."""
+    """The estimate of one complete plan; ``assumed`` is said along with its own assumptions."""
     _check(model, cluster, workload, plan)
     about = subject(
         model,
@@ -249,17 +253,18 @@ def infer_estimate(
         weight_format=plan.weight_format,
         compute_format=plan.compute_format,
         kv_format=plan.kv_format,
+        dense_format=plan.dense_format,
         engine=plan.engine,
         ideal=ideal,
     )
     run = run_of(about, workload, plan)
     if explain:
         with tracing():
-            return _estimate(run, basis)
-    return _estimate(run, basis)
+            return _estimate(run, basis, assumed)
+    return _estimate(run, basis, assumed)
 
 
-def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
+def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> InferenceEstimate:
     about, workload, plan = run.about, run.workload, run.plan
     memory = run.memory()
     first, alone = run.prefill(1)
@@ -309,14 +314,14 @@ def _estimate(run: _Run, basis: CostBasis) -> InferenceEstimate:
         power_w=draw,
         energy_per_token_j=energy,
         costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
-        assumptions=_assumptions(run),
+        assumptions=(*assumed, *_assumptions(run)),
         warnings=_warnings(run),
         intervals=_intervals(run, ttft_s, tpot_s, tokens_per_s),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )
 
 
-def _intervals(run: _Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> tuple[ErrorBar, ...]:
+def _intervals(run: Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> tuple[ErrorBar, ...]:
     prefill, decode = (
         inference_likeness(run.about, run.workload, run.plan, what) for what in ("prefill", "decode")
     )
@@ -330,7 +335,7 @@ def _intervals(run: _Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> 
     )
 
 
-def _decode_parts(run: _Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
+def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
     drafted = 1 + run.workload.draft_tokens * run.workload.draft_cost_share
     drafting = whole_s * (1 - 1 / drafted)
     return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting)
@@ -352,7 +357,7 @@ def _memory_use(memory: InferenceMemory) -> MemoryUse:
     )
 
 
-def _limits(run: _Run, memory: InferenceMemory) -> tuple[int, int]:
+def _limits(run: Run, memory: InferenceMemory) -> tuple[int, int]:
     """Largest batch at this context, and largest context at this batch."""
     free = float(memory.free_bytes) + float(memory.kv_cache_bytes)
     per_sequence = float(untraced(memory.sequence_bytes))
@@ -364,7 +369,7 @@ def _limits(run: _Run, memory: InferenceMemory) -> tuple[int, int]:
     return batch * run.plan.dp, context
 
 
-def _largest(run: _Run, most_sequences: int, most_context: int) -> tuple[int, int]:
+def _largest(run: Run, most_sequences: int, most_context: int) -> tuple[int, int]:
     """Largest batch of a replica at its context, and largest context at its batch, that leave room.
 
     Both are searched at once: a coarse column of sizes, then each size of the last gap.
@@ -386,7 +391,7 @@ def _largest(run: _Run, most_sequences: int, most_context: int) -> tuple[int, in
     return max(coarse[0], fine[0]), max(coarse[1], fine[1])
 
 
-def _fit(run: _Run, memory: InferenceMemory) -> tuple[bool, str]:
+def _fit(run: Run, memory: InferenceMemory) -> tuple[bool, str]:
     missing = -float(untraced(memory.free_bytes))
     if missing <= 0:
         return True, ""
@@ -442,7 +447,7 @@ def _balance(about: Subject) -> float:
     return tokens
 
 
-def _bottleneck(run: _Run, decode: StepTime) -> str:
+def _bottleneck(run: Run, decode: StepTime) -> str:
     about = run.about
     tokens = run.replica_sequences / run.micro_batches * (1 + run.workload.draft_tokens)
     candidates = {
@@ -458,7 +463,7 @@ def _bottleneck(run: _Run, decode: StepTime) -> str:
     return max(candidates, key=lambda name: float(candidates[name]))
 
 
-def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) -> float:
+def _power(run: Run, memory: InferenceMemory, step_s: float, basis: CostBasis) -> float:
     about, workload, plan = run.about, run.workload, run.plan
     step_tokens = run.replica_sequences * (1 + workload.draft_tokens)
     peak = min(card.matmul_flop_per_s for card in about.devices) * plan.tp * plan.pp
@@ -484,7 +489,7 @@ def _power(run: _Run, memory: InferenceMemory, step_s: float, basis: CostBasis) 
     )
 
 
-def _assumptions(run: _Run) -> tuple[str, ...]:
+def _assumptions(run: Run) -> tuple[str, ...]:
     about, plan = run.about, run.plan
     found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
     found += refitted_note(about) + computed_wider(about)
@@ -503,7 +508,7 @@ def _assumptions(run: _Run) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _warnings(run: _Run) -> tuple[str, ...]:
+def _warnings(run: Run) -> tuple[str, ...]:
     about, workload, plan = run.about, run.workload, run.plan
     found = hardware_notes(about.cluster)
     if workload.longest_context_tokens > about.model.max_context:

@@ -12,31 +12,47 @@ from farthing.predict.trace import untraced
 from farthing.records.comparison import Likeness
 from farthing.records.efficiency import IDEAL
 from farthing.records.error_bar import ErrorBar
+from farthing.records.hardware import Accelerator
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 SMALL_BATCH: Final = 16
+"""Sequences at once up to which a batch is small."""
+
 SMALL_PARAMETERS: Final = 1.5e9
+"""Models up to this size leave most of a data-centre card idle."""
 
 
 def inference_likeness(
     about: Subject, workload: InferenceWorkload, plan: InferencePlan, what: str
 ) -> Likeness:
     """Of a predicted time of a serving load."""
-    per_host = about.cluster.groups[0].accelerators_per_host
-    cards = plan.tp * plan.pp
+    return serving_likeness(
+        what,
+        engine=plan.engine,
+        card=slowest(about),
+        cards=plan.tp * plan.pp,
+        tp=plan.tp,
+        per_host=about.cluster.groups[0].accelerators_per_host,
+        batch_size=workload.batch_size / plan.dp,
+    )
+
+
+def serving_likeness(
+    what: str, *, engine: str, card: Accelerator, cards: int, tp: int, per_host: int, batch_size: float
+) -> Likeness:
+    """Of a replica with so many cards and so many sequences at once."""
     if cards == 1:
         spread = "one card"
     elif cards > per_host:
         spread = "over hosts"
     else:
-        spread = "tensor parallel" if plan.pp == 1 else "pipeline"
-    each = workload.batch_size / plan.dp
-    load = "batch 1" if each <= 1 else "small batch" if each <= SMALL_BATCH else "large batch"
+        spread = "tensor parallel" if tp == cards else "pipeline"
+    load = "batch 1" if batch_size <= 1 else "small batch" if batch_size <= SMALL_BATCH else "large batch"
     return Likeness(
         what=what,
-        engine=engine_family(plan.engine),
-        hardware=slowest(about),
+        engine=engine_family(engine),
+        hardware=efficiency_names(card)[0],
         regime=f"{spread}, {load}",
     )
 
@@ -59,16 +75,15 @@ def training_likeness(about: Subject, workload: TrainingWorkload, plan: Training
     return Likeness(
         what=what,
         engine=engine_family(plan.engine),
-        hardware=slowest(about),
+        hardware=efficiency_names(slowest(about))[0],
         regime=f"{kind}, {spread}",
     )
 
 
-def slowest(about: Subject) -> str:
-    """Architecture of the slowest card."""
-    groups = about.cluster.groups
+def slowest(about: Subject) -> Accelerator:
+    """The slowest card."""
     rates = [device.matmul_flop_per_s for device in about.devices]
-    return efficiency_names(groups[rates.index(min(rates))].accelerator)[0]
+    return about.cluster.groups[rates.index(min(rates))].accelerator
 
 
 def error_bar(about: Subject, name: str, value: float, likeness: Likeness, *, rate: bool = False) -> ErrorBar:

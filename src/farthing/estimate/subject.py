@@ -18,6 +18,7 @@ from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Cluster, NumberFormat
 from farthing.records.model import Model
+from farthing.records.wiring import Wiring
 
 T = TypeVar("T")
 
@@ -39,13 +40,17 @@ class Subject:
     devices: tuple[Device, ...]
     efficiencies: tuple[Efficiency, ...]
     weights: NumberFormat
+    dense: NumberFormat
     kv: NumberFormat
     engine: Engine
     overheads: EngineEfficiency
+    wiring: Wiring
 
     @property
     def head_bytes(self) -> float:
         """Bytes of one parameter of embedding and head."""
+        if self.dense is not self.weights:
+            return self.dense.bytes_per_element
         if self.weights.family in WHOLE_MODEL_FAMILIES:
             return self.weights.bytes_per_element
         return max(2.0, self.weights.bytes_per_element if self.weights.family == "float" else 2.0)
@@ -86,6 +91,7 @@ def subject(
     weight_format: str,
     compute_format: str,
     kv_format: str = "fp16",
+    dense_format: str = "",
     engine: str = "",
     ideal: bool = False,
     sustained: bool = False,
@@ -96,6 +102,9 @@ def subject(
     ``overheads`` stands in for the engine's constants of the table, where those are what is sought.
     """
     weights = storage_format(weight_format, "weights")
+    if not dense_format and keeps_wide_layers(model, weights):
+        dense_format = "bf16"
+    dense = storage_format(dense_format, "weights") if dense_format else weights
     compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
         compute = "fp16"
@@ -103,18 +112,21 @@ def subject(
         IDEAL if ideal else catalog.efficiency(group.accelerator) for group in cluster.groups
     )
     if sustained:
-        efficiencies = tuple(map(_sustained, efficiencies))
+        efficiencies = tuple(
+            _sustained(constants, group.accelerator)
+            for constants, group in zip(efficiencies, cluster.groups, strict=True)
+        )
     given = NO_OVERHEAD if ideal else overheads
     engines = [
         given or catalog.engine_efficiency(engine, group.accelerator, weights) for group in cluster.groups
     ]
     devices = tuple(
-        device(group.accelerator, compute, constants, own)
+        device(group.accelerator, (not compute_format and own.compute) or compute, constants, own)
         for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
     )
-    if keeps_wide_layers(model, weights):
+    if dense.compute != weights.compute and not compute_format:
         devices = tuple(
-            _with_wide(card, group.accelerator, constants, engine, given)
+            _with_wide(card, group.accelerator, constants, engine, dense, given)
             for card, group, constants in zip(devices, cluster.groups, efficiencies, strict=True)
         )
     return Subject(
@@ -123,9 +135,11 @@ def subject(
         devices=devices,
         efficiencies=efficiencies,
         weights=weights,
+        dense=dense,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
         overheads=engines[0],
+        wiring=catalog.wiring(engine),
     )
 
 
@@ -136,14 +150,35 @@ def keeps_wide_layers(model: Model, weights: NumberFormat) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _with_wide(
-    card: Device, accelerator: Accelerator, constants: Efficiency, engine: str, given: EngineEfficiency | None
+    card: Device,
+    accelerator: Accelerator,
+    constants: Efficiency,
+    engine: str,
+    dense: NumberFormat,
+    given: EngineEfficiency | None,
 ) -> Device:
-    own = given or catalog.engine_efficiency(engine, accelerator, catalog.number_format("bf16"))
-    return replace(card, wide=device(accelerator, "bf16", constants, own))
+    own = given or catalog.engine_efficiency(engine, accelerator, dense)
+    return replace(card, wide=device(accelerator, own.compute or dense.compute, constants, own))
 
 
-def _sustained(efficiency: Efficiency) -> Efficiency:
+def with_constants(about: Subject, engine: EngineEfficiency) -> Subject:
+    """The same subject with other constants of its engine, where these are being fitted."""
+    compute = engine.compute or about.weights.compute
+    return replace(
+        about,
+        devices=tuple(
+            device(group.accelerator, compute, constants, engine)
+            for group, constants in zip(about.cluster.groups, about.efficiencies, strict=True)
+        ),
+        overheads=engine,
+    )
+
+
+def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
+    """The constants of long runs: power grows with the cube of the clock, so less of it costs a cube root."""
     share = efficiency.sustained_share
+    if efficiency.unit_w and card.tdp_w and card.compute_units:
+        share *= min((card.tdp_w / card.compute_units / efficiency.unit_w) ** (1 / 3), 1.0)
     return replace(
         efficiency,
         matmul_share=efficiency.matmul_share * share,

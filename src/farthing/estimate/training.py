@@ -36,7 +36,10 @@ from farthing.predict.reliability import (
 from farthing.predict.sharding import expert_tp_of
 from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, training_time
-from farthing.predict.training_memory import TrainingMemory, training_memory
+from farthing.predict.training_memory import (
+    TrainingMemory,
+    training_memory,
+)
 from farthing.predict.work import layer_flop_per_token, model_flop
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
@@ -172,6 +175,7 @@ class TrainingRun:
             self.plan,
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
             gradient_bytes_per_parameter=self.gradient_bytes,
+            plain=self.about.overheads.elementwise_factor > 1,
         )
 
     @property

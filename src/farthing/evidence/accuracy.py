@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Comparison
+
+_NUMBERS: Final = re.compile(r"\d[\d.,]*(, \d+)*")
 
 
 def source_weights(comparisons: Sequence[Comparison]) -> NDArray[np.float64]:
@@ -78,10 +81,17 @@ def by_source(comparisons: Sequence[Comparison]) -> tuple[Accuracy, ...]:
 
 
 def refusals(comparisons: Sequence[Comparison]) -> tuple[Refusal, ...]:
-    """Reasons counted, most frequent first."""
-    counts = Counter((one.case.kind, one.reason) for one in comparisons if one.reason)
+    """Reasons counted, most frequent first; those that differ in numbers alone count as one."""
+    shown: dict[tuple[str, str], str] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for one in comparisons:
+        if one.reason:
+            key = (one.case.kind, _NUMBERS.sub("N", one.reason.partition(";")[0]))
+            shown.setdefault(key, one.reason)
+            counts[key] += 1
     return tuple(
-        Refusal(kind=kind, reason=reason, cases=cases) for (kind, reason), cases in counts.most_common()
+        Refusal(kind=key[0], reason=shown[key].partition(";")[0], cases=cases)
+        for key, cases in counts.most_common()
     )
 
 

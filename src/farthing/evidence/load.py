@@ -103,9 +103,10 @@ def read_file(path: Path, name: str = "") -> list[Case]:
 
 def read_files(paths: Sequence[Path]) -> list[Case]:
     """All rows of files; those of the same name go by their paths."""
+    paths = list(dict.fromkeys(paths))
     names = Counter(path.name for path in paths)
     found: list[Case] = []
-    for path in dict.fromkeys(paths):
+    for path in paths:
         found += read_file(path, path.name if names[path.name] == 1 else str(path))
     return found
 

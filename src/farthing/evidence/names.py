@@ -193,7 +193,7 @@ def model_of(text: str, parameters_b: float = 0.0) -> str | None:
 
     Examples
     --------
-    >>> model_of("meta-llama/Meta-Llama-3-8B"), model_of("LLaMA-33B"), model_of("Laguna-S-2.1")
+    >>> model_of("meta-llama/Meta-Llama-3-8B"), model_of("LLaMA-33B"), model_of("Zebra-9B")
     ('llama-3-8b', 'llama-30b', None)
     """
     name = text.strip().lower()

@@ -45,9 +45,7 @@ def _compare(case: Case) -> list[Comparison]:
         except FarthingError as error:
             found.append(refused(case, column, measured, str(error), group=group))
             continue
-        value, simple = (
-            (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
-        )
+        value, simple = (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
         likeness = Likeness(
             what="prefill" if what == "TTFT" else "decode",
             engine=setup.engine,
@@ -69,9 +67,7 @@ def _compare(case: Case) -> list[Comparison]:
 
 
 @functools.lru_cache(maxsize=8192)
-def serving(
-    setup: Deployment, *, engine: EngineEfficiency | None = None, ideal: bool = False
-) -> Serving:
+def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal: bool = False) -> Serving:
     """What the users of a deployment see.
 
     Parameters

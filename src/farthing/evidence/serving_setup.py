@@ -13,7 +13,12 @@ from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.plan import InferencePlan
 
-ENGINES: Final = {"trtllm": "tensorrt-llm", "tensorrt-llm": "tensorrt-llm", "sglang": "sglang", "vllm": "vllm"}
+ENGINES: Final = {
+    "trtllm": "tensorrt-llm",
+    "tensorrt-llm": "tensorrt-llm",
+    "sglang": "sglang",
+    "vllm": "vllm",
+}
 FORMATS: Final = {
     "nvfp4": "nvfp4",
     "fp4": "nvfp4",

@@ -8,7 +8,14 @@ from typing import Final
 
 from farthing import api, catalog
 from farthing.errors import FarthingError
-from farthing.evidence.fine_tuning import fine_tuning_row, is_fine_tuning, is_small, longest, trains_adapters
+from farthing.evidence.fine_tuning import (
+    counted_tokens,
+    fine_tuning_row,
+    is_fine_tuning,
+    is_small,
+    memory_gib,
+    trains_adapters,
+)
 from farthing.evidence.outcome import compared, likeness_of, number, refused
 from farthing.evidence.training_rows import Row, training_row
 from farthing.predict.device import peak_flop_per_s
@@ -67,8 +74,16 @@ def _compared(case: Case) -> list[Comparison]:
         ]
     found = []
     for name, value in measured.items():
+        if name == "gpu_hours" and not row.workload.training_tokens:
+            reason = "the tokens of the run are not known"
+            found.append(refused(case, name, value, reason, group=group_of(case, row, name)))
+            continue
         if not value > 0:
             found.append(refused(case, name, value, "not a positive number", group=group_of(case, row, name)))
+            continue
+        if name == "gpu_hours" and not row.workload.training_tokens:
+            reason = "the tokens of the run are not known"
+            found.append(refused(case, name, value, reason, group=GPU_HOURS))
             continue
         predicted, simple = _predicted(case, row, estimate, name, value)
         what = "training memory" if name == "mem_gb_per_gpu" else "training step"
@@ -91,14 +106,14 @@ def group_of(case: Case, row: Row | None, quantity: str) -> str:
     """The row of the accuracy table that a number counts in."""
     if quantity == "mem_gb_per_gpu":
         return MEMORY
+    if quantity == "gpu_hours":
+        return GPU_HOURS
     if is_small(case):
         return SMALL if number(case, "n_gpus") <= 8 else SMALL_CLUSTER
     if trains_adapters(case):
         return ADAPTERS
     if is_fine_tuning(case):
         return FINE_TUNING
-    if quantity == "gpu_hours":
-        return GPU_HOURS
     if case.source.startswith("Korthikanti"):
         return KORTHIKANTI
     if case.source.startswith("Narayanan"):
@@ -120,13 +135,11 @@ def _predicted(
     if name == "step_time_s":
         return estimate.step_s, ideal_s
     if name == "tokens_per_s_per_gpu":
-        return (
-            estimate.tokens_per_s_per_accelerator,
-            estimate.tokens_per_s / cards * estimate.step_s / ideal_s,
-        )
+        counted = counted_tokens(case, row) / cards
+        return counted / estimate.step_s, counted / ideal_s
     if name == "mem_gb_per_gpu":
         states = sum(part.value for part in estimate.memory.parts if part.name in STATES)
-        return estimate.memory.total_bytes / GIB, states / GIB
+        return memory_gib(case, row, estimate), states / GIB
     if name == "gpu_hours":
         return estimate.accelerator_s / HOUR, estimate.accelerator_s / HOUR * ideal_s / estimate.step_s
     flop = counted_flop(case, row, estimate, name)

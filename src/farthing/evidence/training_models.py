@@ -120,7 +120,8 @@ def _llama(name: str, given: Mapping[str, int]) -> Model:
 def _gpt(name: str, given: Mapping[str, int]) -> Model:
     """A Megatron GPT: four times as wide inside, learned positions, LayerNorm, biases, one embedding."""
     hidden = given["hidden"]
-    heads = given.get("heads") or max(hidden // 128, 1)
+    # Heads of about 128, in eights, which tensor parallelism can share.
+    heads = given.get("heads") or max(round(hidden / 1024) * 8, 1)
     return Model(
         id=name or "gpt",
         family="gpt",

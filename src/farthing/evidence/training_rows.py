@@ -13,6 +13,7 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
 from farthing.evidence import names
 from farthing.evidence.outcome import number
+from farthing.evidence.training_layout import fitting_plan, model_parallel_of
 from farthing.evidence.training_models import training_model
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
@@ -32,6 +33,13 @@ FORMATS: Final = {
     "mxfp8": "fp8",
     "nvfp4": "nvfp4",
 }
+
+
+WHOLE_RUN_CARDS: Final = 1024
+"""Cards of a run whose number is not told: their hours depend little on it."""
+
+WHOLE_RUN_BATCH_TOKENS: Final = 4e6
+"""Tokens of a step of such a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +81,7 @@ def cards_of(case: Case) -> int:
     stated = number(case, "n_gpus")
     if stated > 0:
         return int(stated)
-    return 8
+    return WHOLE_RUN_CARDS if number(case, "gpu_hours") > 0 or number(case, "mfu") > 0 else 8
 
 
 def cluster_of(case: Case, cards: int) -> Cluster:
@@ -126,13 +134,15 @@ def lora_rank_of(case: Case) -> int:
 
 def uses_flash_attention(engine: str, card: Accelerator) -> bool:
     """Megatron trained without it until Hopper; of its forks those of that time never had it."""
-    return not (is_early(engine, card) or (engine == "hf-trainer" and card.year <= 2021))
+    return not (is_early(engine, card) or (engine in ("hf-trainer", "nemo") and card.year <= 2021))
 
 
 def recompute_of(case: Case) -> str:
     """As stated; where nothing is stated, nothing is recomputed but what flash attention recomputes."""
     stated = case.cells.get("recompute", "")
-    return stated if stated in ("none", "selective", "full") else "selective"
+    if stated in ("none", "selective", "full"):
+        return stated
+    return "full" if training_engine(case) in ("megatron-deepspeed", "gpt-neox") else "selective"
 
 
 def is_early(engine: str, card: Accelerator) -> bool:
@@ -150,6 +160,34 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
 
 
+def compute_format_of(case: Case, card: Accelerator) -> str:
+    """As stated; entries of MLPerf take 8 bits where the card has them, since round 3.1."""
+    dtype = case.cells.get("dtype", "").lower()
+    if not dtype and card.fp8_flop_per_s and re.match(r"MLPerf Training v(3\.1|[4-9])", case.source):
+        return "fp8"
+    return FORMATS.get(dtype, "bf16")
+
+
+def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
+    """NeMo does since the middle of 2023; others where they say so."""
+    said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
+    early = case.source.endswith("v3.0") or re.search(
+        r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", "")
+    )
+    return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
+
+
+def interleave_of(case: Case, model: Model, pp: int) -> int:
+    """As stated; entries of MLPerf give each virtual stage two layers where they fit."""
+    stated = number(case, "vpp")
+    if pp == 1 or stated > 0:
+        return int(stated) if pp > 1 else 1
+    if not case.source.startswith("MLPerf") or model.layers % pp:
+        return 1
+    each = model.layers // pp
+    return each // 2 if each % 2 == 0 else 1
+
+
 def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
     """Everything of the plan but its sizes."""
     fp32_gradients = engine in ("megatron-lm", "megatron-deepspeed", "gpt-neox")
@@ -160,9 +198,9 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "zero_stage": zero_stage_of(case, engine, card),
         "recompute": recompute_of(case),
         "flash_attention": uses_flash_attention(engine, card),
-        "compute_format": FORMATS.get(case.cells.get("dtype", "").lower(), "bf16"),
+        "compute_format": compute_format_of(case, card),
         "gradient_format": "fp32" if fp32_gradients else "bf16",
-        "overlap_tensor_parallel": 1.0 if engine == "nemo" and card.year > 2021 else 0.0,
+        "overlap_tensor_parallel": float(overlaps_tensor_parallel(case, engine, card)),
         # The first Megatrons reduced gradients after the last backward pass.
         "overlap_data_parallel": 0.0 if is_early(engine, card) else 1.0,
     }
@@ -182,39 +220,89 @@ def training_row(case: Case) -> Row:
     engine = training_engine(case)
     cards = cards_of(case)
     sizes = {
-        name: int(number(case, name)) for name in ("tp", "pp", "cp", "ep", "vpp") if number(case, name) > 0
+        name: int(number(case, name))
+        for name in ("tp", "pp", "cp", "ep", "micro_batch")
+        if number(case, name) > 0
     }
-    tp, pp, cp = sizes.get("tp", 1), sizes.get("pp", 1), sizes.get("cp", 1)
+    cluster = cluster_of(case, cards)
+    options = plan_options(case, engine, card)
+    sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
+    if "tp" in sizes and "pp" in sizes:
+        plan, batch = stated_plan(case, model, cards, sizes, options)
+        workload = workload_of(case, sequence, batch)
+    else:
+        workload = workload_of(case, sequence, batch_of(case, cards, sequence))
+        given = tuple((name, size) for name, size in sizes.items() if name != "ep")
+        plan = fitting_plan(
+            model,
+            cluster,
+            workload,
+            tuple(options.items()),
+            given=given,
+            model_parallel=model_parallel_of(case),
+        )
+    needed = (
+        "n_gpus",
+        *(("ep",) if model.is_moe else ()),
+        "tp",
+        "pp",
+        "micro_batch",
+        "global_batch",
+        "seq_len",
+    )
+    shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
+    stated = bool(shaped) and all(cells.get(name) for name in needed)
+    return Row(model=model, cluster=cluster, workload=workload, plan=plan, stated=stated)
+
+
+def workload_of(case: Case, sequence: int, batch: int) -> TrainingWorkload:
+    """What is trained."""
+    tokens = number(case, "tokens_total")
+    return TrainingWorkload(
+        sequence_tokens=sequence,
+        global_batch_size=batch,
+        training_tokens=tokens if tokens > 0 else 0.0,
+        lora_rank=lora_rank_of(case),
+    )
+
+
+def batch_of(case: Case, cards: int, sequence: int) -> int:
+    """As stated; whole runs of large models take about four million tokens a step."""
+    stated = number(case, "global_batch")
+    if stated > 0:
+        return int(stated)
+    return max(round(WHOLE_RUN_BATCH_TOKENS / sequence / cards), 1) * cards
+
+
+def stated_plan(
+    case: Case, model: Model, cards: int, sizes: Mapping[str, int], options: Mapping[str, Any]
+) -> tuple[TrainingPlan, int]:
+    """The plan of a row that states it, and the sequences of a step, four micro-batches a stage by default."""
+    tp, pp, cp = sizes["tp"], sizes["pp"], sizes.get("cp", 1)
     dp = cards // (tp * pp * cp)
     if not dp or tp * pp * cp * dp != cards:
         raise InvalidInput("the layout does not fill the cards")
-    micro_batch = int(number(case, "micro_batch")) if number(case, "micro_batch") > 0 else 1
-    batch = int(number(case, "global_batch")) if number(case, "global_batch") > 0 else 0
-    if not batch:
-        batch = dp * micro_batch * (4 * pp if pp > 1 else 1)
-    sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
+    micro_batch = sizes.get("micro_batch", 1)
+    stated = number(case, "global_batch")
+    batch = int(stated) if stated > 0 else dp * micro_batch * (4 * pp if pp > 1 else 1)
     while micro_batch > 1 and batch % (dp * micro_batch):
         micro_batch -= 1
-    interleave = sizes.get("vpp", 1) if pp > 1 else 1
+    # A batch that the cards cannot share is taken as the nearest that they can.
+    batch = max(round(batch / (dp * micro_batch)), 1) * dp * micro_batch if batch >= dp else batch
+    interleave = interleave_of(case, model, pp)
+    if batch // (dp * micro_batch) % pp:
+        interleave = 1
+    ep = sizes.get("ep") or (min(cards, 8) if model.is_moe and cards * tp % 8 == 0 else 1)
     plan = TrainingPlan(
         tp=tp,
         pp=pp,
         dp=dp,
         cp=cp,
-        ep=sizes.get("ep", 1) if model.is_moe else 1,
-        expert_tp=1 if model.is_moe and sizes.get("ep", 1) > 1 else 0,
+        ep=ep if model.is_moe else 1,
+        expert_tp=1 if model.is_moe and ep > 1 else 0,
         micro_batch_size=micro_batch,
         schedule="interleaved" if interleave > 1 else "1f1b",
         interleave=interleave,
-        **plan_options(case, engine, card),
+        **options,
     )
-    workload = TrainingWorkload(
-        sequence_tokens=sequence,
-        global_batch_size=batch,
-        training_tokens=number(case, "tokens_total") if number(case, "tokens_total") > 0 else 0.0,
-        lora_rank=lora_rank_of(case),
-    )
-    needed = ("n_gpus", "tp", "pp", "micro_batch", "global_batch", "seq_len")
-    shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
-    stated = bool(shaped) and all(cells.get(name) for name in needed)
-    return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=stated)
+    return plan, batch

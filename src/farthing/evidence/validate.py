@@ -7,10 +7,11 @@ import functools
 import importlib
 import math
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from farthing.errors import FarthingError
+from farthing.errors import CatalogError, FarthingError
 from farthing.estimate.interval import interval
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import refused
@@ -46,6 +47,9 @@ MEASURED: Final = {
 }
 """Columns of measured numbers; the other kinds name theirs in the column ``metric``."""
 
+UNDER_LOAD: Final = {("serving_online", "prefill"): "first token under load"}
+"""Times that queues make another thing of."""
+
 CHUNK: Final = 150
 """Whole-model rows that a process takes at once."""
 
@@ -80,6 +84,15 @@ def compare(
     return [
         with_interval(one, own=own) for comparisons in found for one in (marked(c, own) for c in comparisons)
     ]
+
+
+def forget_estimates() -> None:
+    """Drop what readers remember, as when constants change."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("farthing.evidence."):
+            for thing in vars(module).values():
+                if hasattr(thing, "cache_clear"):
+                    thing.cache_clear()
 
 
 def _chunks(cases: Sequence[Case]) -> Iterator[list[Case]]:
@@ -126,6 +139,8 @@ def compare_chunk(cases: Sequence[Case]) -> list[Comparison]:
     module = importlib.import_module(f"farthing.evidence.{MODULES[cases[0].kind]}")
     try:
         found: list[Comparison] = module.compare(cases)
+    except CatalogError:
+        raise
     except (FarthingError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         if len(cases) == 1:
             return unread(cases[0], str(error) or type(error).__name__)
@@ -169,7 +184,9 @@ def checked(one: Comparison) -> Comparison:
 
 
 def marked(one: Comparison, own: bool) -> Comparison:
-    """Say where constants were fitted to the number."""
+    """Say where constants were fitted to the number; what waits in queues is a time of its own."""
+    if what := UNDER_LOAD.get((one.case.kind, one.likeness.what)):
+        one = dataclasses.replace(one, likeness=dataclasses.replace(one.likeness, what=what))
     if not is_fitted(one.case):
         return one
     if own and one.case.kind in KERNELS and _cells(one.case) not in shipped_cells(one.case.kind):

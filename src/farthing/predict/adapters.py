@@ -61,9 +61,7 @@ def adapter_time(
     kernels = each * len(matrices) * device.elementwise_factor
     moved = rows * device.activation_bytes * elements
     time = elementwise_time_s(moved, device=device, kernels=kernels)
-    return LayerTime(
-        matmul_s=0.0, attention_s=0.0, elementwise_s=named("adapters_s", time), kernels=kernels
-    )
+    return LayerTime(matmul_s=0.0, attention_s=0.0, elementwise_s=named("adapters_s", time), kernels=kernels)
 
 
 def conversion_time(
@@ -110,5 +108,8 @@ def conversion_time(
     moved = weights * (stored_bytes + 2.0) / device.conversion_share
     time = elementwise_time_s(moved, device=device, kernels=len(matrices))
     return LayerTime(
-        matmul_s=named("weights to 16 bits_s", time), attention_s=0.0, elementwise_s=0.0, kernels=len(matrices)
+        matmul_s=named("weights to 16 bits_s", time),
+        attention_s=0.0,
+        elementwise_s=0.0,
+        kernels=len(matrices),
     )

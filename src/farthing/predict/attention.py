@@ -83,7 +83,13 @@ def attention_flop(
 
 @formula(reference="dao-2023")
 def attention_time_s(
-    work_flop: Number, traffic_bytes: Number, *, device: Device, kernels: Number = 1, decode: bool = False
+    work_flop: Number,
+    traffic_bytes: Number,
+    *,
+    device: Device,
+    kernels: Number = 1,
+    decode: bool = False,
+    query_group: float = 1.0,
 ) -> Number:
     """Time of a fused attention kernel that never stores the scores.
 
@@ -99,6 +105,8 @@ def attention_time_s(
         Launches that it takes.
     decode
         One query a sequence reads a long cache, at a rate of its own.
+    query_group
+        Query heads that share a key-value head.
 
     Returns
     -------
@@ -118,7 +126,12 @@ def attention_time_s(
     0.00134
     """
     reading = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
-    longer = np.maximum(work_flop / device.reached_attention_flop_per_s, traffic_bytes / reading)
+    computing = (
+        device.reached_decode_attention_flop_per_s(query_group)
+        if decode
+        else device.reached_attention_flop_per_s
+    )
+    longer = np.maximum(work_flop / computing, traffic_bytes / reading)
     return longer + device.kernel_start_s * kernels
 
 

@@ -370,7 +370,7 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     return inside + across
 
 
-def axis_all_to_all_time_s(message_bytes: Number, axis: Axis) -> Number:
+def axis_all_to_all_time_s(message_bytes: Number, axis: Axis, *, across_share: Number = 1.0) -> Number:
     """All-to-all over an axis: what stays in the host and what leaves it travel at the same time.
 
     Parameters
@@ -379,6 +379,9 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis) -> Number:
         What one card sends and keeps [byte], scalar or column.
     axis
         The group.
+    across_share
+        Part of what is meant for other hosts that crosses to them, where a host passes on what several of its
+        cards want.
 
     Returns
     -------
@@ -397,7 +400,7 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis) -> Number:
     1.0
     """
     inside = (axis.inside - 1) / axis.ranks * message_bytes / axis.inside_bytes_per_s
-    across = (axis.ranks - axis.inside) / axis.ranks * message_bytes / axis.across_bytes_per_s
+    across = (axis.ranks - axis.inside) / axis.ranks * message_bytes * across_share / axis.across_bytes_per_s
     latency = select(axis.inside > 1, axis.inside_latency_s, 0.0) + select(
         axis.hosts > 1, axis.across_latency_s, 0.0
     )

@@ -22,6 +22,9 @@ TILES: Final = ((256, 128), (128, 128), (64, 128), (64, 64))
 SPLIT_WIDTH: Final = 256
 """Least inner width of one part where the inner dimension is split among units."""
 
+VECTOR_ROWS: Final = 8
+"""Most tokens of a pass that engines multiply on vector units, reading each weight once for all of them."""
+
 # The same formula either way; Python's own functions take a tenth of the time on plain numbers.
 _SCALAR: Final[tuple[Callable[..., Any], ...]] = (max, min, math.ceil)
 _COLUMN: Final[tuple[Callable[..., Any], ...]] = (np.maximum, np.minimum, np.ceil)
@@ -292,8 +295,9 @@ def _kernel_time_s(
     weight_bytes: Number,
     activation_bytes: Number,
     count: Number,
+    share: float = 1.0,
 ) -> Number:
-    """Computing, reading and writing, and a kernel's fixed time [s].
+    """Computing at a share of the reached rate, reading and writing, and a kernel's fixed time [s].
 
     Ideal hardware does both at once; tiles wait for each other where both take long, and the root of the
     squares lies between the longer of the two and their sum.
@@ -301,18 +305,21 @@ def _kernel_time_s(
     moving = named("reading and writing_s", traffic / device.reached_memory_bytes_per_s)
     if not device.tiling.units:
         work = 2.0 * m * n * k * count
-        computing = named("computing_s", work / device.reached_matmul_flop_per_s)
+        computing = named("computing_s", work / (device.reached_matmul_flop_per_s * share))
         return np.maximum(computing, moving) + device.kernel_start_s
     computing = tiles_time_s(
         m,
         n,
         k,
-        flop_per_s=device.reached_matmul_flop_per_s,
+        flop_per_s=device.reached_matmul_flop_per_s * share,
         tiling=device.tiling,
         weight_bytes_per_element=weight_bytes,
         activation_bytes_per_element=activation_bytes,
         count=count,
     )
+    if device.vector_s:
+        vector = m * n * k * count * device.vector_s
+        computing = select(m <= VECTOR_ROWS, np.maximum(computing, vector), computing)
     return (computing**2 + moving**2) ** 0.5 + device.kernel_start_s
 
 
@@ -449,6 +456,7 @@ def experts_matmul_time_s(
         weight_bytes_per_element,
         activation_bytes_per_element,
         active_experts,
+        device.expert_share,
     )
 
 

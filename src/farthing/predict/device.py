@@ -36,6 +36,7 @@ QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
+
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
 ``iogpu.wired_limit_mb`` raises that."""
@@ -90,8 +91,16 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
+    vector_attention_flop_per_s
+        Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
+    tensor_attention_group
+        Query heads a key-value head that are computed on tensor units even so.
     kernel_s
         Fixed time of a kernel [s].
+    expert_share
+        Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
+    vector_s
+        Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
         Its compute units; none leaves tile and wave quantisation out.
     reserved_share
@@ -115,7 +124,11 @@ class Device:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 1.0
+    vector_attention_flop_per_s: float = 0.0
+    tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
+    expert_share: float = 1.0
+    vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
@@ -133,6 +146,12 @@ class Device:
     def reached_attention_flop_per_s(self) -> Number:
         """Rate of fused attention [FLOP/s]."""
         return named("reached attention rate", self.attention_flop_per_s * self.attention_share, "FLOP/s")
+
+    def reached_decode_attention_flop_per_s(self, query_group: float) -> Number:
+        """Rate of the attention of a decode step, by the query heads of a key-value head [FLOP/s]."""
+        if self.vector_attention_flop_per_s and query_group != self.tensor_attention_group:
+            return named("reached rate of the vector units", self.vector_attention_flop_per_s, "FLOP/s")
+        return self.reached_attention_flop_per_s
 
     @property
     def reached_memory_bytes_per_s(self) -> Number:
@@ -243,7 +262,11 @@ def device(
         attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=efficiency.memory_share * engine.kv_share,
-        kernel_s=efficiency.kernel_s,
+        expert_share=engine.expert_share,
+        vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
+        vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
+        tensor_attention_group=engine.tensor_attention_group,
+        kernel_s=efficiency.kernel_s * engine.kernel_factor,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,

@@ -25,12 +25,14 @@ from farthing.predict.fabric import (
 )
 from farthing.predict.layer import LayerTime, Shards, forward_time
 from farthing.predict.placement import Place
+from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, formula, named, select, untraced
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Cluster
-from farthing.records.model import Model
+from farthing.records.model import LayerKind, Model
 from farthing.records.plan import InferencePlan
+from farthing.records.wiring import PEERS, Wiring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +63,11 @@ def step_time(
     cached_tokens: Number,
     decode: bool,
     weight_bytes: float = 2.0,
+    expert_bytes: float = 0.0,
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
     engine: EngineEfficiency = NO_OVERHEAD,
+    wiring: Wiring = PEERS,
 ) -> StepTime:
     """One forward pass of one micro-batch through all stages of a replica.
 
@@ -79,10 +83,13 @@ def step_time(
         Of the micro-batch; scalar or column.
     decode
         One new token a sequence (or a few drafted ones), the rest cached.
-    weight_bytes, head_bytes, kv_bytes
-        Of one element of the layers' weights, of embedding and head, of the cache [byte].
+    weight_bytes, expert_bytes, head_bytes, kv_bytes
+        Of one element of the layers' weights, of the routed experts' (0: as the others), of embedding and
+        head, of the cache [byte].
     engine
         Host times of the engine; its factors on rates are in the places' devices already.
+    wiring
+        How it joins cards and hosts.
 
     Returns
     -------
@@ -118,6 +125,7 @@ def step_time(
         expert_tp=expert_tp,
         replicas=np.maximum(plan.ep / plan.tp, 1.0),
         weight_bytes=weight_bytes,
+        expert_bytes=expert_bytes,
         kv_bytes=kv_bytes,
     )
     times: dict[int, _GroupTimes] = {}
@@ -143,7 +151,8 @@ def step_time(
                 cached_tokens,
                 decode,
                 head_bytes,
-                engine.exchange_s,
+                engine,
+                wiring,
             )
     for number, place in enumerate(placed):
         here = times[id(place.group)]
@@ -176,7 +185,11 @@ def step_time(
         waiting = np.maximum(kernels * launch_s - busy - exposed, 0.0) + host_s
         overhead = overhead + copies * waiting
         slowest = np.maximum(slowest, busy + exposed + longest_hop + waiting)
-    hops = named("stage hops_s", hops + _return_s(cluster, placed), reference="borzunov-2023")
+    if wiring.hops == "direct":
+        hops = hops + _return_s(cluster, placed)
+    else:
+        hops = _outside_hops_s(hops, placed, times, wiring)
+    hops = named("stage hops_s", hops, reference="borzunov-2023")
     overhead = named("host time of the engine_s", overhead)
     matmul = named("matrix products_s", matmul)
     attention = named("attention_s", attention)
@@ -218,6 +231,7 @@ class _GroupTimes:
     gather: Number
     hop_inside: Number
     hop_across: Number
+    logits: Number
 
 
 def _group_times(
@@ -231,11 +245,14 @@ def _group_times(
     cached_tokens: Number,
     decode: bool,
     head_bytes: float,
-    exchange_s: float,
+    engine: EngineEfficiency,
+    wiring: Wiring,
 ) -> _GroupTimes:
     message = sequences * new_tokens * model.hidden * 2.0
     axis = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
-    exchange = all_reduce_time_s(message, axis) + select(plan.tp > 1, exchange_s, 0.0)
+    started = engine.exchange_s * _starts(plan.tp, wiring)
+    rooted = wiring.exchange in ("root", "slices")
+    exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
     for kind in layer_kinds(model):
@@ -259,6 +276,10 @@ def _group_times(
         )
         exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
         exchanged = exchanges * exchange
+        if rooted:
+            exchanged = _rooted_s(model, kind, sequences * new_tokens, axis, wiring)
+            # Slices take four gathers and four broadcasts a layer, sums two of each.
+            exchanged = exchanged + (2 if wiring.exchange == "slices" else 1) * exchanges * started
         if kind.feed_forward == "moe":
             # Replicas that share experts send each token to the cards that hold its experts, and back.
             width = (model.moe_hidden or model.hidden) / model.hidden
@@ -269,30 +290,98 @@ def _group_times(
         traffic.append(exchanged)
     # A prompt needs the logits of its last token, a drafted run those of all its tokens.
     judged = sequences * new_tokens if decode else sequences
-    head = matmul_time_s(
-        judged,
-        model.vocab / plan.tp,
-        model.hidden,
-        device=place.device,
-        weight_bytes_per_element=head_bytes,
-    )
+    head: Number
+    if wiring.hops == "client":
+        head = client_head_time_s(model.vocab, model.hidden)
+    else:
+        head = matmul_time_s(
+            judged,
+            model.vocab / (1 if wiring.head_on_root else plan.tp),
+            model.hidden,
+            device=place.device,
+            weight_bytes_per_element=head_bytes,
+        )
+        if wiring.head_on_root:
+            head = head * engine.head_factor
+    gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
+    graph = wiring.graph_bytes * model.layers / plan.pp
     return _GroupTimes(
         layers=tuple(layers),
         layer_traffic=tuple(traffic),
         exchange=exchange,
         head=named("LM head_s", head),
-        gather=axis_all_gather_time_s(judged * model.vocab * 2.0, axis),
+        gather=0.0 if wiring.head_on_root else gather,
         hop_inside=point_to_point_time_s(
             message / plan.tp,
             bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
             latency_s=inside_latency_s(place.group, place.efficiency),
         ),
         hop_across=point_to_point_time_s(
-            message / plan.tp,
+            (message + graph) / plan.tp,
+            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
+            latency_s=across_latency_s(cluster, place.group, place.efficiency),
+        ),
+        logits=point_to_point_time_s(
+            judged * model.vocab * 4.0,
             bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
             latency_s=across_latency_s(cluster, place.group, place.efficiency),
         ),
     )
+
+
+def _starts(tp: Number, wiring: Wiring) -> Number:
+    """How often an engine pays its own time for an exchange."""
+    if wiring.exchange == "peers":
+        # Each doubling of the cards is one more to wait for.
+        return np.log2(untraced(tp))
+    # A mesh hears of all parts at once; a sum that goes to a root comes back from it.
+    return select(tp > 1, 0.5 if wiring.exchange == "mesh" else 1.0, 0.0)
+
+
+def _exchange_s(message_bytes: Number, axis: Axis, wiring: Wiring) -> Number:
+    """One all-reduce of a message in 16 bits, as the engine does it."""
+    if wiring.exchange == "peers":
+        return all_reduce_time_s(message_bytes, axis)
+    rate, latency = _one_link(axis)
+    return mesh_time_s(
+        message_bytes * wiring.exchange_bits / 16, axis.ranks, bytes_per_s=rate, latency_s=latency
+    )
+
+
+def _rooted_s(model: Model, kind: LayerKind, tokens: Number, axis: Axis, wiring: Wiring) -> Number:
+    """What a layer sends through the root [s]."""
+    slices = wiring.exchange == "slices"
+    elements = tokens * rooted_elements(model, kind, axis.ranks - 1, slices=slices)
+    rate, latency = _one_link(axis)
+    return rooted_time_s(
+        elements * wiring.exchange_bits / 8,
+        axis.ranks - 1,
+        bytes_per_s=rate,
+        latency_s=latency,
+        steps=8 if slices else 4,
+    )
+
+
+def _one_link(axis: Axis) -> tuple[Number, Number]:
+    """Rate and latency of the slowest link of an axis."""
+    across = axis.hosts > 1
+    return (
+        select(across, axis.across_bytes_per_s, axis.inside_bytes_per_s),
+        select(across, axis.across_latency_s, axis.inside_latency_s),
+    )
+
+
+def _outside_hops_s(
+    hops: Number, placed: Sequence[Place], times: dict[int, _GroupTimes], wiring: Wiring
+) -> Number:
+    """Hops where a client outside starts and ends the chain, or each answer returns before it goes on."""
+    first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
+    if wiring.hops == "client":
+        return hops + first.hop_across + last.hop_across
+    back = sum(place.hops_across * times[id(place.group)].hop_across for place in placed)
+    remote = 2 * first.hop_across if wiring.hops == "remote" else 0.0
+    far = wiring.hops == "remote" or sum(place.hops_across for place in placed)
+    return hops + back + remote + select(far, last.logits, 0.0)
 
 
 def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:

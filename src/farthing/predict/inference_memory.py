@@ -51,6 +51,7 @@ def inference_memory(
     context_tokens: Number,
     step_tokens: Number,
     weight_size: float = 2.0,
+    expert_size: float = 0.0,
     head_size: float = 2.0,
     kv_size: float = 2.0,
     reserve_share: float = 0.0,
@@ -67,8 +68,9 @@ def inference_memory(
         That the cache must hold for each.
     step_tokens
         Tokens of the largest forward pass, whose activations live at once.
-    weight_size, head_size, kv_size
-        Of one element of layers, of embedding and head, of the cache [byte].
+    weight_size, expert_size, head_size, kv_size
+        Of one element of layers, of routed experts (0: as the layers), of embedding and head, of the
+        cache [byte].
     reserve_share
         Share of the card that the engine leaves unused.
 
@@ -105,8 +107,14 @@ def inference_memory(
             model, stage, tp=plan.tp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         vocabulary = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
-        layers = named("layer parameters on a card", shared + experts)
-        weights = named("layer weights_bytes", weight_bytes(layers, bytes_per_parameter=weight_size)) + named(
+        if expert_size in (0.0, weight_size):
+            layers = named("layer parameters on a card", shared + experts)
+            stored = weight_bytes(layers, bytes_per_parameter=weight_size)
+        else:
+            stored = weight_bytes(shared, bytes_per_parameter=weight_size) + weight_bytes(
+                experts, bytes_per_parameter=expert_size
+            )
+        weights = named("layer weights_bytes", stored) + named(
             "embedding and head weights_bytes", weight_bytes(vocabulary, bytes_per_parameter=head_size)
         )
         per_sequence: Number = 0.0

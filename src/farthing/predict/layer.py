@@ -35,8 +35,8 @@ class Shards:
         Tensor-parallel groups whose tokens meet in one expert-parallel group.
     sequence_parallel
         Work between tensor-parallel regions is split too.
-    weight_bytes, kv_bytes
-        Of one element [byte].
+    weight_bytes, expert_bytes, kv_bytes
+        Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     """
 
     tp: Number = 1
@@ -45,6 +45,7 @@ class Shards:
     replicas: Number = 1
     sequence_parallel: bool = False
     weight_bytes: float = 2.0
+    expert_bytes: float = 0.0
     kv_bytes: float = 2.0
 
 
@@ -184,10 +185,15 @@ def _routed_experts_time_s(
         gates * width,
         hidden,
         device=device,
-        weight_bytes_per_element=shards.weight_bytes,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     down = experts_matmul_time_s(
-        slots, touched, hidden, width, device=device, weight_bytes_per_element=shards.weight_bytes
+        slots,
+        touched,
+        hidden,
+        width,
+        device=device,
+        weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
     )
     return named("routed experts_s", up + down)
 
@@ -239,14 +245,13 @@ def forward_time(
     tokens = sequences * new_tokens
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
-    weight_bytes = shards.weight_bytes if device.wide is None else 2.0
     for product in matrices:
         time = matmul_time_s(
             tokens,
             product.outputs,
             product.inputs,
             device=device.wide or device,
-            weight_bytes_per_element=weight_bytes,
+            weight_bytes_per_element=shards.weight_bytes,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1
@@ -319,7 +324,7 @@ def _attention_time_s(
         return attention_time_s(6 * tokens * matrix, state, device=device, kernels=2)
     if kind.mixer == "none":
         return 0.0
-    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     window = model.window if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
@@ -341,7 +346,8 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    return attention_time_s(work, traffic, device=device, decode=decode)
+    group = heads / kv_heads
+    return attention_time_s(work, traffic, device=device, decode=decode, query_group=group)
 
 
 def training_forward_time(
@@ -412,8 +418,8 @@ def training_forward_time(
     launched = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
-        # Two grouped products; rows are picked, sorted, gathered, scattered and added.
-        launched += 7
+        # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
+        launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -436,7 +442,9 @@ def training_forward_time(
     moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
         elementwise = elementwise + named("casting to the narrow format_s", casting)
         launched *= 2
@@ -503,7 +511,9 @@ def training_attention(
     if not flash_attention:
         # Relative positions take a second product of queries, and their scores are shifted and added.
         relative = model.position == "relative"
-        work = attention_flop(rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim)
+        work = attention_flop(
+            rows, context_tokens, heads=per_card, qk_dim=qk_dim * (1 + relative), v_dim=v_dim
+        )
         each = 6 * element_bytes + 1 + (5 * element_bytes if relative else 0)
         scores = score_bytes(sequences, tokens, context_tokens, heads=per_card, bytes_per_score=each)
         return work, traffic, scores
@@ -594,7 +604,7 @@ def training_backward_time(
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
-        launched += 9
+        launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
         inputs = inputs + experts
         weights = weights + (experts if weight_gradients else 0.0)
@@ -622,7 +632,9 @@ def training_backward_time(
     moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards))
+        elements = rows * (
+            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
+        )
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
         elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
         launched *= 1.5

@@ -36,6 +36,10 @@ FRAGMENTATION_SHARE: Final = 0.04
 """Share of the activations lost between blocks of a caching allocator; an assumption, not yet measured."""
 
 
+MASKED_SHARE: Final = 0.15
+"""Share of its tokens that an encoder learns to predict (devlin-2018)."""
+
+
 @formula(reference="rajbhandari-2020")
 def weight_bytes(parameters: Number, *, bytes_per_parameter: Number = 2.0, shards: Number = 1) -> Number:
     """Weights on one card.
@@ -218,6 +222,7 @@ def layer_activation_bytes(
     sequence_parallel: bool = True,
     flash_attention: bool = True,
     recompute: str = "selective",
+    frozen_ffn: bool = False,
     bytes_per_element: float = 2.0,
 ) -> Number:
     """Activations that one layer keeps of one micro-batch for its backward pass.
@@ -237,6 +242,9 @@ def layer_activation_bytes(
         Keys that each query meets when scores are stored.
     tp, expert_tp, sequence_parallel, flash_attention, recompute
         As in the plan. ``full`` keeps the layer's input alone.
+    frozen_ffn
+        No weight or adapter of the feed-forward network is trained: the inputs of its products are not kept,
+        those of its activation are.
     bytes_per_element
         [byte]
 
@@ -282,8 +290,8 @@ def layer_activation_bytes(
         elements = elements + 2 * model.hidden
         sharded = sharded + 2 * linear_width(model)
     if kind.feed_forward == "dense":
-        inner = 3 if model.gated_ffn else 2
-        elements = elements + 2 * model.hidden + masks * model.hidden
+        inner = (3 if model.gated_ffn else 2) - frozen_ffn
+        elements = elements + (2 - frozen_ffn) * model.hidden + masks * model.hidden
         sharded = sharded + inner * model.ffn_hidden
     elif kind.feed_forward == "moe":
         inner = 3 if model.gated_ffn else 2
@@ -296,6 +304,33 @@ def layer_activation_bytes(
     if model.parallel_attention:
         elements = elements - 2 * model.hidden
     return slots * bytes_per_element * (elements / between_shards + sharded / tp)
+
+
+def adapted_kind(kind: LayerKind, targets: str) -> LayerKind:
+    """The part of a layer that adapters stand beside.
+
+    Parameters
+    ----------
+    kind
+        The whole layer.
+    targets
+        ``all`` or ``attention``.
+
+    Returns
+    -------
+    LayerKind
+
+    References
+    ----------
+    hu-2021-lora
+
+    Examples
+    --------
+    >>> from farthing.records.model import LayerKind
+    >>> adapted_kind(LayerKind("full", "dense"), "attention")
+    LayerKind(mixer='full', feed_forward='none')
+    """
+    return LayerKind(kind.mixer, "none") if targets == "attention" else kind
 
 
 def lora_expert_parameters(model: Model, kind: LayerKind, rank: int) -> int:

@@ -41,7 +41,9 @@ class Serving:
 
 
 @formula(reference="agrawal-2024-sarathi")
-def interference_s(prefill_s: Number, others: Number, *, output_tokens: Number, waiting_share: Number) -> Number:
+def interference_s(
+    prefill_s: Number, others: Number, *, output_tokens: Number, waiting_share: Number
+) -> Number:
     """What the prompts of the other users add to each token.
 
     While one user's answer is written, each of the others sends one prompt. A share of these was read before
@@ -163,7 +165,9 @@ def continuous_batching(
     """
     served = np.minimum(users, slots)
     waited = prefill_s * (1 + waiting_share * np.maximum(served - 1, 0.0)) + request_s
-    disturbed = interference_s(prefill_s, served - 1, output_tokens=output_tokens, waiting_share=waiting_share)
+    disturbed = interference_s(
+        prefill_s, served - 1, output_tokens=output_tokens, waiting_share=waiting_share
+    )
     decoding = served
     for _ in range(_ROUNDS):
         step = decode_s(decoding)

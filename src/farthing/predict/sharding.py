@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from farthing.predict.memory import lora_expert_parameters, lora_parameters
+from farthing.predict.memory import adapted_kind, lora_expert_parameters, lora_parameters
 from farthing.predict.parameters import (
     embedding_parameters,
     final_norm_parameters,
@@ -281,7 +281,14 @@ def stage_parameters(
 
 
 def stage_lora_parameters(
-    model: Model, stage: Stage, *, rank: int, tp: Number, expert_groups: Number = 1, expert_tp: Number = 1
+    model: Model,
+    stage: Stage,
+    *,
+    rank: int,
+    tp: Number,
+    expert_groups: Number = 1,
+    expert_tp: Number = 1,
+    targets: str = "all",
 ) -> tuple[Number, Number]:
     """Adapter parameters of a pipeline stage on one card: shared ones, and those of routed experts.
 
@@ -291,6 +298,8 @@ def stage_lora_parameters(
         The stage.
     rank, tp, expert_groups, expert_tp
         Rank of the adapters, and sizes as in `stage_layer_parameters`.
+    targets
+        What they stand beside, as in `adapted_kind`.
 
     Returns
     -------
@@ -311,6 +320,7 @@ def stage_lora_parameters(
     shared: Number = 0.0
     experts: Number = 0.0
     for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
+        kind = adapted_kind(kind, targets)
         routed = lora_expert_parameters(model, kind, rank)
         shared = shared + count * (lora_parameters(model, kind, rank) - routed) / tp
         if routed:

@@ -20,7 +20,7 @@ from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.layer import Shards, training_backward_time, training_forward_time
-from farthing.predict.memory import optimizer_bytes_per_parameter
+from farthing.predict.memory import MASKED_SHARE, adapted_kind, optimizer_bytes_per_parameter
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
@@ -39,9 +39,6 @@ LOW_BIT_BYTES: Final = 0.8
 GATHER_KERNELS: Final = 40
 """Kernels in whose time a host prepares and frees the gathered weights of one layer: ZeRO-3 and FSDP run
 hooks, copies and collectives around each. An assumption of that order."""
-
-MASKED_SHARE: Final = 0.15
-"""Share of its tokens that an encoder learns to predict (devlin-2018)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +214,16 @@ def training_time(
     kinds = layer_kinds(model)
     per_kind = [
         _layer_parts(
-            model, kind, cluster, group, device, workload, plan, efficiency, weight_bytes_per_parameter, launch_s
+            model,
+            kind,
+            cluster,
+            group,
+            device,
+            workload,
+            plan,
+            efficiency,
+            weight_bytes_per_parameter,
+            launch_s,
         )
         for kind in kinds
     ]
@@ -341,8 +347,9 @@ def _layer_parts(
         model, kind, device, shards, weight_gradients=not workload.lora_rank, **shape
     )
     if workload.lora_rank:
-        forward = forward + adapter_time(model, kind, device, shards, rows=rows, backward=False)
-        backward = backward + adapter_time(model, kind, device, shards, rows=rows, backward=True)
+        adapted = adapted_kind(kind, workload.lora_targets)
+        forward = forward + adapter_time(model, adapted, device, shards, rows=rows, backward=False)
+        backward = backward + adapter_time(model, adapted, device, shards, rows=rows, backward=True)
     if weight_size < LOW_BIT_BYTES:
         converted = conversion_time(model, kind, device, shards, stored_bytes=weight_size)
         forward, backward = forward + converted, backward + converted
@@ -384,8 +391,12 @@ def _layer_parts(
         # Every card that shares an expert needs all of the expert's rows.
         width_sent = (model.moe_hidden or model.hidden) * expert_tp / plan.tp
         sent = rows * model.experts_per_token * width_sent * 2.0
+        # A token crosses to each other host once, however many of its experts are there.
+        hosts = routed.hosts
+        visited = hosts * (1 - (1 - 1 / hosts) ** model.experts_per_token)
+        once = np.minimum(visited / model.experts_per_token, 1.0)
         # Dispatch and combine; experts that stay on the card exchange nothing.
-        exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed), 0.0)
+        exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed, across_share=once), 0.0)
         overlap = plan.overlap_expert_parallel
         expert_forward = exposed_time_s(
             exchange * forwards,
@@ -405,11 +416,11 @@ def _layer_parts(
         running = forward.total_s * forwards + exposed_forward + context_forward + expert_forward
         # So is the work around weights that other cards hold; the backward pass also scatters gradients.
         gathered = GATHER_KERNELS if plan.zero_stage == 3 else 0
-        issuing = named("issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s)
-        launch = np.maximum(issuing - running, 0.0)
-        running = (
-            backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
+        issuing = named(
+            "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
         )
+        launch = np.maximum(issuing - running, 0.0)
+        running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
         launch = launch + np.maximum(issuing - running, 0.0)
     return _Parts(
@@ -468,7 +479,9 @@ def _head_s(
     width = model.vocab / plan.tp
     # Logits read, fp32 copy written and read by the softmax.
     size = device.activation_bytes
-    logits = elementwise_time_s(rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3)
+    logits = elementwise_time_s(
+        rows * width * (8.0 + size) * device.elementwise_factor, device=device, kernels=3
+    )
     loss = named("loss_s", logits)
     forward = named("head_s", matmul_time_s(rows, width, model.hidden, device=device)) + loss
     inputs = named("head, gradient of inputs_s", matmul_time_s(rows, model.hidden, width, device=device))
@@ -508,6 +521,7 @@ def _data_parallel_s(
                 model,
                 stage,
                 rank=workload.lora_rank,
+                targets=workload.lora_targets,
                 tp=plan.tp,
                 expert_groups=plan.ep,
                 expert_tp=expert_tp,
@@ -578,6 +592,7 @@ def _optimizer_s(
                 model,
                 stage,
                 rank=workload.lora_rank,
+                targets=workload.lora_targets,
                 tp=plan.tp,
                 expert_groups=plan.ep,
                 expert_tp=expert_tp,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from farthing.predict.memory import (
     CONTEXT_BYTES,
     FRAGMENTATION_SHARE,
+    MASKED_SHARE,
     communication_buffer_bytes,
     gradient_bytes,
     layer_activation_bytes,
@@ -22,12 +24,23 @@ from farthing.predict.sharding import (
     layer_shard_parameters,
     stage_lora_parameters,
     stage_parameters,
+    stage_vocabulary_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds, stages
 from farthing.predict.trace import Number, named, select
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
+
+
+FUSED_LOGIT_BYTES: Final = 6.0
+"""Of one logit: its fp32 value, and its gradient in 16 bits."""
+
+PLAIN_NORM_BYTES: Final = 6.0
+"""What an RMSNorm of plain operations keeps of an element beside its input: an fp32 copy, and 16 normed bits."""
+
+PLAIN_LOGIT_BYTES: Final = 14.0
+"""The same where each operation of the loss has its own tensor: 16 bits, fp32 copy, log-softmax, fp32 gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,7 @@ def training_memory(
     *,
     weight_bytes_per_parameter: float = 2.0,
     gradient_bytes_per_parameter: float = 2.0,
+    plain: bool = False,
 ) -> TrainingMemory:
     """Memory of the fullest card.
 
@@ -63,6 +77,8 @@ def training_memory(
         Records; sizes of the plan may be columns.
     weight_bytes_per_parameter, gradient_bytes_per_parameter
         Of the plan's formats [byte].
+    plain
+        Each operation has a kernel and a tensor of its own; else norms and losses are fused.
 
     Returns
     -------
@@ -97,6 +113,7 @@ def training_memory(
                 model,
                 stage,
                 rank=workload.lora_rank,
+                targets=workload.lora_targets,
                 tp=plan.tp,
                 expert_groups=plan.ep,
                 expert_tp=expert_tp,
@@ -114,6 +131,10 @@ def training_memory(
             weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=weight_bytes_per_parameter)
             + 2.0 * frozen
         )
+        if weight_bytes_per_parameter < 2.0:
+            # Embedding and head stay in 16 bits.
+            ends = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
+            weights = weights + sharded(ends, 0.0, 3) * (2.0 - weight_bytes_per_parameter)
         gradients = gradient_bytes(
             sharded(trained, trained_experts, 2), bytes_per_parameter=gradient_bytes_per_parameter
         )
@@ -125,7 +146,11 @@ def training_memory(
             # The running and the prefetched layer stay on the card.
             resident = np.minimum(weights, 2 * weights / np.maximum(stage.layers, 1))
             offloaded, weights = offloaded + weights - resident, resident
-        activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches)
+        # Products with low-bit weights keep their input, used or not.
+        frozen_ffn = bool(
+            workload.lora_rank and workload.lora_targets == "attention" and weight_bytes_per_parameter >= 1
+        )
+        activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches, plain, frozen_ffn)
         buffers = communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
         workspace = named(
             "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
@@ -169,7 +194,13 @@ def _unit_parameters(
 
 
 def _stage_activation_bytes(
-    model: Model, workload: TrainingWorkload, plan: TrainingPlan, stage: Stage, micro_batches: Number
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    stage: Stage,
+    micro_batches: Number,
+    plain: bool,
+    frozen_ffn: bool,
 ) -> Number:
     """Activations that a stage holds at its fullest [byte]."""
     tokens = workload.sequence_tokens / plan.cp
@@ -181,11 +212,17 @@ def _stage_activation_bytes(
         "expert_tp": expert_tp_of(plan),
         "sequence_parallel": plan.sequence_parallel,
         "flash_attention": plan.flash_attention,
+        "frozen_ffn": frozen_ffn,
     }
     stored: Number = 0.0
     largest: Number = 0.0
     for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
         kept = layer_activation_bytes(model, kind, recompute=plan.recompute, **shape)
+        if plain and model.norm == "rmsnorm" and plan.recompute != "full":
+            kept = (
+                kept
+                + model.norms_per_layer * PLAIN_NORM_BYTES * plan.micro_batch_size * tokens * model.hidden
+            )
         if plan.recompute == "full":
             stored = stored + np.ceil(count / plan.recompute_layers) * kept
             whole = layer_activation_bytes(model, kind, recompute="none", **shape)
@@ -200,6 +237,9 @@ def _stage_activation_bytes(
         schedule=plan.schedule,
     )
     rows = plan.micro_batch_size * tokens
-    # The last stage: input of the head, logits in fp32 and their gradient, for one micro-batch.
-    head = stage.last * rows * (2.0 * model.hidden + 6.0 * model.vocab / plan.tp)
+    # The last stage: input of the head, and logits with all that the loss makes of them, for one micro-batch.
+    learned = MASKED_SHARE if model.encoder else 1.0
+    logit_bytes = PLAIN_LOGIT_BYTES if plain else FUSED_LOGIT_BYTES
+    logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
+    head = stage.last * rows * (2.0 * model.hidden + logits)
     return named("activations_bytes", stored * in_flight + largest + head, reference="korthikanti-2022")

@@ -27,18 +27,36 @@ class EngineEfficiency:
         kernels: eager frameworks run one kernel for each operation.
     conversion_share
         Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits, at each use.
+    vector_attention_flop_per_s
+        Rate of one compute unit in the attention of a decode step, where kernels leave the tensor units idle
+        then [FLOP/s]; 0 where they use them.
+    tensor_attention_group
+        Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
     step_s, sequence_s
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
+    expert_share
+        Factor on the rate of the routed experts' products, on top of ``matmul_share``.
+    vector_flop
+        Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
+        where so few tokens pass that no matrix units are used; 0 leaves it out.
+    kernel_factor
+        Kernels that it launches for each one counted: more than 1 where it fuses less.
+    compute
+        Number format that products of many rows are computed in, where that is not the weights' own.
     request_s
         Host time from a request's arrival to the start of its first pass, and from its end to the reply.
     exchange_s
-        What one exchange between tensor-parallel cards takes on top of the architecture's collective.
+        What one exchange between tensor-parallel cards takes on top of the architecture's collective, for
+        each doubling of the cards.
     waiting_share
-        Share of the other users' prompts that a request waits for before its first token, in a closed loop: small
-        where prompts join the running batch, larger where they go before it.
+        Share of the other users' prompts that a request waits for before its first token, in a closed loop:
+        small where prompts join the running batch, larger where they go before it.
+    head_factor
+        How many times as long a byte of the head takes as one of the layers, where the first card alone
+        computes the logits.
     fitted_on
         The measurements behind the figures.
     """
@@ -46,12 +64,18 @@ class EngineEfficiency:
     engine: str = "*"
     architecture: str = "*"
     format: str = "*"
+    compute: str = ""
+    expert_share: float = math.nan
+    vector_flop: float = math.nan
+    kernel_factor: float = math.nan
     matmul_share: float = math.nan
     attention_share: float = math.nan
     memory_share: float = math.nan
     kv_share: float = math.nan
     elementwise_factor: float = math.nan
     conversion_share: float = math.nan
+    vector_attention_flop_per_s: float = math.nan
+    tensor_attention_group: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -59,6 +83,7 @@ class EngineEfficiency:
     request_s: float = math.nan
     exchange_s: float = math.nan
     waiting_share: float = math.nan
+    head_factor: float = math.nan
     fitted_on: str = ""
 
 
@@ -66,9 +91,14 @@ NO_OVERHEAD = EngineEfficiency(
     matmul_share=1.0,
     attention_share=1.0,
     memory_share=1.0,
+    expert_share=1.0,
+    vector_flop=0.0,
+    kernel_factor=1.0,
     kv_share=1.0,
     elementwise_factor=1.0,
     conversion_share=1.0,
+    vector_attention_flop_per_s=0.0,
+    tensor_attention_group=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
@@ -76,6 +106,7 @@ NO_OVERHEAD = EngineEfficiency(
     request_s=0.0,
     exchange_s=0.0,
     waiting_share=0.1,
+    head_factor=1.0,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""

@@ -71,6 +71,8 @@ class TrainingPlan:
         whose input alone is kept.
     flash_attention
         The score matrix is never stored.
+    loss_chunks
+        Pieces of the micro-batch whose logits are made, used and dropped one after the other.
     weight_format, compute_format, gradient_format
         Numbers of the stored weights (QLoRA: ``bnb-nf4``), of the matrix products, and of the accumulated
         gradients (Megatron accumulates in ``fp32``).
@@ -96,6 +98,7 @@ class TrainingPlan:
     recompute: Recompute = "selective"
     recompute_layers: int = 1
     flash_attention: bool = True
+    loss_chunks: Any = 1
     weight_format: str = "bf16"
     compute_format: str = "bf16"
     gradient_format: str = "bf16"
@@ -116,6 +119,7 @@ class TrainingPlan:
             interleave=self.interleave,
             micro_batch_size=self.micro_batch_size,
             recompute_layers=self.recompute_layers,
+            loss_chunks=self.loss_chunks,
         )
         if not hasattr(self.expert_tp, "dtype") and self.expert_tp != 0:
             _sizes(expert_tp=self.expert_tp)
@@ -156,6 +160,9 @@ class InferencePlan:
         Batches in flight in the pipeline; 0 means one for each stage where the batch allows.
     weight_format, kv_format, compute_format
         Ids of number formats; ``compute_format`` empty means what the weights' format computes in.
+    dense_format
+        What all weights but the routed experts' are stored in, embedding and head included; empty means as
+        the weights' format has it.
     engine
         Id of the engine whose overheads count; empty for none in particular.
     overlap_communication
@@ -173,6 +180,7 @@ class InferencePlan:
     weight_format: str = "bf16"
     kv_format: str = "fp16"
     compute_format: str = ""
+    dense_format: str = ""
     engine: str = ""
     overlap_communication: float = 0.0
     chunk_tokens: int = 0
@@ -183,6 +191,7 @@ class InferencePlan:
             weight_format=self.weight_format,
             kv_format=self.kv_format,
             compute_format=self.compute_format,
+            dense_format=self.dense_format,
             engine=self.engine,
         )
         _shares(overlap_communication=self.overlap_communication)

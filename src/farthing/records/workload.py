@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from farthing.errors import InvalidInput
 
+LoraTargets = Literal["all", "attention"]
 Optimizer = Literal["adam", "adam-8bit", "adam-bf16", "sgd", "adafactor", "muon"]
 
 
@@ -36,7 +37,9 @@ class TrainingWorkload:
     optimizer
         ``adam`` keeps 12 bytes a parameter in mixed precision.
     lora_rank
-        Train only low-rank adapters of this rank on every linear layer; 0 trains all parameters.
+        Train only low-rank adapters of this rank; 0 trains all parameters.
+    lora_targets
+        The linear layers that adapters stand beside: ``all``, or those of ``attention``.
     memory_tokens
         Tokens of the segment before that each sequence also attends to (Transformer-XL).
     """
@@ -46,6 +49,7 @@ class TrainingWorkload:
     training_tokens: float = 0.0
     optimizer: Optimizer = "adam"
     lora_rank: int = 0
+    lora_targets: LoraTargets = "all"
     memory_tokens: int = 0
 
     def __post_init__(self) -> None:
@@ -58,6 +62,11 @@ class TrainingWorkload:
         )
         _at_least("training", 0, whole=False, training_tokens=self.training_tokens)
         _at_least("training", 0, whole=True, lora_rank=self.lora_rank, memory_tokens=self.memory_tokens)
+        if self.lora_targets not in get_args(LoraTargets):
+            raise InvalidInput(
+                f"training: lora_targets must be one of {', '.join(get_args(LoraTargets))}, not "
+                f"{self.lora_targets!r}"
+            )
         if self.optimizer not in get_args(Optimizer):
             raise InvalidInput(
                 f"unknown optimizer {self.optimizer!r}; known: {', '.join(get_args(Optimizer))}"

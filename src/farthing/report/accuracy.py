@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from farthing.records.accuracy import Accuracy, Validation
@@ -59,12 +60,7 @@ def _report(found: Validation) -> Iterator[RenderableType]:
         "sources count alike; fitted numbers are left out of the errors",
     )
     yield Text()
-    rows = found.by_group or found.by_source
-    yield layout.columns(
-        ("", "cases", "predicted", "sources", "median", "90%", "bias", "constant", "in 80%"),
-        (_row(row) for row in rows),
-        width=layout.NAME_WIDTH,
-    )
+    yield _table(found.by_group or found.by_source)
     yield Text()
     if found.refusals:
         missing = found.cases - found.predicted
@@ -88,13 +84,23 @@ def _report(found: Validation) -> Iterator[RenderableType]:
     )
 
 
+def _table(rows: Sequence[Accuracy]) -> RenderableType:
+    """Names give way where room is short, numbers never."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table.add_column("", overflow="fold")
+    for name in ("numbers", "covered", "median", "90%", "bias", "constant", "in 80%"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, _row(row)))
+    return layout.indented(table)
+
+
 def _row(row: Accuracy) -> Sequence[str]:
     name = row.group or f"{row.quantity}, {row.source}"
     return (
         name if row.evidence or not row.coverage else f"{name} (fitted)",
         f"{row.cases:,}",
         share(row.coverage) if row.coverage < 0.995 else "all" if row.coverage == 1 else "99%",
-        f"{row.sources:,}" if row.coverage else "",
         share(row.median_error),
         share(row.p90_error),
         "" if math.isnan(row.bias) else f"{row.bias:.2f}",

@@ -58,6 +58,7 @@ def samples() -> list[Any]:
         *catalog.switches().values(),
         *catalog.hosts().values(),
         *catalog.engines().values(),
+        *catalog.wirings().values(),
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
         *catalog.product_efficiencies().values(),

@@ -1,0 +1,288 @@
+"""Fits how well llama.cpp and its relatives use each maker's chips, to sources named in evidence/split.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing import catalog
+from farthing.errors import FarthingError
+from farthing.evidence.consumer import GROUPS, Setup, rate_of, setup_of, stated_files
+from farthing.evidence.load import shipped
+from farthing.evidence.outcome import number
+from farthing.evidence.split import is_fitted
+from farthing.records.comparison import Case
+from farthing.records.engine_efficiency import EngineEfficiency
+
+Key = tuple[str, str, str]
+"""Engine, architecture and format of a row of the table."""
+
+_ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-2024", "ik_llama.cpp", "mlx")
+_WORST: Final = (3.0, 1.0, 0.5, 0.5)
+"""Logarithm of the error beyond which a row counts no more, in each sweep: what stays so far off ran something
+else than its row says."""
+
+_SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 30))
+_FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
+_OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
+_REQUESTS: Final = (0.0, *(float(time) for time in np.geomspace(1e-3, 0.3, 30)))
+_GRIDS: Final[Mapping[str, Sequence[float]]] = {
+    "kernel_factor": _FACTORS,
+    "vector_flop": _OPERATIONS,
+    "request_s": _REQUESTS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Constants that are fitted together, on the fitted rows that a test picks."""
+
+    title: str
+    picks: Callable[[Setup], bool]
+    constants: tuple[tuple[Key, tuple[str, ...]], ...]
+    fixed: tuple[tuple[Key, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    case: Case
+    setup: Setup
+    measured: float
+    weight: float
+
+
+def _maker(*vendors: str, kind: str = "") -> Callable[[Setup], bool]:
+    return lambda setup: setup.card.vendor in vendors and (setup.card.kind == "cpu") == (kind == "cpu")
+
+
+_READING: Final = ("kernel_factor", "memory_share", "matmul_share")
+_DEEP: Final = ("kv_share", "attention_share", "expert_share")
+
+_PLAN: Final = (
+    _Group(
+        "NVIDIA",
+        _maker("NVIDIA"),
+        (
+            (("llama.cpp", "nvidia", "*"), _READING),
+            (("llama.cpp", "nvidia", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "ampere", "*"), ("memory_share",)),
+            (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
+            (("llama.cpp", "ampere", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "hopper", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "blackwell-gb10", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "orin", "gguf"), ("matmul_share",)),
+            (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
+            (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
+        ),
+        (
+            (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
+            (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
+        ),
+    ),
+    _Group(
+        "Apple",
+        lambda setup: _maker("Apple")(setup) and "llama.cpp" in setup.plan.engine,
+        (
+            (("llama.cpp", "apple", "*"), _READING),
+            (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
+            (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
+        ),
+    ),
+    _Group(
+        "Apple, MLX",
+        lambda setup: setup.plan.engine == "mlx",
+        ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
+    ),
+    _Group(
+        "AMD graphics",
+        lambda setup: _maker("AMD")(setup) and setup.plan.engine == "llama.cpp",
+        (
+            (("llama.cpp", "amd", "*"), (*_READING, *_DEEP)),
+            (("llama.cpp", "amd", "gguf"), ("memory_share", "matmul_share")),
+            (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
+        ),
+        ((("llama.cpp", "amd", "gguf"), "compute", "int8"),),
+    ),
+    _Group(
+        "Vulkan",
+        lambda setup: setup.plan.engine == "llama.cpp-vulkan",
+        (
+            (("llama.cpp-vulkan", "rdna3.5", "*"), (*_READING, *_DEEP)),
+            (("llama.cpp-vulkan", "rdna3.5", "gguf"), ("memory_share", "matmul_share")),
+            (("llama.cpp-vulkan", "rdna3.5", "gguf-k"), ("memory_share",)),
+        ),
+    ),
+    _Group(
+        "processors",
+        lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "llama.cpp",
+        (
+            (("llama.cpp", "cpu", "*"), ("memory_share", "matmul_share")),
+            (("llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
+            (("llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
+            (("llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
+        ),
+    ),
+    _Group(
+        "processors, ik_llama.cpp",
+        lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "ik_llama.cpp",
+        (
+            (("ik_llama.cpp", "cpu", "*"), ("memory_share", "matmul_share")),
+            (("ik_llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
+            (("ik_llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
+            (("ik_llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
+        ),
+    ),
+)
+
+
+def fit() -> None:
+    """Fit every group and write its rows into the table of engines' constants."""
+    cases = shipped("consumer")
+    rows = _rows(cases)
+    table = {
+        key: row for row in catalog.engine_efficiencies().values() if (key := _key(row))[0] not in _ENGINES
+    }
+    for group in _PLAN:
+        mine = _weighted([row for row in rows if group.picks(row.setup)])
+        table |= _fitted(group, mine, table)
+    _write({key: row for key, row in table.items() if key[0] in _ENGINES})
+
+
+def _key(row: EngineEfficiency) -> Key:
+    return row.engine, row.architecture, row.format
+
+
+def _rows(cases: Sequence[Case]) -> list[_Row]:
+    files = stated_files(cases)
+    found = []
+    for case in cases:
+        if not is_fitted(case) or case.cells.get("metric") not in GROUPS:
+            continue
+        try:
+            found.append(_Row(case, setup_of(case, files), number(case, "value"), 1.0))
+        except FarthingError:
+            continue
+    return found
+
+
+def _weighted(rows: Sequence[_Row]) -> list[_Row]:
+    """Every chip and format of every source has the same say, however many rows it has."""
+    names = [(row.case.source, row.setup.card.id, row.setup.plan.weight_format) for row in rows]
+    counts = {name: names.count(name) for name in names}
+    return [replace(row, weight=counts[name] ** -0.5) for row, name in zip(rows, names, strict=True)]
+
+
+def _fitted(
+    group: _Group, rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]
+) -> dict[Key, EngineEfficiency]:
+    """Coordinate search over grids, three times through, then once finer."""
+    note = f"{len(rows)} rows of {', '.join(sorted({row.case.source for row in rows}))}"
+    trial: dict[Key, EngineEfficiency] = {}
+    for key, _ in group.constants:
+        trial[key] = EngineEfficiency(engine=key[0], architecture=key[1], format=key[2], fitted_on=note)
+    for key, name, word in group.fixed:
+        row = trial.get(key) or EngineEfficiency(
+            engine=key[0], architecture=key[1], format=key[2], fitted_on="none: which kernels the engine has"
+        )
+        trial[key] = replace(row, **{name: word})  # type: ignore[arg-type]
+    names = [(key, name) for key, constants in group.constants for name in constants]
+    for key, name in names:
+        trial[key] = replace(trial[key], **{name: _start(name)})  # type: ignore[arg-type]
+    weights = np.array([row.weight for row in rows])
+    errors = _errors(rows, {**table, **trial})
+    for sweep, worst in enumerate(_WORST):
+        for key, name in names:
+            touched = [index for index, row in enumerate(rows) if _touches(key, name, row)]
+            mine, share = [rows[index] for index in touched], weights[touched]
+            now, best = getattr(trial[key], name), errors[touched]
+            reached = np.minimum(best, worst) @ share
+            grid = _GRIDS.get(name, _SHARES)
+            if sweep == 3:
+                grid = [now * step for step in np.geomspace(0.92, 1.09, 9)]
+            for value in grid:
+                tried = {**trial, key: replace(trial[key], **{name: _rounded(value)})}  # type: ignore[arg-type]
+                found = _errors(mine, {**table, **tried})
+                if np.minimum(found, worst) @ share < reached - 1e-9 and np.isfinite(found).all():
+                    best, trial, reached = found, tried, np.minimum(found, worst) @ share
+            errors[touched] = best
+    return trial
+
+
+_PROMPT_ONLY: Final = ("matmul_share", "attention_share", "expert_share", "request_s")
+
+
+def _touches(key: Key, name: str, row: _Row) -> bool:
+    """Whether a constant can change a row: products of many rows and prompts' attention no decode step."""
+    metric = row.case.cells["metric"]
+    if metric == ("decode_tok_s" if name in _PROMPT_ONLY else "prefill_tok_s"):
+        if name not in ("kernel_factor", "memory_share"):
+            return False
+    only = EngineEfficiency(engine=key[0], architecture=key[1], format=key[2], matmul_share=0.5)
+    weights = catalog.number_format(row.setup.plan.weight_format)
+    return catalog.laid_over([only], row.setup.plan.engine, row.setup.card, weights).matmul_share == 0.5
+
+
+def _start(name: str) -> float:
+    return {"kernel_factor": 2.0, "vector_flop": 0.0, "request_s": 0.0}.get(name, 1.0)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _errors(rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]) -> NDArray[np.float64]:
+    """Absolute logarithm of each error; infinite where a rate would pass its peak."""
+    known: dict[tuple[str, str, str], EngineEfficiency] = {}
+    errors = np.empty(len(rows))
+    for index, row in enumerate(rows):
+        setup = row.setup
+        name = (setup.plan.engine, setup.card.id, setup.plan.weight_format.partition("@")[0])
+        if name not in known:
+            weights = catalog.number_format(setup.plan.weight_format)
+            known[name] = catalog.laid_over(table.values(), setup.plan.engine, setup.card, weights)
+            if _passes_peak(setup, known[name]):
+                return np.full(len(rows), math.inf)
+        predicted = rate_of(row.case, setup, constants=known[name])
+        errors[index] = abs(math.log(predicted / row.measured))
+    return errors
+
+
+def _passes_peak(setup: Setup, engine: EngineEfficiency) -> bool:
+    own = catalog.efficiency(setup.card)
+    memory = max(engine.memory_share, engine.kv_share) * own.memory_share
+    widest = max(own.matmul_share, own.matmul_share_8bit, own.matmul_share_4bit)
+    return max(memory, engine.matmul_share * widest, engine.attention_share * own.attention_share) > 1
+
+
+def _write(rows: Mapping[Key, EngineEfficiency]) -> None:
+    """Put rows in the place of those of the same engines."""
+    file = Path(str(resources.files("farthing.catalog") / "data" / "efficiency" / "engines.csv"))
+    reader = csv.DictReader(io.StringIO(file.read_text("utf-8")))
+    columns = list(reader.fieldnames or [])
+    kept = [cells for cells in reader if cells["engine"] not in _ENGINES]
+    mine = [_cells(row, columns) for row in rows.values()]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*kept, *mine])
+    file.write_text(out.getvalue(), "utf-8")
+
+
+def _cells(row: EngineEfficiency, columns: Iterable[str]) -> dict[str, str]:
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    cells = {}
+    for column in columns:
+        value = values[column] if column in values else values[column.removesuffix("_us") + "_s"] * 1e6
+        is_number = isinstance(value, float)
+        cells[column] = "" if is_number and math.isnan(value) else f"{value:.3g}" if is_number else value
+    return cells
