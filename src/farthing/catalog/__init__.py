@@ -225,7 +225,7 @@ def laid_over(
     """
     names = (
         ("*", *_base(engine), engine),
-        ("*", card.kind, card.vendor.lower(), card.architecture, _consumer(card)),
+        ("*", *_card_names(card)),
         ("*", *_format_names(weights)),
     )
     rows = [
@@ -245,12 +245,26 @@ def laid_over(
     return own.overlaid(merged, engine_family(engine), efficiency_names(card), efficiency(card))
 
 
+def _card_names(card: Accelerator) -> tuple[str, ...]:
+    """What rows may call a card, the widest first.
+
+    Makers stand for their graphics processors, ``geforce`` for NVIDIA's consumer cards.
+    """
+    vendor = () if card.kind == "cpu" else (card.vendor.lower(),)
+    geforce = ("geforce",) if card.vendor == "NVIDIA" and not card.datacenter_licence else ()
+    return card.kind, *vendor, *geforce, card.architecture, _consumer(card)
+
+
 def _format_names(weights: NumberFormat) -> tuple[str, ...]:
     """What rows may call a format, the widest first: for GGUF also how its blocks are unpacked."""
     id = weights.id.partition("@")[0]
     if not (weights.family.startswith("gguf") or id == "mxfp4"):
         return weights.family, id
-    blocks = "gguf-codebook" if id.startswith("iq") else "gguf-k" if "_k" in id else "gguf-plain"
+    # The 4-bit ones of the IQ family look up 16 values, the narrower ones whole groups of weights.
+    if id.startswith(("iq1", "iq2", "iq3")):
+        blocks = "gguf-codebook"
+    else:
+        blocks = "gguf-k" if "_k" in id or id.startswith("iq") else "gguf-plain"
     return "gguf", blocks, weights.family, id
 
 

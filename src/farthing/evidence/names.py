@@ -64,6 +64,7 @@ _MODEL_SPELLINGS: Final = (
     (r"\bminimax[- _]m2(?![.\d])", "minimax-m2.5"),
     (r"\bmegatron[- _]turing[- _]nlg\b|\bmegatron[- _](?=530b)", "mt-nlg-530b "),
     (r"\bgpt-?530b\b", "mt-nlg-530b"),
+    (r"\bnemotron[- _]?3[- _]nano$", "nemotron-3-nano-30b-a3b"),
     (r"\bgpt-?j\b|\bgptj\b", "gpt j"),
     (r"\bgpt-?oss\b", "gpt oss"),
     (r"\bgpt-?3$", "gpt-3-175b"),

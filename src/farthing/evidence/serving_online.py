@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
+from farthing.estimate.likeness import serving_likeness
 from farthing.estimate.subject import check_expert_parallel, check_tensor_parallel, subject
 from farthing.evidence.outcome import compared, number, refused
 from farthing.evidence.serving_setup import Deployment, Workers, deployment_of
@@ -34,8 +36,10 @@ def _compare(case: Case) -> list[Comparison]:
         group = f"online serving, {what}"
         try:
             measured = number(case, column)
-            if not measured > 0:
+            if math.isnan(measured):
                 continue
+            if measured <= 0:
+                raise FarthingError(f"{column} is {measured:g}, not a positive number")
         except FarthingError as error:
             found.append(refused(case, column, float("nan"), str(error), group=group))
             continue
@@ -46,12 +50,7 @@ def _compare(case: Case) -> list[Comparison]:
             found.append(refused(case, column, measured, str(error), group=group))
             continue
         value, simple = (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
-        likeness = Likeness(
-            what="prefill" if what == "TTFT" else "decode",
-            engine=setup.engine,
-            hardware=catalog.accelerator(setup.card).architecture,
-            regime="disaggregated" if setup.prefill else "continuous batching",
-        )
+        likeness = likeness_of(setup, "prefill" if what == "TTFT" else "decode")
         found.append(
             compared(
                 case,
@@ -64,6 +63,20 @@ def _compare(case: Case) -> list[Comparison]:
             )
         )
     return found
+
+
+def likeness_of(setup: Deployment, what: str) -> Likeness:
+    """As an estimate of one worker has it; workers that only decode are apart."""
+    found = serving_likeness(
+        what,
+        engine=setup.engine,
+        card=catalog.accelerator(setup.card),
+        cards=setup.decode.tp,
+        tp=setup.decode.tp,
+        per_host=setup.decode.tp,
+        batch_size=setup.users / setup.decode.dp,
+    )
+    return dataclasses.replace(found, regime=f"{found.regime}, disaggregated") if setup.prefill else found
 
 
 @functools.lru_cache(maxsize=8192)

@@ -319,7 +319,7 @@ def _kernel_time_s(
     )
     if device.vector_s:
         vector = m * n * k * count * device.vector_s
-        computing = select(m <= VECTOR_ROWS, np.maximum(computing, vector), computing)
+        computing = select(m <= VECTOR_ROWS, vector, computing)
     return (computing**2 + moving**2) ** 0.5 + device.kernel_start_s
 
 

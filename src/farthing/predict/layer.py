@@ -415,7 +415,7 @@ def training_forward_time(
             activation_bytes_per_element=size,
         )
         matmul = matmul + named(f"{product.title}_s", time)
-    launched = len(matrices)
+    launched: Number = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
         # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
@@ -602,7 +602,7 @@ def training_backward_time(
                 activation_bytes_per_element=size,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
-    launched = len(matrices) * (2 if weight_gradients else 1)
+    launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)

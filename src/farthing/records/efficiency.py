@@ -19,8 +19,8 @@ class Efficiency:
         Share of a short benchmark's rate that holds through a training run: clocks sink as the card heats up,
         and operands are not in cache.
     unit_w
-        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with less
-        runs at lower clocks in the end. 0 where power is not known to matter.
+        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with
+        less runs at lower clocks in the end. 0 where power is not known to matter.
     attention_share
         The same as ``matmul_share`` for the fused attention of a long prompt.
     memory_share

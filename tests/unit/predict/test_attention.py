@@ -32,3 +32,18 @@ def test_time_is_the_longer_of_both() -> None:
 
 def test_thirteen_bytes_a_score() -> None:
     assert score_bytes(2, 3, 5, heads=7) == 13 * 2 * 3 * 5 * 7
+
+
+def test_vector_units_bound_a_decode_step_unless_the_group_has_kernels_of_its_own() -> None:
+    card = Device(
+        matmul_flop_per_s=1e15,
+        attention_flop_per_s=1e15,
+        memory_bytes=80e9,
+        memory_bytes_per_s=3e12,
+        vector_attention_flop_per_s=5e12,
+        tensor_attention_group=8,
+    )
+    work, traffic = 5e9, 1e8
+    assert attention_time_s(work, traffic, device=card, decode=True, query_group=4) == pytest.approx(1e-3)
+    assert attention_time_s(work, traffic, device=card, decode=True, query_group=8) < 1e-4
+    assert attention_time_s(work, traffic, device=card, query_group=4) < 1e-4
