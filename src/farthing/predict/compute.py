@@ -1,7 +1,7 @@
 """Time of matrix products and element-wise work on one accelerator.
 
-Everything here is the roofline with its corrections: work comes in whole tiles and waves of tiles, a tile takes
-its time, and no kernel is free.
+Everything here is the roofline with its corrections: work comes in whole tiles and waves of tiles, a tile
+takes its time, and no kernel is free.
 """
 
 from __future__ import annotations

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
+from farthing.predict.attention import (
+    Blocks,
+    attention_flop,
+    attention_time_s,
+    decode_blocks,
+    mean_context_tokens,
+    prompt_blocks,
+    score_bytes,
+)
 from farthing.predict.compute import elementwise_time_s, experts_matmul_time_s, experts_touched, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.kv_cache import (
@@ -346,8 +354,20 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    group = heads / kv_heads
-    return attention_time_s(work, traffic, device=device, decode=decode, query_group=group)
+    per_card, pairs = heads / shards.tp, np.maximum(kv_heads / shards.tp, 1.0)
+    if decode:
+        if model.is_mla:
+            pairs = 1.0
+        blocks = decode_blocks(
+            sequences, context * new_tokens, heads=per_card, kv_heads=np.minimum(pairs, per_card)
+        )
+    else:
+        blocks = prompt_blocks(
+            sequences, new_tokens, cached_tokens, heads=per_card, window=window, causal=not model.encoder
+        )
+    return attention_time_s(
+        work, traffic, device=device, decode=decode, query_group=heads / kv_heads, blocks=blocks
+    )
 
 
 def training_forward_time(
@@ -430,10 +450,13 @@ def training_forward_time(
         flash_attention=flash_attention,
         element_bytes=size,
     )
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
     eager = device.elementwise_factor
     attention_kernels = 1 if flash_attention else 2 + 3 * eager
     attention = (
-        attention_time_s(work, traffic, device=device, kernels=attention_kernels)
+        attention_time_s(work, traffic, device=device, kernels=attention_kernels, blocks=blocks)
         + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1
@@ -454,6 +477,18 @@ def training_forward_time(
         elementwise_s=elementwise,
         kernels=launched + attention_kernels + 8 * eager,
     )
+
+
+def _training_blocks(
+    model: Model, kind: LayerKind, shards: Shards, work_flop: Number, *, sequences: Number, tokens: Number
+) -> Blocks | None:
+    """Blocks of fused attention over whole sequences; None where a layer has no scores."""
+    if kind.mixer not in ("full", "window"):
+        return None
+    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    window = model.window if kind.mixer == "window" else 0
+    found = prompt_blocks(sequences, tokens, heads=heads / shards.tp, window=window, causal=not model.encoder)
+    return replace(found, scores=work_flop / (2 * (qk_dim + v_dim)))
 
 
 def training_attention(
@@ -619,10 +654,13 @@ def training_backward_time(
         element_bytes=size,
     )
     eager = device.elementwise_factor
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
     factor = 2.5 if flash_attention else 2.0
     attention_kernels = 2 if flash_attention else 4 + 3 * eager
     attention = (
-        attention_time_s(work * factor, traffic * 2, device=device, kernels=attention_kernels)
+        attention_time_s(work * factor, traffic * 2, device=device, kernels=attention_kernels, blocks=blocks)
         + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1

@@ -62,6 +62,7 @@ def samples() -> list[Any]:
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
         *catalog.product_efficiencies().values(),
+        *catalog.attention_efficiencies().values(),
         *table("prices.csv", Price).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
