@@ -135,7 +135,9 @@ def engine_of(case: Case, card: Accelerator) -> str:
         dated = f"{text} {case.source.lower()}"
         if "vulkan" in text:
             pull = re.search(r"llama\.cpp pr #(\d+)", dated)
-            old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (pull and int(pull[1]) < COOPERATIVE_MATRICES)
+            old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
+                pull and int(pull[1]) < COOPERATIVE_MATRICES
+            )
             if old and case.cells.get("metric") == "prefill_tok_s":
                 raise FarthingError("the Vulkan backend without cooperative matrices is not modelled")
             return "llama.cpp-vulkan"
