@@ -1,7 +1,7 @@
 """Fits the constants of serving engines on data-centre accelerators to whole-model measurements.
 
-A coordinate search over the weighted mean of absolute logarithmic errors; a slight pull towards an engine that
-costs nothing leaves a constant at its ideal where the measurements do not tell.
+A search over the weighted mean of absolute logarithmic errors; a slight pull towards an engine that costs
+nothing leaves a constant at its ideal where the measurements do not tell.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farthing import catalog
-from farthing.calibrate.search import least
+from farthing.calibrate.search import least, rounded
 from farthing.catalog.load import si_field, table
 from farthing.evidence.inference import compare
 from farthing.evidence.inference_setup import accelerator_of, engine_of, weight_format
@@ -38,7 +39,6 @@ FIRST_GUESS: Final = {
     "sequence_s": 20e-6,
     "request_s": 3e-3,
     "exchange_s": 5e-6,
-    "vector_attention_flop_per_s": 50e9,
 }
 """Where the search for a time begins [s]."""
 
@@ -53,8 +53,8 @@ MOST_CASES: Final = 100
 class Fit:
     """A row of the table and the measurements that determine it.
 
-    ``engines`` lists the engines whose cases count (by default the row's own), ``fields`` what is fitted and
-    ``fixed`` what is set beforehand.
+    ``fields`` is what is fitted, on cases with weights of ``formats`` on ``cards`` (empty for all), and
+    ``fixed`` what is set beforehand; ``start`` is where the search begins.
     """
 
     engine: str
@@ -64,22 +64,26 @@ class Fit:
     fixed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     cards: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("fp16", "bf16")
-    replicas: bool = False
+    start: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 HOST: Final = ("step_s", "sequence_s", "exchange_s")
 READS: Final = ("memory_share", "kv_share")
 VECTOR: Final = "vector_attention_flop_per_s"
+VECTOR_RATE: Final = 45e9
+"""About 25 operations a clock [FLOP/s]: fits of either engine alone give 30 to 58, too close to the other
+constants to be told apart."""
+
 NVIDIA: Final = ("ampere", "hopper")
 
 FITS: Final = (
     Fit(
         engine="tensorrt-llm-2024",
-        fields=("step_s", "exchange_s", VECTOR, *READS),
-        fixed={"tensor_attention_group": 8.0},
+        fields=("step_s", "exchange_s", *READS),
+        fixed={"tensor_attention_group": 8.0, VECTOR: VECTOR_RATE},
         cards=NVIDIA,
     ),
-    Fit(engine="vllm-2024", fields=(*HOST, VECTOR, *READS), cards=NVIDIA),
+    Fit(engine="vllm-2024", fields=(*HOST, *READS), fixed={VECTOR: VECTOR_RATE}, cards=NVIDIA),
     Fit(engine="vllm-2024", architecture="cdna2", fields=(*HOST, "matmul_share", *READS)),
     Fit(engine="vllm-2024", architecture="cdna3", fields=(*HOST, "matmul_share", *READS)),
     Fit(engine="vllm-2024", architecture="xe-hpc", fields=("decode_launch_s", *HOST, "matmul_share", *READS)),
@@ -87,24 +91,73 @@ FITS: Final = (
     Fit(engine="vllm-2024", format="awq", fields=("memory_share", "matmul_share")),
     Fit(
         engine="vllm-2023",
-        fields=("decode_launch_s", "sequence_s"),
-        fixed={VECTOR: 45e9, "exchange_s": 5e-6},
+        fields=("decode_launch_s", "step_s", "sequence_s"),
+        fixed={VECTOR: VECTOR_RATE, "exchange_s": 5e-6},
+        start={"decode_launch_s": 50e-6, "step_s": 5e-3},
         formats=(),
     ),
     Fit(engine="deepspeed-inference", fields=(*HOST, *READS), cards=NVIDIA),
     Fit(engine="optimum-habana", fields=(*HOST, "matmul_share", *READS)),
-    Fit(engine="transformers", fields=("decode_launch_s", *READS), cards=NVIDIA),
+    Fit(
+        engine="transformers",
+        fields=("decode_launch_s", *READS),
+        cards=("ampere",),
+        start={"decode_launch_s": 100e-6, "kv_share": 0.05},
+    ),
+    Fit(
+        engine="transformers",
+        architecture="hopper",
+        fields=("decode_launch_s",),
+        start={"decode_launch_s": 70e-6},
+    ),
     Fit(engine="transformers", format="gptq", fields=("memory_share", "matmul_share")),
-    Fit(engine="transformers", format="awq", fields=("memory_share", "matmul_share")),
     Fit(engine="mlc-llm", fields=("step_s", "exchange_s", "memory_share"), formats=()),
     Fit(engine="exllamav2", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="ampere", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="hopper", fields=("step_s", "memory_share"), formats=()),
-    Fit(engine="llama.cpp", architecture="cdna2", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="cdna3", fields=("step_s", "memory_share"), formats=()),
 )
-"""In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out: benchmarks
-that repeat one prompt send all of its copies to the same few experts."""
+"""In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out:
+benchmarks that repeat one prompt send all of its copies to the same few experts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """A row that nobody measured alone: another one with some constants scaled or set, and why."""
+
+    engine: str
+    like: str
+    why: str
+    architecture: str = "*"
+    changed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fields: tuple[str, ...] = ()
+
+
+DERIVED: Final = (
+    Derived(
+        engine="tensorrt-llm-2023",
+        like="tensorrt-llm-2024",
+        why="the release after it",
+        changed={"tensor_attention_group": math.nan},
+    ),
+    Derived(
+        engine="fastertransformer",
+        like="tensorrt-llm-2024",
+        why="its successor",
+        changed={"tensor_attention_group": math.nan},
+    ),
+    Derived(
+        engine="gpt-fast",
+        like="vllm-2024",
+        why="exchanges go through NCCL too",
+        fields=("exchange_s",),
+    ),
+    Derived(
+        engine="lmdeploy", like="vllm-2024", why="its kernels are as good", fields=("kv_share", "exchange_s")
+    ),
+    Derived(engine="tgi", like="vllm-2024", why="an engine of the same time"),
+)
+"""In this order, after the fits."""
 
 
 def selected(fit: Fit, cases: Sequence[Case]) -> list[Case]:
@@ -164,7 +217,9 @@ def trying(row: EngineEfficiency) -> Iterator[None]:
         catalog.engine_efficiencies, catalog.engine_efficiency = shipped_rows, merged
 
 
-def loss(row: EngineEfficiency, cases: Sequence[Case], weights: np.ndarray, fields: Sequence[str]) -> float:
+def loss(
+    row: EngineEfficiency, cases: Sequence[Case], weights: NDArray[np.float64], fields: Sequence[str]
+) -> float:
     """Weighted mean of clipped absolute logarithmic errors, and the pull towards the ideal."""
     with trying(row):
         found = compare(cases)
@@ -174,8 +229,6 @@ def loss(row: EngineEfficiency, cases: Sequence[Case], weights: np.ndarray, fiel
         value = getattr(row, field)
         if field.endswith("_share"):
             pull += 0.01 * abs(math.log(value))
-        elif field.endswith("_flop_per_s"):
-            pull += 0.002 * math.log1p(FIRST_GUESS[field] / value)
         else:
             pull += 0.002 * math.log1p(value / FIRST_GUESS[field])
     return float(np.sum(errors * weights)) + pull
@@ -185,17 +238,16 @@ def _error(one: Comparison) -> float:
     return 0.0 if one.reason else min(abs(one.log_error), CLIPPED)
 
 
-def _weights(cases: Sequence[Case]) -> np.ndarray:
-    """Sources count the same, and in each of them every model on every number of every card."""
+def _weights(cases: Sequence[Case]) -> NDArray[np.float64]:
+    """Every model on every number of every card counts the same, however often it was measured."""
 
     def setup(case: Case) -> tuple[str, ...]:
         cells = case.cells
         return (case.source, cells["model"], cells["gpu"], cells["n_gpus"])
 
     setups = Counter(map(setup, cases))
-    sources = Counter(name[0] for name in setups)
-    raw = np.array([1 / setups[setup(case)] / sources[case.source] for case in cases])
-    return raw / raw.sum()
+    raw = np.array([1 / setups[setup(case)] for case in cases])
+    return np.asarray(raw / raw.sum())
 
 
 def search(fit: Fit, cases: Sequence[Case]) -> EngineEfficiency:
@@ -208,7 +260,7 @@ def search(fit: Fit, cases: Sequence[Case]) -> EngineEfficiency:
         launch = {"prefill_launch_s": constants["decode_launch_s"]} if "decode_launch_s" in constants else {}
         return EngineEfficiency(**named, **{**fit.fixed, **launch, **constants})  # type: ignore[arg-type]
 
-    start = {field: FIRST_GUESS.get(field, 0.9) for field in fit.fields}
+    start = {field: fit.start.get(field, FIRST_GUESS.get(field, 0.9)) for field in fit.fields}
     bounds = {
         field: (0.01, 1.0)
         if field.endswith("_share")
@@ -232,7 +284,8 @@ def write(row: EngineEfficiency) -> None:
     names = ("engine", "architecture", "format")
     places = [i for i, line in enumerate(lines) if all(line[name] == new[name] for name in names)]
     if places:
-        lines[places[0]] = new
+        # Others may have filled the fields that this row leaves to them.
+        lines[places[0]] |= {column: value for column, value in new.items() if value}
     else:
         last = max(
             (i for i, line in enumerate(lines) if line["engine"] == row.engine), default=len(lines) - 1
@@ -255,8 +308,43 @@ def _cell(row: EngineEfficiency, column: str) -> str:
     return "" if math.isnan(value) else f"{value / factor:.3g}"
 
 
+def _row(engine: str, architecture: str = "*") -> EngineEfficiency:
+    """A row of the table as it stands."""
+    rows = catalog.engine_efficiencies().values()
+    key = (engine, architecture, "*")
+    return next(row for row in rows if (row.engine, row.architecture, row.format) == key)
+
+
+def derive(rule: Derived) -> EngineEfficiency:
+    """The row of a rule, from the table as it stands."""
+    like = _row(rule.like)
+    if rule.fields:
+        kept = {field: getattr(like, field) for field in rule.fields}
+        like = EngineEfficiency(**kept)
+    return dataclasses.replace(
+        like,
+        **rule.changed,
+        engine=rule.engine,
+        architecture=rule.architecture,
+        fitted_on=f"none: as {rule.like}, {rule.why}",
+    )
+
+
+def hosts_of_hopper() -> EngineEfficiency:
+    """vLLM of 2023 on Hopper: its hosts issue kernels as much faster as they do for Transformers."""
+    faster = _row("transformers", "hopper").decode_launch_s / _row("transformers").decode_launch_s
+    launch = rounded(_row("vllm-2023").decode_launch_s * faster)
+    return EngineEfficiency(
+        engine="vllm-2023",
+        architecture="hopper",
+        prefill_launch_s=launch,
+        decode_launch_s=launch,
+        fitted_on="none: hosts of Hopper cards are as much faster as with transformers",
+    )
+
+
 def fit(engines: Sequence[str] = ()) -> None:
-    """Fit every row in order; rows of an architecture lie over the engine's own."""
+    """Fit every row in order, and then the rows that follow from others."""
     cases = shipped("inference")
     for one in FITS:
         if engines and one.engine not in engines:
@@ -264,3 +352,6 @@ def fit(engines: Sequence[str] = ()) -> None:
         mine = selected(one, cases)
         if mine:
             write(search(one, mine))
+    write(hosts_of_hopper())
+    for rule in DERIVED:
+        write(derive(rule))

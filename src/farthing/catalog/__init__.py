@@ -13,7 +13,7 @@ from typing import TypeVar
 from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import InvalidInput, UnknownName
-from farthing.records.efficiency import Efficiency, ProductEfficiency
+from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
@@ -183,6 +183,25 @@ def product_efficiency(engine: str, number_format: str, architecture: str) -> Pr
         row
         for row in product_efficiencies().values()
         if row.engine in asked[0] and row.format in asked[1] and row.architecture in asked[2]
+    ]
+    return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
+
+
+def attention_efficiencies() -> Mapping[str, AttentionEfficiency]:
+    """Rows of the table of engines' attention, by line."""
+    return table("efficiency/attention.csv", AttentionEfficiency)
+
+
+def attention_efficiency(
+    engine: str, number_format: str, architecture: str, phase: str
+) -> AttentionEfficiency | None:
+    """The constants of an engine's attention on an architecture; None where nobody makes it so."""
+    fitting = [
+        row
+        for row in attention_efficiencies().values()
+        if row.engine in (engine, "*")
+        and row.architecture in (architecture, "*")
+        and (row.format, row.phase) == (number_format, phase)
     ]
     return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
 

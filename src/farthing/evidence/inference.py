@@ -1,4 +1,4 @@
-"""Predicts published measurements of inference: fixed batches, and systems under as much load as they take."""
+"""Published measurements of inference: fixed batches, and systems under as much load as they take."""
 
 from __future__ import annotations
 
@@ -132,12 +132,9 @@ def _saturated(setup: Setup) -> InferenceEstimate:
 
 def _splits(setup: Setup) -> list[dict[str, int]]:
     """Sizes to try: what the row says, or the smaller ones of tensor parallelism with replicas."""
-    hosts, _, rest = setup.cluster.partition("x")
-    per_host = int(rest.partition(":")[0])
-    if not setup.guess_split and setup.cards > per_host:
-        return [{}]
     if not setup.guess_split:
         return [{}]
+    per_host = setup.cluster.groups[0].accelerators_per_host
     sizes = [tp for tp in (1, 2, 4, 8) if per_host % tp == 0]
     card = catalog.accelerator(setup.card)
     weights = catalog.number_format(setup.options["weight_format"]).bytes_per_element
@@ -180,10 +177,10 @@ def _arriving(setup: Setup, metric: str) -> tuple[InferenceEstimate, float, str]
         for _ in range(4):
             estimate = _infer(setup, batch)
             # Reading prompts keeps the cards busy for this share of the time, and decoding waits.
-            reading = min(rate * estimate.ttft_s, 0.95)
+            reading = min(rate * _reading_s(estimate), 0.95)
             tpot = estimate.tpot_s / (1 - reading)
             batch = min(max(1, round(rate * (estimate.ttft_s + setup.output * tpot))), REQUESTS)
-        ttft = estimate.ttft_s * (1 + reading / 2 / (1 - reading)) + estimate.tpot_s / 2
+        ttft = estimate.ttft_s + _reading_s(estimate) * reading / 2 / (1 - reading) + estimate.tpot_s / 2
         rate = min(rate, REQUESTS / _request_s(_infer(setup, REQUESTS)))
     if metric == "ttft_ms":
         return estimate, ttft * 1e3, "prefill"
@@ -192,6 +189,11 @@ def _arriving(setup: Setup, metric: str) -> tuple[InferenceEstimate, float, str]
     if metric == "output_tok_s":
         return estimate, rate * setup.output, "request"
     raise FarthingError(f"{metric} is not predicted")
+
+
+def _reading_s(estimate: InferenceEstimate) -> float:
+    """Time that the cards are busy with one prompt [s]; what a request waits for besides is left out."""
+    return sum(part.value for part in estimate.prefill if not part.name.startswith("waiting"))
 
 
 def _ideal_s(setup: Setup, estimate: InferenceEstimate) -> tuple[float, float]:

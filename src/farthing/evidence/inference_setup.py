@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
+from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
 from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
+from farthing.records.hardware import Cluster
 
 OTHER_NAMES: Final = (
     ("optimum-nvidia", "tensorrt-llm"),
@@ -33,6 +35,9 @@ PUBLISHED: Final = {
     "vLLM buildkite": 2024,
 }
 """Year in which sources measured that print no version of vLLM."""
+
+RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13)}
+"""First releases (major x 100 + minor) of the generations of 2024 and of today."""
 
 MLPERF_PROMPTS: Final = {
     "llama2-70b": (294, 294),
@@ -76,7 +81,7 @@ class Setup:
     """
 
     model: str
-    cluster: str
+    cluster: Cluster
     card: str
     cards: int
     batch: int
@@ -110,7 +115,7 @@ def setup_of(case: Case) -> Setup:
     engine = engine_of(name, cells.get("engine_version", ""), case.source, card)
     if engine == "flexgen":
         raise FarthingError("weights offloaded to the host's memory are not planned in inference")
-    cards, hosts = int(number(case, "n_gpus") or 1), _whole(case, "n_nodes", 1)
+    cards, hosts = _whole(case, "n_gpus", 1), _whole(case, "n_nodes", 1)
     if cards % hosts:
         raise FarthingError("cards do not divide over the hosts")
     prompt, output = _lengths(case)
@@ -122,12 +127,13 @@ def setup_of(case: Case) -> Setup:
         "engine": engine,
     }
     network = f"@{_network(cells, card)}" if hosts > 1 else ""
+    cluster = parse_cluster(f"{hosts}x{cards // hosts}:{card}{network}")
     batch, closed = _whole(case, "batch", 0), False
     if not batch and (concurrency := _whole(case, "concurrency", 0)):
         batch, closed = concurrency, True
     return Setup(
         model=model,
-        cluster=f"{hosts}x{cards // hosts}:{card}{network}",
+        cluster=_half(cluster) if "one GCD" in notes else cluster,
         card=card,
         cards=cards,
         batch=batch,
@@ -143,6 +149,20 @@ def setup_of(case: Case) -> Setup:
 
 
 _KV: Final = {"fp8": "fp8", "int8": "kv-int8", "int4": "kv-int4", "bf16": "bf16"}
+
+
+def _half(cluster: Cluster) -> Cluster:
+    """One of the two dies of each card."""
+    group = cluster.groups[0]
+    card = group.accelerator
+    halves: dict[str, Any] = {
+        field.name: value / 2
+        for field in fields(card)
+        if isinstance(value := getattr(card, field.name), float)
+        and field.name.endswith(("_flop_per_s", "_op_per_s", "memory_bytes", "memory_bytes_per_s"))
+    }
+    die = replace(card, **halves, compute_units=card.compute_units // 2)
+    return replace(cluster, groups=(replace(group, accelerator=die),))
 
 
 def _whole(case: Case, column: str, default: int) -> int:
@@ -168,25 +188,22 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     found = next((id for part, id in OTHER_NAMES if part in text), None) or names.engine_of(name) or ""
     if found == "deepspeed-inference" and card.startswith("gaudi"):
         return "optimum-habana"
-    if found not in ("vllm", "tensorrt-llm"):
+    if found not in ("vllm", "tensorrt-llm") or "mlperf" in f"{name} {source}".lower():
+        # Who enters MLPerf tunes the kernels, so that the newest generation comes nearest.
         return found
     release = re.search(
         r"(?<![\d.])(\d+)\.(\d+)", version if found == "tensorrt-llm" else f"{name} {version}"
     )
-    dated = re.search(r"\b20(2[3-9])\b", f"{name} {version}")
+    dated = re.search(r"\b(202[3-9])\b", f"{name} {version}")
     if release and not dated:
-        number = int(release[1]) * 100 + int(release[2])
-        generations = (3, 8) if found == "vllm" else (8, 100)
+        reached, generations = int(release[1]) * 100 + int(release[2]), RELEASES[found]
     else:
-        number = (
-            2000 + int(dated[1])
-            if dated
-            else next((y for n, y in PUBLISHED.items() if source.startswith(n)), 9999)
-        )
-        generations = (2024, 2025) if found == "vllm" else (0, 2025)
-    if number < generations[0]:
+        published = (year for part, year in PUBLISHED.items() if source.startswith(part))
+        reached = int(dated[1]) if dated else next(published, 9999)
+        generations = (2024, 2025)
+    if reached < generations[0]:
         return f"{found}-2023"
-    return f"{found}-2024" if number < generations[1] else found
+    return f"{found}-2024" if reached < generations[1] else found
 
 
 def weight_format(cells: Mapping[str, str], engine: str) -> str:

@@ -26,9 +26,9 @@ class EngineEfficiency:
         Memory traffic and kernels of norms, activations, scores and the like in training, over those of fused
         kernels: eager frameworks run one kernel for each operation.
     conversion_share
-        Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits, at each use.
+        Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits at each use.
     vector_attention_flop_per_s
-        Rate of one compute unit in the attention of a decode step, where kernels leave the tensor units idle
+        Rate of one compute unit in the attention of a decode step, where kernels leave tensor units idle
         then [FLOP/s]; 0 where they use them.
     tensor_attention_group
         Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
