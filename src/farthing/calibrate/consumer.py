@@ -1,4 +1,4 @@
-"""Fits how well llama.cpp and its relatives use each maker's chips, to sources named in evidence/split.csv."""
+"""Fits how well llama.cpp, MLX and vLLM use each maker's consumer chips."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import catalog
+from farthing.catalog.load import si_field
 from farthing.errors import FarthingError
 from farthing.evidence.consumer import GROUPS, Setup, rate_of, setup_of, stated_files
 from farthing.evidence.load import shipped
@@ -26,19 +27,23 @@ from farthing.records.engine_efficiency import EngineEfficiency
 Key = tuple[str, str, str]
 """Engine, architecture and format of a row of the table."""
 
-_ENGINES: Final = ("llama.cpp", "llama.cpp-vulkan", "llama.cpp-2024", "ik_llama.cpp", "mlx")
 _WORST: Final = (3.0, 1.0, 0.5, 0.5)
-"""Logarithm of the error beyond which a row counts no more, in each sweep: what stays so far off ran something
-else than its row says."""
+"""Logarithm of the error beyond which a row counts no more, in each sweep.
+
+What stays so far off ran something else than its row says.
+"""
 
 _SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 30))
 _FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
 _OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
-_REQUESTS: Final = (0.0, *(float(time) for time in np.geomspace(1e-3, 0.3, 30)))
+_TIMES: Final = (0.0, *(float(time) for time in np.geomspace(2e-6, 0.3, 36)))
 _GRIDS: Final[Mapping[str, Sequence[float]]] = {
     "kernel_factor": _FACTORS,
     "vector_flop": _OPERATIONS,
-    "request_s": _REQUESTS,
+    "request_s": _TIMES,
+    "step_s": _TIMES,
+    "sequence_s": _TIMES,
+    "exchange_s": _TIMES,
 }
 
 
@@ -104,6 +109,11 @@ _PLAN: Final = (
         ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
     ),
     _Group(
+        "vLLM on GeForce",
+        lambda setup: setup.plan.engine == "vllm",
+        ((("vllm", "geforce", "*"), ("memory_share", "matmul_share", "step_s", "sequence_s", "exchange_s")),),
+    ),
+    _Group(
         "AMD graphics",
         lambda setup: _maker("AMD")(setup) and setup.plan.engine == "llama.cpp",
         (
@@ -126,7 +136,7 @@ _PLAN: Final = (
         "processors",
         lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "llama.cpp",
         (
-            (("llama.cpp", "cpu", "*"), ("memory_share", "matmul_share")),
+            (("llama.cpp", "cpu", "*"), ("matmul_share",)),
             (("llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
             (("llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
             (("llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
@@ -136,7 +146,7 @@ _PLAN: Final = (
         "processors, ik_llama.cpp",
         lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "ik_llama.cpp",
         (
-            (("ik_llama.cpp", "cpu", "*"), ("memory_share", "matmul_share")),
+            (("ik_llama.cpp", "cpu", "*"), ("matmul_share",)),
             (("ik_llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
             (("ik_llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
             (("ik_llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
@@ -150,12 +160,17 @@ def fit() -> None:
     cases = shipped("consumer")
     rows = _rows(cases)
     table = {
-        key: row for row in catalog.engine_efficiencies().values() if (key := _key(row))[0] not in _ENGINES
+        key: row for row in catalog.engine_efficiencies().values() if (key := _key(row)) not in _own_keys()
     }
     for group in _PLAN:
         mine = _weighted([row for row in rows if group.picks(row.setup)])
         table |= _fitted(group, mine, table)
-    _write({key: row for key, row in table.items() if key[0] in _ENGINES})
+    _write({key: row for key, row in table.items() if key in _own_keys()})
+
+
+def _own_keys() -> set[Key]:
+    """Rows of the table that are fitted here."""
+    return {key for group in _PLAN for key, _ in group.constants}
 
 
 def _key(row: EngineEfficiency) -> Key:
@@ -201,19 +216,18 @@ def _fitted(
     weights = np.array([row.weight for row in rows])
     errors = _errors(rows, {**table, **trial})
     for sweep, worst in enumerate(_WORST):
-        for key, name in names:
-            touched = [index for index, row in enumerate(rows) if _touches(key, name, row)]
-            mine, share = [rows[index] for index in touched], weights[touched]
-            now, best = getattr(trial[key], name), errors[touched]
-            reached = np.minimum(best, worst) @ share
-            grid = _GRIDS.get(name, _SHARES)
-            if sweep == 3:
-                grid = [now * step for step in np.geomspace(0.92, 1.09, 9)]
-            for value in grid:
-                tried = {**trial, key: replace(trial[key], **{name: _rounded(value)})}  # type: ignore[arg-type]
+        for moved in [[name] for name in names] + _together(names):
+            touched = [i for i, row in enumerate(rows) if any(_touches(*name, row) for name in moved)]
+            mine, share = [rows[i] for i in touched], weights[touched]
+            best, reached = errors[touched], np.minimum(errors[touched], worst) @ share
+            for values in _values(trial, moved, sweep):
+                tried = dict(trial)
+                for (key, name), value in zip(moved, values, strict=True):
+                    tried[key] = replace(tried[key], **{name: _rounded(value)})  # type: ignore[arg-type]
                 found = _errors(mine, {**table, **tried})
-                if np.minimum(found, worst) @ share < reached - 1e-9 and np.isfinite(found).all():
-                    best, trial, reached = found, tried, np.minimum(found, worst) @ share
+                loss = np.minimum(found, worst) @ share
+                if loss < reached - 1e-9 and np.isfinite(found).all():
+                    best, trial, reached = found, tried, loss
             errors[touched] = best
     return trial
 
@@ -224,16 +238,36 @@ _PROMPT_ONLY: Final = ("matmul_share", "attention_share", "expert_share", "reque
 def _touches(key: Key, name: str, row: _Row) -> bool:
     """Whether a constant can change a row: products of many rows and prompts' attention no decode step."""
     metric = row.case.cells["metric"]
-    if metric == ("decode_tok_s" if name in _PROMPT_ONLY else "prefill_tok_s"):
-        if name not in ("kernel_factor", "memory_share"):
-            return False
+    other = "decode_tok_s" if name in _PROMPT_ONLY else "prefill_tok_s"
+    if metric == other and name not in ("kernel_factor", "memory_share"):
+        return False
     only = EngineEfficiency(engine=key[0], architecture=key[1], format=key[2], matmul_share=0.5)
     weights = catalog.number_format(row.setup.plan.weight_format)
     return catalog.laid_over([only], row.setup.plan.engine, row.setup.card, weights).matmul_share == 0.5
 
 
+Name = tuple[Key, str]
+"""A constant of a row."""
+
+
+def _together(names: Sequence[Name]) -> list[list[Name]]:
+    """Shares of all products and of the experts' alone: one makes up for the other."""
+    experts = [name for name in names if name[1] == "expert_share"]
+    return [[name, expert] for expert in experts for name in names if name[1] == "matmul_share"]
+
+
+def _values(trial: Mapping[Key, EngineEfficiency], moved: Sequence[Name], sweep: int) -> list[list[float]]:
+    """Values to try for one constant, or for two whose product stays."""
+    now = [getattr(trial[key], name) for key, name in moved]
+    if len(moved) == 2:
+        return [[now[0] * step, now[1] / step] for step in np.geomspace(0.25, 4.0, 21)]
+    if sweep == len(_WORST) - 1:
+        return [[now[0] * step] for step in np.geomspace(0.92, 1.09, 9)]
+    return [[value] for value in _GRIDS.get(moved[0][1], _SHARES)]
+
+
 def _start(name: str) -> float:
-    return {"kernel_factor": 2.0, "vector_flop": 0.0, "request_s": 0.0}.get(name, 1.0)
+    return 2.0 if name == "kernel_factor" else 0.0 if name == "vector_flop" or name.endswith("_s") else 1.0
 
 
 def _rounded(value: float) -> float:
@@ -265,11 +299,15 @@ def _passes_peak(setup: Setup, engine: EngineEfficiency) -> bool:
 
 
 def _write(rows: Mapping[Key, EngineEfficiency]) -> None:
-    """Put rows in the place of those of the same engines."""
+    """Put rows in the place of those with the same keys."""
     file = Path(str(resources.files("farthing.catalog") / "data" / "efficiency" / "engines.csv"))
     reader = csv.DictReader(io.StringIO(file.read_text("utf-8")))
     columns = list(reader.fieldnames or [])
-    kept = [cells for cells in reader if cells["engine"] not in _ENGINES]
+    kept = [
+        cells
+        for cells in reader
+        if (cells["engine"], cells["architecture"], cells["format"]) not in _own_keys()
+    ]
     mine = [_cells(row, columns) for row in rows.values()]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
@@ -282,7 +320,8 @@ def _cells(row: EngineEfficiency, columns: Iterable[str]) -> dict[str, str]:
     values = {field.name: getattr(row, field.name) for field in fields(row)}
     cells = {}
     for column in columns:
-        value = values[column] if column in values else values[column.removesuffix("_us") + "_s"] * 1e6
+        name, factor = si_field(column)
+        value = values[name]
         is_number = isinstance(value, float)
-        cells[column] = "" if is_number and math.isnan(value) else f"{value:.3g}" if is_number else value
+        cells[column] = value if not is_number else "" if math.isnan(value) else f"{value / factor:.3g}"
     return cells

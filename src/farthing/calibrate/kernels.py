@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -12,14 +12,17 @@ from typing import Any, Final
 import numpy as np
 
 from farthing import catalog
+from farthing.calibrate.attention import fit_attention, typical
+from farthing.calibrate.rows import columns_of, error_of, grouped, versions
 from farthing.calibrate.search import least, rounded
 from farthing.catalog.load import si_field
-from farthing.evidence.kernels import Column, card_of, product_time_s
+from farthing.evidence.kernels import card_of, product_time_s
 from farthing.evidence.load import shipped
-from farthing.evidence.outcome import number
 from farthing.evidence.split import is_fitted
 from farthing.records.comparison import Case
-from farthing.records.efficiency import Efficiency, ProductEfficiency
+from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
+
+SIZES: Final = ("m", "n", "k")
 
 TILES: Final = {
     "matmul_share": (0.3, 1.0),
@@ -48,7 +51,18 @@ QUANTISED: Final = {
 ENGINES_WITHOUT_GRAPHS: Final = (("vllm", "fp8_block"),)
 """Products that were issued one by one by the host, not replayed from a graph."""
 
-INHERITED: Final = ("kernel_s", "wave_s", "tail_share", "unit_load_bytes_per_s", "inner_step_s", "split_s")
+INHERITED: Final = (
+    "kernel_s",
+    "wave_s",
+    "tail_share",
+    "unit_load_bytes_per_s",
+    "inner_step_s",
+    "split_s",
+    "attention_s",
+    "attention_block_s",
+    "unit_score_s",
+    "unit_read_bytes_per_s",
+)
 """What the compute units of related architectures have in common."""
 
 RELATIVES: Final = {
@@ -62,8 +76,30 @@ RELATIVES: Final = {
     "cdna3": "hopper",
     "cdna4": "hopper",
     "gpu": "ampere",
+    "blackwell-gb10": "ada",
+    "orin": "ada",
 }
 """The nearest measured architecture of those without measurements."""
+
+PRODUCT_COLUMNS: Final = (
+    "engine",
+    "format",
+    "architecture",
+    "matmul_share",
+    "quantise_us",
+    "quantise_passes",
+    "launch_us",
+    "fitted_on",
+)
+ATTENTION_COLUMNS: Final = (
+    "engine",
+    "format",
+    "architecture",
+    "phase",
+    "rate_share",
+    "start_us",
+    "fitted_on",
+)
 
 DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
 
@@ -71,49 +107,35 @@ DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficie
 def fit() -> None:
     """Rewrite ``architectures.csv`` and ``products.csv`` from the fitted quarter of the kernels' rows."""
     rows = [case for case in shipped("gemm") if is_fitted(case)]
+    calls = grouped([case for case in shipped("attention") if is_fitted(case)], "system")
+    attention: list[AttentionEfficiency] = []
     found: dict[str, dict[str, Any]] = {}
     products: list[ProductEfficiency] = []
-    for system, cases in _grouped(rows, "system").items():
+    for system, cases in grouped(rows, "system").items():
         card = card_of(system)
         start = replace(catalog.efficiency(card), id=catalog.efficiency(card).id)
         dense = [case for case in cases if case.cells["gemm_dtype"] == "bfloat16"]
         constants = _fit_tiles(dense, system, start)
-        for (engine, dtype), own in _grouped(cases, "backend", "gemm_dtype").items():
+        for (engine, dtype), own in grouped(cases, "backend", "gemm_dtype").items():
             if dtype != "bfloat16":
                 products.append(_fit_product(own, system, engine, dtype, replace(start, **constants)))
-        found[start.id] = constants
+        shared, own_rows = fit_attention(calls[system], system, replace(start, **constants))
+        attention += own_rows
+        found[start.id] = {**constants, **shared}
     products += _typical_rows(products)
-    _write_products(products)
+    _write_rows("products.csv", PRODUCT_COLUMNS, products)
+    _write_rows("attention.csv", ATTENTION_COLUMNS, attention + typical(attention))
     _write_architectures(found, products)
-
-
-def _grouped(cases: Iterable[Case], *columns: str) -> dict[Any, list[Case]]:
-    """Cases by the text of a column, or of several."""
-    groups: dict[Any, list[Case]] = {}
-    for case in cases:
-        key = tuple(case.cells[column] for column in columns)
-        groups.setdefault(key if len(columns) > 1 else key[0], []).append(case)
-    return groups
-
-
-def _sizes(cases: Sequence[Case]) -> tuple[dict[str, Column], Column]:
-    columns = {name: np.array([number(case, name) for case in cases]) for name in ("m", "n", "k")}
-    return columns, np.array([number(case, "latency_ms") for case in cases]) * 1e-3
-
-
-def _error(predicted: Column, measured: Column) -> float:
-    """Mean of the absolute logarithms, outliers cut."""
-    return float(np.mean(np.minimum(np.abs(np.log(predicted / measured)), 0.5)))
 
 
 def _fit_tiles(cases: Sequence[Case], system: str, start: Efficiency) -> dict[str, Any]:
     card = card_of(system)
-    parts = [(*_sizes(own), engine) for engine, own in sorted(_grouped(cases, "backend").items())]
+    parts = [(*columns_of(own, SIZES), engine) for engine, own in sorted(grouped(cases, "backend").items())]
 
     def loss(constants: dict[str, Any]) -> float:
         tried = replace(start, **constants)
         return sum(
-            _error(product_time_s(sizes, "bfloat16", engine, card, tried, None), measured)
+            error_of(product_time_s(sizes, "bfloat16", engine, card, tried, None), measured)
             for sizes, measured, engine in parts
         )
 
@@ -125,12 +147,14 @@ def _fit_product(
     cases: Sequence[Case], system: str, engine: str, dtype: str, constants: Efficiency
 ) -> ProductEfficiency:
     card = card_of(system)
-    sizes, measured = _sizes(cases)
+    sizes, measured = columns_of(cases, SIZES)
     issued = (engine, dtype) in ENGINES_WITHOUT_GRAPHS
     row = ProductEfficiency(engine=engine, format=dtype, architecture=constants.id, matmul_share=1.0)
 
     def loss(values: dict[str, Any]) -> float:
-        return _error(product_time_s(sizes, dtype, engine, card, constants, replace(row, **values)), measured)
+        return error_of(
+            product_time_s(sizes, dtype, engine, card, constants, replace(row, **values)), measured
+        )
 
     fits = []
     for share, fixed_s in ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6)):
@@ -143,30 +167,18 @@ def _fit_product(
             start["launch_s"] = float(np.percentile(measured, 20))
         fits.append(least(loss, start, QUANTISED))
     values: dict[str, Any] = min(fits, key=lambda found: found[1])[0]
-    return replace(row, **values, fitted_on=f"{len(cases)} products on {card.name} ({_versions(cases)})")
-
-
-def _versions(cases: Sequence[Case]) -> str:
-    return ", ".join(sorted({f"{case.cells['backend']} {case.cells['backend_version']}" for case in cases}))
+    return replace(row, **values, fitted_on=f"{len(cases)} products on {card.name} ({versions(cases)})")
 
 
 def _text(value: float) -> str:
     return f"{rounded(value):g}"
 
 
-def _write_products(rows: list[ProductEfficiency]) -> None:
-    columns = [
-        "engine",
-        "format",
-        "architecture",
-        "matmul_share",
-        "quantise_us",
-        "quantise_passes",
-        "launch_us",
-        "fitted_on",
-    ]
-    with (DATA / "products.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+def _write_rows(
+    file: str, columns: Sequence[str], rows: Sequence[ProductEfficiency] | Sequence[AttentionEfficiency]
+) -> None:
+    with (DATA / file).open("w", encoding="utf-8", newline="") as output:
+        writer = csv.writer(output, lineterminator="\n")
         writer.writerow(columns)
         for row in sorted(rows, key=lambda row: (row.format, row.architecture, row.engine)):
             fields = [(getattr(row, name), factor) for name, factor in map(si_field, columns)]

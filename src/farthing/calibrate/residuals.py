@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ import numpy as np
 
 from farthing import catalog
 from farthing.catalog.residuals import RESIDUALS, WIDENING
-from farthing.estimate.interval import SHARE, half_widths, pooled
+from farthing.estimate.interval import SHARE, half_widths, pooled, widening_key
 from farthing.evidence.accuracy import grouped, weighted_quantile
 from farthing.records.comparison import Comparison, Likeness
 from farthing.records.residual import Residual
@@ -92,13 +93,24 @@ def residuals_text(rows: Sequence[Residual]) -> str:
 
 def widening_text(rows: Sequence[Residual]) -> str:
     """The table of factors on the width of intervals."""
-    whats = dict.fromkeys(row.likeness.what for row in rows)
-    return _csv(("what", "factor"), [(what, f"{widening_of(rows, what):.3g}") for what in whats])
+    keys = sorted({widening_key(row.likeness) for row in rows})
+    return _csv(("what", "factor"), [(key, f"{rounded_up(widening_of(rows, key)):g}") for key in keys])
 
 
-def widening_of(rows: Sequence[Residual], what: str) -> float:
+def rounded_up(factor: float) -> float:
+    """To two decimals, as the case that sets a factor must stay inside.
+
+    Examples
+    --------
+    >>> rounded_up(1.3001)
+    1.31
+    """
+    return math.ceil(factor * 100) / 100
+
+
+def widening_of(rows: Sequence[Residual], key: str) -> float:
     """The factor at which 80% of the cases of sources left out fall inside, each source counting the same."""
-    mine = [row for row in rows if row.likeness.what == what]
+    mine = [row for row in rows if widening_key(row.likeness) == key]
     totals: dict[str, int] = {}
     for row in mine:
         totals[row.source] = totals.get(row.source, 0) + row.cases
@@ -106,7 +118,9 @@ def widening_of(rows: Sequence[Residual], what: str) -> float:
         return 1.0 + 1.0 / len(totals)
     scores, weights = [], []
     for row in mine:
-        others = [other for other in mine if other.source != row.source]
+        others = [
+            other for other in rows if other.likeness.what == row.likeness.what and other.source != row.source
+        ]
         points, shares, distance, *_ = pooled(others, row.likeness)
         low, high = half_widths(points, shares, distance)
         for value in row.log_ratios:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from farthing import catalog
+from farthing.calibrate.search import least
 from farthing.errors import FarthingError
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import number
@@ -35,9 +37,9 @@ START: Final[Mapping[str, float]] = {
 """Constants that are sought, and where the search begins; keys and values are read as fast as weights."""
 
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
-    "matmul_share": (0.1, 1.1),
-    "memory_share": (0.3, 1.15),
-    "attention_share": (0.1, 1.6),
+    "matmul_share": (0.35, 1.1),
+    "memory_share": (0.6, 1.25),
+    "attention_share": (0.35, 1.6),
     "step_s": (2e-5, 5e-3),
     "exchange_s": (1e-6, 4e-5),
     "request_s": (5e-3, 0.3),
@@ -45,19 +47,24 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Where a constant still has a meaning; the rates stay below the peaks."""
 
-PULL: Final = 0.01
+OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
+"""Formats that run on kernels of their own, whose constants are fitted after all the rest."""
+
+KERNEL_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
+
+PULL: Final = 0.003
 """Loss for each constant that lies a factor e from where the search began, so that none runs off for nothing."""
 
-MOST_ROWS: Final = 60
-"""Of a source and engine; more add nothing but time."""
+MOST_ROWS: Final = 36
+"""Of a source; more add nothing but time."""
 
-STRIDES: Final = (1.6, 1.25, 1.1, 1.04)
-"""Factors by which one constant at a time is moved."""
-
-TPOT_CAP: Final = 0.3
-"""Logarithmic error beyond which a row counts no more: it ran with settings that it does not tell."""
+TPOT_CAP: Final = 0.2
+"""Logarithmic error beyond which a row counts no more: it ran with what it does not tell, as draft tokens."""
 TTFT_CAP: Final = 1.0
 TTFT_WEIGHT: Final = 0.3
+"""Of a row's first token beside its other tokens; none where prompts are read apart."""
+
+Key = tuple[str, str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,101 +72,110 @@ class _Row:
     setup: Deployment
     ttft_s: float
     tpot_s: float
-    weight: float
+    source: str
+
+    @property
+    def form(self) -> str:
+        """Format of the constants that its passes run by."""
+        return self.setup.weight_format if self.setup.weight_format in OWN_KERNELS else "*"
 
 
 def fit() -> None:
     """Fit every engine on every architecture that the fitted sources know, and write the table."""
-    write({key: fitted(rows) for key, rows in sorted(_groups().items())})
+    groups = _groups()
+    found: dict[Key, EngineEfficiency] = {}
+    for key in sorted(groups):
+        engine, architecture, form = key
+        if form == "*":
+            found[key] = fitted(groups[key], form, _engine(START), tuple(START))
+        else:
+            start = found[engine, architecture, "*"]
+            found[key] = fitted(groups[key], form, start, KERNEL_CONSTANTS)
+    write(found)
 
 
-def _groups() -> dict[tuple[str, str], list[_Row]]:
-    groups: dict[tuple[str, str], list[_Row]] = {}
-    counts: dict[str, int] = {}
-    found = {}
+def _groups() -> dict[Key, list[_Row]]:
+    """Rows of the fitted sources by engine, architecture and format, at even distances."""
+    by_source: dict[str, dict[tuple[Deployment, float, float], _Row]] = {}
     for case in filter(is_fitted, shipped("serving_online")):
         try:
             setup = deployment_of(case)
         except FarthingError:
             continue
-        values = number(case, "silicon_ttft_ms") / 1e3, number(case, "silicon_tpot_ms") / 1e3
-        if setup.prefill is None:
+        ttft_s, tpot_s = number(case, "silicon_ttft_ms") / 1e3, number(case, "silicon_tpot_ms") / 1e3
+        if setup.stated:
             # Some measurements are printed twice.
-            found[(setup, values)] = case.source
-    for source in found.values():
-        counts[source] = counts.get(source, 0) + 1
-    seen: dict[str, int] = {}
-    for (setup, (ttft_s, tpot_s)), source in found.items():
-        seen[source] = seen.get(source, 0) + 1
-        if seen[source] % -(-counts[source] // MOST_ROWS):
-            continue
-        architecture = catalog.accelerator(setup.card).architecture
-        row = _Row(setup, ttft_s, tpot_s, 1 / counts[source])
-        groups.setdefault((setup.engine, architecture), []).append(row)
+            row = _Row(setup, ttft_s, tpot_s, case.source)
+            by_source.setdefault(case.source, {})[setup, ttft_s, tpot_s] = row
+    groups: dict[Key, list[_Row]] = {}
+    for rows in by_source.values():
+        for row in list(rows.values())[:: -(-len(rows) // MOST_ROWS)]:
+            architecture = catalog.accelerator(row.setup.card).architecture
+            # What a request waits for does not depend on the format: all rows count for the engine.
+            for form in dict.fromkeys(("*", row.form)):
+                groups.setdefault((row.setup.engine, architecture, form), []).append(row)
     return groups
 
 
-def loss(rows: Sequence[_Row], engine: EngineEfficiency) -> float:
+def loss(rows: Sequence[_Row], form: str, engine: EngineEfficiency) -> float:
     """Mean of the capped logarithmic errors, sources weighted equally."""
-    total = weights = 0.0
+    counts = Counter(row.source for row in rows)
+    total = 0.0
     for row in rows:
         try:
             found = serving.__wrapped__(row.setup, engine=engine)
         except FarthingError:
             continue
-        total += row.weight * min(abs(np.log(found.tpot_s / row.tpot_s)), TPOT_CAP)
-        total += row.weight * TTFT_WEIGHT * min(abs(np.log(found.ttft_s / row.ttft_s)), TTFT_CAP)
-        weights += row.weight
-    return float(total / weights)
+        error = 0.0
+        if row.form == form:
+            error = min(abs(np.log(found.tpot_s / row.tpot_s)), TPOT_CAP)
+        if row.setup.prefill is None:
+            error += TTFT_WEIGHT * min(abs(np.log(found.ttft_s / row.ttft_s)), TTFT_CAP)
+        total += error / counts[row.source]
+    return float(total / len(counts))
 
 
 def _engine(constants: Mapping[str, float]) -> EngineEfficiency:
     return dataclasses.replace(NO_OVERHEAD, **constants, kv_share=constants["memory_share"])
 
 
-def fitted(rows: Sequence[_Row]) -> EngineEfficiency:
-    """Constants by coordinate search: each is moved by ever smaller factors while that helps."""
+def fitted(
+    rows: Sequence[_Row], form: str, start: EngineEfficiency, names: Sequence[str]
+) -> EngineEfficiency:
+    """The constants of those names that explain the rows best, the others as they are."""
+    origin = {name: float(getattr(start, name)) for name in names}
 
-    def value_of(trial: Mapping[str, float]) -> float:
-        pull = sum(abs(np.log(trial[name] / START[name])) for name in START)
-        return loss(rows, _engine(trial)) + PULL * float(pull)
+    def with_constants(trial: Mapping[str, float]) -> EngineEfficiency:
+        return dataclasses.replace(start, **trial, kv_share=trial["memory_share"])
 
-    best = dict(START)
-    lowest = value_of(best)
-    for stride in STRIDES:
-        moved = True
-        while moved:
-            moved = False
-            for name in START:
-                for factor in (stride, 1 / stride):
-                    low, high = LIMITS[name]
-                    trial = {**best, name: float(f"{min(max(best[name] * factor, low), high):.3g}")}
-                    value = value_of(trial)
-                    if value < lowest - 1e-5:
-                        best, lowest, moved = trial, value, True
-    sources = sorted({f"{row.setup.card} {row.setup.weight_format}" for row in rows})
-    note = f"{len(rows)} online measurements in closed loops: {', '.join(sources)}"
-    return dataclasses.replace(_engine(best), fitted_on=note)
+    def value(trial: Mapping[str, float]) -> float:
+        pull = sum(abs(np.log(trial[name] / origin[name])) for name in names)
+        return loss(rows, form, with_constants(trial)) + PULL * float(pull)
+
+    best, _ = least(value, origin, LIMITS)
+    what = sorted({f"{row.setup.card} {row.setup.weight_format}" for row in rows})
+    note = f"{len(rows)} online measurements in closed loops: {', '.join(what)}"
+    return dataclasses.replace(with_constants(best), fitted_on=note)
 
 
-def write(constants: Mapping[tuple[str, str], EngineEfficiency]) -> None:
-    """Replace the rows of these engines on these architectures, for all formats; keep all others."""
-    text = TABLE.read_text("utf-8")
-    header, *rows = list(csv.reader(text.splitlines()))
-    kept = [row for row in rows if not (tuple(row[:2]) in constants and row[2] == "*")]
-    for (engine, architecture), found in constants.items():
-        kept.append([_cell(column, engine, architecture, found) for column in header])
+def write(found: Mapping[Key, EngineEfficiency]) -> None:
+    """Replace the rows of these keys; keep all others."""
+    header, *rows = list(csv.reader(TABLE.read_text("utf-8").splitlines()))
+    kept = [row for row in rows if tuple(row[:3]) not in found]
+    kept += [[_cell(column, key, engine) for column in header] for key, engine in found.items()]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([header, *kept])
     TABLE.write_text(out.getvalue(), "utf-8")
     catalog.engine_efficiency.cache_clear()
 
 
-def _cell(column: str, engine: str, architecture: str, found: EngineEfficiency) -> str:
-    if column in ("engine", "architecture", "format", "fitted_on"):
-        return {"engine": engine, "architecture": architecture, "format": "*"}.get(column, found.fitted_on)
+def _cell(column: str, key: Key, found: EngineEfficiency) -> str:
+    words = dict(zip(("engine", "architecture", "format"), key, strict=True)) | {"fitted_on": found.fitted_on}
+    if column in words:
+        return words[column]
     name = column.replace("_us", "_s")
-    if name not in START and name != "kv_share":
+    fields = (*(START if key[2] == "*" else KERNEL_CONSTANTS), "kv_share")
+    if name not in fields:
         return ""
     value = getattr(found, name) * (1e6 if column.endswith("_us") else 1)
     return f"{float(f'{value:.3g}'):g}"

@@ -17,6 +17,7 @@ from farthing.calibrate.search import least, rounded
 from farthing.catalog import load
 from farthing.estimate.subject import storage_format
 from farthing.estimate.training import TrainingRun, training_run
+from farthing.evidence.fine_tuning import is_fine_tuning
 from farthing.evidence.load import shipped
 from farthing.evidence.training import compare
 from farthing.evidence.training_rows import training_row
@@ -80,7 +81,7 @@ class Measured:
     run: TrainingRun
     step_s: float
 
-    def ratio(self, *, clock: float = 1.0, **engine: float) -> float:
+    def ratio(self, *, clock: float = 1.0, **engine: Any) -> float:
         """Predicted over measured, with other constants: ``clock`` is a factor on the rates."""
         about = self.run.about
         own: EngineEfficiency = replace(about.overheads, **engine)
@@ -106,7 +107,7 @@ def measured_runs(sources: Iterable[str]) -> list[Measured]:
     wanted = set(sources)
     found = []
     for case in shipped("training"):
-        if case.source not in wanted:
+        if case.source not in wanted or is_fine_tuning(case):
             continue
         timed = [one for one in compare([case]) if one.quantity != "mem_gb_per_gpu" and not one.reason]
         if not timed:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import InvalidInput, UnknownName
-from farthing.records.efficiency import Efficiency, ProductEfficiency
+from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
@@ -187,6 +187,25 @@ def product_efficiency(engine: str, number_format: str, architecture: str) -> Pr
     return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
 
 
+def attention_efficiencies() -> Mapping[str, AttentionEfficiency]:
+    """Rows of the table of engines' attention, by line."""
+    return table("efficiency/attention.csv", AttentionEfficiency)
+
+
+def attention_efficiency(
+    engine: str, number_format: str, architecture: str, phase: str
+) -> AttentionEfficiency | None:
+    """The constants of an engine's attention on an architecture; None where nobody makes it so."""
+    fitting = [
+        row
+        for row in attention_efficiencies().values()
+        if row.engine in (engine, "*")
+        and row.architecture in (architecture, "*")
+        and (row.format, row.phase) == (number_format, phase)
+    ]
+    return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
+
+
 def engine_efficiencies() -> Mapping[str, EngineEfficiency]:
     """Rows of the table of engines' constants, by line."""
     return table("efficiency/engines.csv", EngineEfficiency)
@@ -225,7 +244,7 @@ def laid_over(
     """
     names = (
         ("*", *_base(engine), engine),
-        ("*", card.kind, card.vendor.lower(), card.architecture, _consumer(card)),
+        ("*", *_card_names(card)),
         ("*", *_format_names(weights)),
     )
     rows = [
@@ -245,12 +264,26 @@ def laid_over(
     return own.overlaid(merged, engine_family(engine), efficiency_names(card), efficiency(card))
 
 
+def _card_names(card: Accelerator) -> tuple[str, ...]:
+    """What rows may call a card, the widest first.
+
+    Makers stand for their graphics processors, ``geforce`` for NVIDIA's consumer cards.
+    """
+    vendor = () if card.kind == "cpu" else (card.vendor.lower(),)
+    geforce = ("geforce",) if card.vendor == "NVIDIA" and not card.datacenter_licence else ()
+    return card.kind, *vendor, *geforce, card.architecture, _consumer(card)
+
+
 def _format_names(weights: NumberFormat) -> tuple[str, ...]:
     """What rows may call a format, the widest first: for GGUF also how its blocks are unpacked."""
     id = weights.id.partition("@")[0]
     if not (weights.family.startswith("gguf") or id == "mxfp4"):
         return weights.family, id
-    blocks = "gguf-codebook" if id.startswith("iq") else "gguf-k" if "_k" in id else "gguf-plain"
+    # The 4-bit ones of the IQ family look up 16 values, the narrower ones whole groups of weights.
+    if id.startswith(("iq1", "iq2", "iq3")):
+        blocks = "gguf-codebook"
+    else:
+        blocks = "gguf-k" if "_k" in id or id.startswith("iq") else "gguf-plain"
     return "gguf", blocks, weights.family, id
 
 

@@ -13,6 +13,7 @@ from farthing.cli.options import (
     Tokens,
     Word,
     cluster_option,
+    complete_engine,
     complete_format,
     cost_options,
     estimate_options,
@@ -26,7 +27,7 @@ from farthing.cli.options import (
     refuse_two_inputs,
 )
 from farthing.records.plan import Offload, Recompute, Schedule, TrainingPlan
-from farthing.records.workload import Optimizer, TrainingWorkload
+from farthing.records.workload import LoraTargets, Optimizer, TrainingWorkload
 
 _LOAD = "Workload"
 _PLAN = "Plan"
@@ -78,6 +79,22 @@ def workload_options(function: Any) -> Any:
             "--lora-rank",
             type=Count(0),
             text="Train only low-rank adapters of this rank.  [default: all parameters]",
+        ),
+        field_option(
+            _LOAD,
+            record,
+            "lora_targets",
+            "--lora-targets",
+            type=Word(get_args(LoraTargets)),
+            text="The linear layers that adapters stand beside.",
+        ),
+        field_option(
+            _LOAD,
+            record,
+            "memory_tokens",
+            "--memory-tokens",
+            type=Count(0),
+            text="Tokens of the segment before that each sequence also attends to.  [default: none]",
         ),
     )(function)
 
@@ -151,6 +168,23 @@ def plan_options(function: Any) -> Any:
         field_option(
             _PLAN,
             record,
+            "recompute_share",
+            "--recompute-share",
+            type=Number(0, 1),
+            text="Share of the layers that --recompute full is for.",
+        ),
+        field_option(
+            _PLAN,
+            record,
+            "engine",
+            "--engine",
+            metavar="ENGINE",
+            shell_complete=complete_engine,
+            text="Engine whose kernels and host count, e.g. megatron-lm.",
+        ),
+        field_option(
+            _PLAN,
+            record,
             "sequence_parallel",
             "--sequence-parallel/--no-sequence-parallel",
             text="Cards of a tensor-parallel group share norms and dropouts.",
@@ -161,6 +195,14 @@ def plan_options(function: Any) -> Any:
             "flash_attention",
             "--flash-attention/--no-flash-attention",
             text="The score matrix is never stored.",
+        ),
+        field_option(
+            _PLAN,
+            record,
+            "loss_chunks",
+            "--loss-chunks",
+            type=Count(),
+            text="Pieces whose logits are made and dropped one after the other.",
         ),
         *(
             field_option(

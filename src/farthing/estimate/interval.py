@@ -81,7 +81,8 @@ def _interval(likeness: Likeness, exclude_source: str) -> Interval:
         )
     points, weights, distance, nearest, cases, sources = pooled(rows, likeness)
     low, high = half_widths(points, weights, distance)
-    factor = widening().get(likeness.what, 1.0)
+    factors = widening()
+    factor = factors.get(widening_key(likeness), factors.get(likeness.what, 1.0))
     plural = "" if sources == 1 else "s"
     return Interval(
         likeness=likeness,
@@ -91,6 +92,17 @@ def _interval(likeness: Likeness, exclude_source: str) -> Interval:
         sources=sources,
         basis=f"{cases:,} {LEVELS[nearest][1]} of {sources:,} source{plural}",
     )
+
+
+def widening_key(likeness: Likeness) -> str:
+    """What intervals are widened alike: between hosts the network adds errors of its own.
+
+    Examples
+    --------
+    >>> widening_key(Likeness(what="decode", regime="over hosts, batch 1"))
+    'decode over hosts'
+    """
+    return f"{likeness.what} over hosts" if likeness.regime.startswith("over hosts") else likeness.what
 
 
 def level(one: Likeness, other: Likeness) -> int:

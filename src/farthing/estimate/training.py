@@ -176,6 +176,7 @@ class TrainingRun:
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
             gradient_bytes_per_parameter=self.gradient_bytes,
             plain=self.about.overheads.elementwise_factor > 1,
+            product_bytes=min(storage_format(self.plan.compute_format, "activations").bytes_per_element, 2.0),
         )
 
     @property
@@ -279,7 +280,7 @@ def _intervals(run: TrainingRun, step_s: float, rate: float, size_bytes: float) 
 def _executed_factor(run: TrainingRun) -> float:
     """Executed over owed work: recomputation adds, frozen weights take away."""
     if run.plan.recompute == "full":
-        return 3 / 2 if run.workload.lora_rank else 4 / 3
+        return 1 + run.plan.recompute_share / (2 if run.workload.lora_rank else 3)
     if run.plan.recompute == "selective" and not run.plan.flash_attention:
         model, tokens = run.about.model, run.workload.sequence_tokens
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)

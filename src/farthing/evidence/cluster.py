@@ -14,6 +14,7 @@ import numpy as np
 from farthing import catalog
 from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
+from farthing.estimate.likeness import serving_likeness, slowest
 from farthing.estimate.subject import Subject, cuts_heads, subject
 from farthing.evidence.cluster_setup import engine_named, machines_of, model_named, weight_format
 from farthing.evidence.outcome import compared, number, refused
@@ -108,11 +109,14 @@ def _predicted(case: Case, metric: str) -> tuple[float, float, Likeness]:
     setup = setup_of(case)
     plan, cluster = setup.plan, setup.about.cluster
     simple_s, batch = setup.simple_s, setup.batch
-    likeness = Likeness(
-        what="decode",
+    likeness = serving_likeness(
+        "decode",
         engine=plan.engine,
-        hardware=cluster.groups[0].accelerator.architecture,
-        regime="one card" if plan.tp * plan.pp == 1 else "tensor parallel" if plan.tp > 1 else "pipeline",
+        card=slowest(setup.about),
+        cards=plan.tp * plan.pp,
+        tp=plan.tp,
+        per_host=cluster.groups[0].accelerators_per_host,
+        batch_size=batch,
     )
     if metric == "ms_transfer_per_token":
         if plan.tp == 1:

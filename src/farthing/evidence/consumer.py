@@ -187,6 +187,8 @@ def workload_of(case: Case, replicas: int) -> InferenceWorkload:
     if metric == "prefill_tok_s":
         if not prompt:
             raise FarthingError("the prompt's length is not stated")
+        if sequences > 1 and "aggregate_output" in notes:
+            raise FarthingError("how a server's concurrent prompts queue is not stated")
         return InferenceWorkload(
             batch_size=sequences,
             prompt_tokens=prompt + cached,
@@ -241,7 +243,7 @@ def rate_of(
     run = run_of(about, load, plan)
     sequences = run.replica_sequences
     if metric == "prefill_tok_s":
-        return run.new_prompt_tokens * sequences * plan.dp / _prompts_s(run, setup)
+        return float(run.new_prompt_tokens * sequences * plan.dp / _prompts_s(run, setup))
     step_s = float(run.decode()[1])
     if metric == "decode_tok_s" and not _includes_prompts(notes):
         # One stream's rate where the source says so; else of all streams together.
@@ -269,7 +271,7 @@ def _prompts_s(run: Run, setup: Setup) -> float:
         setup.plan.chunk_tokens if setup.cluster.hosts > 1 else max(_BATCH_TOKENS, setup.plan.chunk_tokens)
     )
     drained = math.ceil(tokens / together) - 1
-    return float(whole_s + drained * (step.total_s - step.slowest_s))
+    return float(whole_s) + drained * float(step.total_s - step.slowest_s)
 
 
 def _includes_prompts(notes: str) -> bool:

@@ -69,6 +69,10 @@ def card_of(case: Case) -> Accelerator:
     return card
 
 
+CORE_BYTES_PER_S: Final = 40e9
+"""Memory bandwidth that one core of a desktop processor draws alone; an assumption."""
+COOPERATIVE_MATRICES: Final = 10597
+"""Pull request of llama.cpp that brought matrix units to its Vulkan backend (December 2024)."""
 MEMORY_POWER_SHARE: Final = 0.3
 """Share of a card's power limit that graphics memory and the board draw whatever the clock; an assumption."""
 
@@ -93,12 +97,15 @@ def power_limited(card: Accelerator, watts: float) -> Accelerator:
 
 @functools.lru_cache(maxsize=256)
 def fewer_cores(card: Accelerator, threads: int) -> Accelerator:
-    """A processor of which some cores work."""
+    """A processor of which some cores work: less arithmetic, no more reads than these have in flight."""
     if not 0 < threads < card.compute_units:
         return card
     share = threads / card.compute_units
     return dataclasses.replace(
-        card, compute_units=threads, **{name: getattr(card, name) * share for name in _RATES}
+        card,
+        compute_units=threads,
+        memory_bytes_per_s=min(card.memory_bytes_per_s, threads * CORE_BYTES_PER_S),
+        **{name: getattr(card, name) * share for name in _RATES},
     )
 
 
@@ -127,7 +134,11 @@ def engine_of(case: Case, card: Accelerator) -> str:
     if "llama" in text:
         dated = f"{text} {case.source.lower()}"
         if "vulkan" in text:
-            if re.search(r"20(?:23|24)|jan\w* 2025", dated):
+            pull = re.search(r"llama\.cpp pr #(\d+)", dated)
+            old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
+                pull and int(pull[1]) < COOPERATIVE_MATRICES
+            )
+            if old and case.cells.get("metric") == "prefill_tok_s":
                 raise FarthingError("the Vulkan backend without cooperative matrices is not modelled")
             return "llama.cpp-vulkan"
         return "llama.cpp-2024" if _early(dated) else "llama.cpp"
@@ -135,7 +146,7 @@ def engine_of(case: Case, card: Accelerator) -> str:
 
 
 def _early(text: str) -> bool:
-    """Whether a date in a text lies before June 2024: no flash attention, no prompts multiplied in integers."""
+    """Whether a date in a text lies before June 2024: no flash attention, no integer products of prompts."""
     return re.search(r"(?:jan|feb|mar|apr|may)\w* 2024|(?<!\d)2023", text) is not None
 
 

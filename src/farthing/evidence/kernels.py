@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 from farthing import catalog
 from farthing.errors import FarthingError
 from farthing.evidence.outcome import compared, number, refused
+from farthing.predict.attention import (
+    attention_flop,
+    attention_time_s,
+    decode_blocks,
+    mean_context_tokens,
+    prompt_blocks,
+)
 from farthing.predict.compute import matmul_time_s
-from farthing.predict.device import Device, device, peak_flop_per_s
+from farthing.predict.device import CACHE_SPEED, Device, device, peak_flop_per_s
 from farthing.records.comparison import Case, Comparison, Likeness
-from farthing.records.efficiency import Efficiency, ProductEfficiency
+from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
 from farthing.records.hardware import Accelerator
 
 Column = NDArray[np.float64]
@@ -38,6 +45,12 @@ PRODUCTS: Final = {
 }
 """Compute format, bytes of a weight and of an activation of the products that the sources name."""
 
+ATTENTION_WORDS: Final = ("system", "backend", "phase", "attn_dtype", "kv_cache_dtype", "window_size")
+ATTENTION_NUMBERS: Final = ("batch_size", "isl", "step", "num_heads", "num_key_value_heads", "head_dim")
+
+MOST_KV_SHARE: Final = 0.95
+"""Refresh and turn-around leave no more of a memory's peak rate."""
+
 HELD_SHARE: Final = 0.8
 """Part of the last-level cache that a repeated product finds its operands in."""
 
@@ -51,6 +64,7 @@ def compare(cases: Sequence[Case]) -> list[Comparison]:
         "gemm": lambda rows: _by_columns(
             rows, ("system", "backend", "gemm_dtype"), ("m", "n", "k"), _product
         ),
+        "attention": lambda rows: _by_columns(rows, ATTENTION_WORDS, ATTENTION_NUMBERS, _attention),
     }
     return makers[cases[0].kind](list(cases)) if cases else []
 
@@ -100,6 +114,12 @@ def _by_columns(
     return [found[place] for place in range(len(cases))]
 
 
+def cached_share(touched_bytes: Column, card: Accelerator) -> Column:
+    """Share of a repeated kernel's traffic that the last-level cache serves."""
+    share = np.minimum(HELD_SHARE * card.l2_bytes / touched_bytes, 1.0)
+    return np.where(share >= 1, 1.0, PARTLY_HELD * share**2)
+
+
 def product_time_s(
     sizes: Mapping[str, Column],
     dtype: str,
@@ -108,7 +128,7 @@ def product_time_s(
     constants: Efficiency,
     kernels: ProductEfficiency | None,
 ) -> Column:
-    """Time of a product as an engine's benchmark measures it: activations quantised, operands partly cached."""
+    """Time of a product as a benchmark measures it: activations quantised, operands partly cached."""
     compute, weight, activation = PRODUCTS[dtype]
     m, n, k = sizes["m"], sizes["n"], sizes["k"]
     machine = product_device(card, compute, constants, kernels)
@@ -120,7 +140,6 @@ def product_time_s(
     else:
         copies = np.clip(np.ceil(card.l2_bytes / weights), 1, 5)
     held = copies * weights + m * k * activation + m * n * 2
-    share = np.minimum(HELD_SHARE * card.l2_bytes / held, 1.0)
     time: Column = matmul_time_s(
         m,
         n,
@@ -129,13 +148,13 @@ def product_time_s(
         weight_bytes_per_element=weight,
         activation_bytes_per_element=activation,
         output_bytes_per_element=2.0,
-        cached_share=np.where(share >= 1, 1.0, PARTLY_HELD * share**2),
+        cached_share=cached_share(held, card),
     )
     if kernels is None:
         return time
     converted = kernels.quantise_s + kernels.quantise_passes * m * k / machine.reached_memory_bytes_per_s
-    time = np.maximum(time + converted, kernels.launch_s)
-    return time
+    whole: Column = np.maximum(time + converted, kernels.launch_s)
+    return whole
 
 
 def product_device(
@@ -163,3 +182,73 @@ def _product(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, C
     )
     likeness = Likeness(what="matrix product", engine=words["backend"], hardware=constants.id, regime=dtype)
     return time, simple, f"matrix products, {card.name}", likeness
+
+
+def attention_kernel_time_s(
+    sizes: Mapping[str, Column],
+    words: Mapping[str, str],
+    card: Accelerator,
+    constants: Efficiency,
+    kernels: AttentionEfficiency | None,
+) -> Column:
+    """Time of an engine's attention as a benchmark measures it: new keys and values are stored too."""
+    sequences, new, heads, kv_heads = (
+        sizes[name] for name in ("batch_size", "isl", "num_heads", "num_key_value_heads")
+    )
+    width, window = sizes["head_dim"], int(words["window_size"] or 0)
+    work, read, written = attention_needs(sizes, words)
+    machine = device(card, "bf16", constants)
+    share = kernels.rate_share if kernels else 1.0
+    if kernels:
+        machine = replace(machine, attention_s=kernels.start_s)
+    held = cached_share(read + written, card)
+    if words["phase"] == "context":
+        peak = peak_flop_per_s(card, "fp8" if words["attn_dtype"] == "fp8" else "bf16")
+        faster = share * peak / machine.attention_flop_per_s
+        machine = replace(machine, attention_flop_per_s=machine.attention_flop_per_s * faster)
+        blocks = prompt_blocks(sequences, new, sizes["step"], heads=heads, window=window)
+        kept = written * (1 - held * (1 - 1 / CACHE_SPEED)) / machine.reached_memory_bytes_per_s
+    else:
+        machine = replace(machine, kv_share=min(machine.kv_share * share, MOST_KV_SHARE))
+        context = mean_context_tokens(new, sizes["step"], window=window)
+        blocks = decode_blocks(sequences, context, heads=heads, kv_heads=kv_heads)
+        kept = 0.0 * width
+    time = attention_time_s(
+        work, read, device=machine, decode=words["phase"] != "context", blocks=blocks, cached_share=held
+    )
+    whole: Column = time + kept
+    return whole
+
+
+def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tuple[Column, Column, Column]:
+    """Work [FLOP], bytes that attention reads and writes, bytes that storing the new keys and values takes."""
+    sequences, new, heads, kv_heads = (
+        sizes[name] for name in ("batch_size", "isl", "num_heads", "num_key_value_heads")
+    )
+    width, stored = sizes["head_dim"], 1.0 if words["kv_cache_dtype"] == "fp8" else 2.0
+    window = int(words["window_size"] or 0)
+    context = mean_context_tokens(new, sizes["step"], window=window)
+    work: Column = attention_flop(sequences * new, context, heads=heads, qk_dim=width, v_dim=width)
+    kept = sizes["step"] + new
+    if words["phase"] != "context" and window:
+        kept = np.minimum(kept, window)
+    read = sequences * 2 * width * (kept * kv_heads * stored + new * heads * 2.0)
+    return work, read, sequences * new * kv_heads * width * 2 * (2 + stored)
+
+
+def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:
+    card, phase = card_of(words["system"]), words["phase"]
+    if phase not in ("context", "generation"):
+        raise FarthingError(f"no such phase of attention: {phase}")
+    constants = catalog.efficiency(card)
+    kernels = catalog.attention_efficiency(words["backend"], attention_format(words), constants.id, phase)
+    time = attention_kernel_time_s(sizes, words, card, constants, kernels)
+    work, read, _ = attention_needs(sizes, words)
+    simple = np.maximum(work / peak_flop_per_s(card, "bf16"), read / card.memory_bytes_per_s)
+    likeness = Likeness(what="attention", engine=words["backend"], hardware=constants.id, regime=phase)
+    return time, simple, "attention", likeness
+
+
+def attention_format(words: Mapping[str, str]) -> str:
+    """Formats of products and of the cache as the table of engines' attention names them."""
+    return f"{words['attn_dtype']}/{words['kv_cache_dtype']}"

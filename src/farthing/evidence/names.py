@@ -64,6 +64,7 @@ _MODEL_SPELLINGS: Final = (
     (r"\bminimax[- _]m2(?![.\d])", "minimax-m2.5"),
     (r"\bmegatron[- _]turing[- _]nlg\b|\bmegatron[- _](?=530b)", "mt-nlg-530b "),
     (r"\bgpt-?530b\b", "mt-nlg-530b"),
+    (r"\bnemotron[- _]?3[- _]nano$", "nemotron-3-nano-30b-a3b"),
     (r"\bgpt-?j\b|\bgptj\b", "gpt j"),
     (r"\bgpt-?oss\b", "gpt oss"),
     (r"\bgpt-?3$", "gpt-3-175b"),
@@ -193,7 +194,7 @@ def model_of(text: str, parameters_b: float = 0.0) -> str | None:
 
     Examples
     --------
-    >>> model_of("meta-llama/Meta-Llama-3-8B"), model_of("LLaMA-33B"), model_of("Laguna-S-2.1")
+    >>> model_of("meta-llama/Meta-Llama-3-8B"), model_of("LLaMA-33B"), model_of("Zebra-9B")
     ('llama-3-8b', 'llama-30b', None)
     """
     name = text.strip().lower()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +12,7 @@ from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
+from farthing.estimate.likeness import serving_likeness
 from farthing.estimate.subject import check_expert_parallel, check_tensor_parallel, subject
 from farthing.evidence.outcome import compared, number, refused
 from farthing.evidence.serving_setup import Deployment, Workers, deployment_of
@@ -33,8 +36,10 @@ def _compare(case: Case) -> list[Comparison]:
         group = f"online serving, {what}"
         try:
             measured = number(case, column)
-            if not measured > 0:
+            if math.isnan(measured):
                 continue
+            if measured <= 0:
+                raise FarthingError(f"{column} is {measured:g}, not a positive number")
         except FarthingError as error:
             found.append(refused(case, column, float("nan"), str(error), group=group))
             continue
@@ -45,12 +50,7 @@ def _compare(case: Case) -> list[Comparison]:
             found.append(refused(case, column, measured, str(error), group=group))
             continue
         value, simple = (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
-        likeness = Likeness(
-            what="prefill" if what == "TTFT" else "decode",
-            engine=setup.engine,
-            hardware=catalog.accelerator(setup.card).architecture,
-            regime="disaggregated" if setup.prefill else "continuous batching",
-        )
+        likeness = likeness_of(setup, "prefill" if what == "TTFT" else "decode")
         found.append(
             compared(
                 case,
@@ -63,6 +63,20 @@ def _compare(case: Case) -> list[Comparison]:
             )
         )
     return found
+
+
+def likeness_of(setup: Deployment, what: str) -> Likeness:
+    """As an estimate of one worker has it; workers that only decode are apart."""
+    found = serving_likeness(
+        what,
+        engine=setup.engine,
+        card=catalog.accelerator(setup.card),
+        cards=setup.decode.tp,
+        tp=setup.decode.tp,
+        per_host=setup.decode.tp,
+        batch_size=setup.users / setup.decode.dp,
+    )
+    return dataclasses.replace(found, regime=f"{found.regime}, disaggregated") if setup.prefill else found
 
 
 @functools.lru_cache(maxsize=8192)
@@ -101,13 +115,19 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             slots=decode.slots,
             **common,
         )
-    prefill = _Passes(setup, setup.prefill, engine, ideal)
+    prefill_s = _Passes(setup, setup.prefill, engine, ideal).prefill_s()
+    decode_places = setup.decode.count * setup.decode.dp
+    count = setup.prefill.count
+    if not count:
+        # As many as read prompts as fast as the others write answers.
+        answer_s = setup.output * decode.decode_s(setup.users / decode_places)
+        count = math.ceil(setup.users * prefill_s / (answer_s * setup.prefill.dp))
     return disaggregated(
         decode.decode_s,
-        prefill.prefill_s(),
+        prefill_s,
         users=setup.users,
-        prefill_places=max(setup.prefill.count, 1) * setup.prefill.dp,
-        decode_places=max(setup.decode.count, 1) * setup.decode.dp,
+        prefill_places=count * setup.prefill.dp,
+        decode_places=decode_places,
         slots=decode.slots,
         **common,
     )

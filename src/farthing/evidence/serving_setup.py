@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from farthing import catalog
@@ -57,7 +57,10 @@ class Workers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both."""
+    """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both.
+
+    ``stated`` is False where the row does not say how many workers there are.
+    """
 
     model: str
     card: str
@@ -69,6 +72,7 @@ class Deployment:
     output: int
     prefill: Workers | None
     decode: Workers
+    stated: bool = True
 
     def plan(self, workers: Workers) -> InferencePlan:
         """The plan of one worker."""
@@ -87,6 +91,35 @@ class Deployment:
         hosts = -(-workers.cards // room)
         network = "@ib-ndr" if hosts > 1 else ""
         return f"{hosts}x{min(workers.cards, room)}:{self.card}{network}"
+
+
+FEW_USERS: Final = 48
+"""Up to so many users of a worker its cards share each sequence; beyond, each card takes its own."""
+
+WORKERS: Final = 4
+"""Decode workers for each one that reads prompts, where few users want quick answers."""
+
+
+def assumed(decode: Workers, users: int, card: str) -> Workers:
+    """Decode workers of a row that does not say how many there are, nor how their attention is split.
+
+    As in most of the rows that do: four side by side while each has few users, else one, whose cards each
+    take their own sequences; workers of more than a host's cards do so in any case on a rack.
+
+    Examples
+    --------
+    >>> workers = Workers(count=0, tp=8, dp=1, ep=8)
+    >>> found = [assumed(workers, users, "gb200") for users in (64, 2048)]
+    >>> [(one.count, one.tp, one.dp) for one in found]
+    [(4, 8, 1), (1, 1, 8)]
+    """
+    cards = decode.cards
+    wide = card.startswith("gb") and cards > 8
+    if users <= FEW_USERS * WORKERS and not wide:
+        return replace(decode, count=WORKERS)
+    if decode.ep == 1 and cards < 8:
+        return replace(decode, count=1)
+    return Workers(count=1, tp=1, dp=cards, ep=cards)
 
 
 def deployment_of(case: Case) -> Deployment:
@@ -109,17 +142,20 @@ def deployment_of(case: Case) -> Deployment:
     weights = weight_format(cells, model)
     apart = cells.get("mode", "agg") != "agg"
     decode = workers_of(case, "decode_" if apart else "")
+    users = users_of(case, decode)
+    stated = decode.count > 0
     return Deployment(
         model=model,
         card=card,
         engine=engine,
         weight_format=weights,
         kv_format="fp16" if catalog.number_format(weights).bits > 8.5 else "fp8",
-        users=users_of(case, decode),
+        users=users,
         prompt=_whole(case, "isl", 0),
         output=_whole(case, "osl", 0),
         prefill=workers_of(case, "prefill_") if apart else None,
-        decode=decode,
+        decode=decode if stated else assumed(decode, users, card),
+        stated=stated,
     )
 
 
@@ -128,15 +164,19 @@ def weight_format(cells: Mapping[str, str], model: str) -> str:
 
     Examples
     --------
-    >>> weight_format({"precision": "fp4"}, "gpt-oss-120b"), weight_format({"precision": "fp4"}, "deepseek-v3")
-    ('mxfp4', 'nvfp4')
+    >>> [weight_format({"precision": name}, "deepseek-v3") for name in ("fp4", "fp8")]
+    ['nvfp4', 'fp8-block']
+    >>> weight_format({"precision": "fp4"}, "gpt-oss-120b"), weight_format({"precision": ""}, "qwen3-32b")
+    ('mxfp4', 'bf16')
     """
     if catalog.model(model).native_format == "mxfp4":
         return "mxfp4"
     name = cells.get("gemm_quant_mode") or cells.get("precision", "")
     if name not in FORMATS:
         raise FarthingError("the weights' format is not in the catalogue")
-    return FORMATS[name]
+    found = FORMATS[name]
+    # Published 8-bit checkpoints of mixtures have a scale for each block.
+    return "fp8-block" if found == "fp8" and catalog.model(model).is_moe else found
 
 
 def users_of(case: Case, decode: Workers) -> int:

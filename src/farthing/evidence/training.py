@@ -127,7 +127,7 @@ def _predicted(
     case: Case, row: Row, estimate: TrainingEstimate, name: str, measured: float
 ) -> tuple[float, float]:
     """The prediction of one number, and what peaks alone give for it, both in the source's unit."""
-    plan, workload = row.plan, row.workload
+    plan = row.plan
     card = row.cluster.groups[0].accelerator
     peak = peak_flop_per_s(card, catalog.number_format(plan.compute_format).compute)
     cards = estimate.accelerators
@@ -139,7 +139,9 @@ def _predicted(
         return counted / estimate.step_s, counted / ideal_s
     if name == "mem_gb_per_gpu":
         states = sum(part.value for part in estimate.memory.parts if part.name in STATES)
-        return memory_gib(case, row, estimate), states / GIB
+        special = is_fine_tuning(case) or is_small(case)
+        held = memory_gib(case, row, estimate) if special else counted_bytes(case, estimate) / GIB
+        return held, states / GIB
     if name == "gpu_hours":
         return estimate.accelerator_s / HOUR, estimate.accelerator_s / HOUR * ideal_s / estimate.step_s
     flop = counted_flop(case, row, estimate, name)
@@ -153,11 +155,19 @@ def _predicted(
 STATES: Final = ("weights", "gradients", "optimizer")
 
 
+def counted_bytes(case: Case, estimate: TrainingEstimate) -> float:
+    """What a source's figure holds: tensors alone where it says so, or all that the card has given away."""
+    notes = case.cells.get("notes", "").lower()
+    if "allocated" in notes or "analytic" in notes:
+        return sum(part.value for part in estimate.memory.parts if part.name != "workspace")
+    return estimate.memory.total_bytes
+
+
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
     """The work of a step as the source counts it.
 
-    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts what
-    is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
+    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts
+    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
     """
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
@@ -67,13 +68,14 @@ def _corrected(base: Model, given: Mapping[str, int]) -> Model:
         # The column is the width of an expert there.
         own["moe_ffn_hidden"] = own.pop("ffn_hidden", base.moe_ffn_hidden)
         own["experts_per_token"] = own.pop("top_k", base.experts_per_token)
-        own["dense_layers"] = min(base.dense_layers, max(own.get("layers", base.layers) - 1, 0))
+        # A model cut short keeps its mixture.
+        own["dense_layers"] = math.ceil(base.dense_layers * own.get("layers", base.layers) / base.layers)
     else:
         own.pop("experts", None)
         own.pop("top_k", None)
     if base.is_mla:
         own.pop("kv_heads", None)
-    changes = {field: value for field, value in own.items() if getattr(base, field) != value}
+    changes: dict[str, Any] = {field: value for field, value in own.items() if getattr(base, field) != value}
     if "heads" in changes and base.kv_heads == base.heads:
         changes.setdefault("kv_heads", changes["heads"])
     if changes.keys() & {"heads", "hidden"} and not base.is_mla:

@@ -142,7 +142,17 @@ def recompute_of(case: Case) -> str:
     stated = case.cells.get("recompute", "")
     if stated in ("none", "selective", "full"):
         return stated
+    if training_engine(case) in ("torchtitan", "pytorch-fsdp", "fms-fsdp"):
+        return "none"
     return "full" if training_engine(case) in ("megatron-deepspeed", "gpt-neox") else "selective"
+
+
+def recompute_options(case: Case, engine: str) -> dict[str, Any]:
+    """What is recomputed: PyTorch calls it selective where every second layer, or product, is."""
+    word = recompute_of(case)
+    if word == "selective" and engine in ("torchtitan", "pytorch-fsdp", "fms-fsdp"):
+        return {"recompute": "full", "recompute_share": 0.5}
+    return {"recompute": word}
 
 
 def is_early(engine: str, card: Accelerator) -> bool:
@@ -153,6 +163,9 @@ def is_early(engine: str, card: Accelerator) -> bool:
 def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
     """As stated; else FSDP's frameworks shard all, the others the optimizer."""
     stated = number(case, "zero_stage")
+    if stated == 3 and number(case, "pp") > 1:
+        # FSDP keeps the weights of a pipeline's stage gathered, and reduces gradients at the end.
+        return 1
     if stated >= 0:
         return int(stated)
     if engine == "megatron-lm" and is_early(engine, card):
@@ -196,9 +209,10 @@ def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
         "engine": engine,
         "sequence_parallel": stated == "true" if stated else not is_early(engine, card),
         "zero_stage": zero_stage_of(case, engine, card),
-        "recompute": recompute_of(case),
+        **recompute_options(case, engine),
         "flash_attention": uses_flash_attention(engine, card),
         "compute_format": compute_format_of(case, card),
+        "weight_format": "fp8" if engine == "nemo" and compute_format_of(case, card) == "fp8" else "bf16",
         "gradient_format": "fp32" if fp32_gradients else "bf16",
         "overlap_tensor_parallel": float(overlaps_tensor_parallel(case, engine, card)),
         # The first Megatrons reduced gradients after the last backward pass.
@@ -277,7 +291,7 @@ def batch_of(case: Case, cards: int, sequence: int) -> int:
 def stated_plan(
     case: Case, model: Model, cards: int, sizes: Mapping[str, int], options: Mapping[str, Any]
 ) -> tuple[TrainingPlan, int]:
-    """The plan of a row that states it, and the sequences of a step, four micro-batches a stage by default."""
+    """The plan of a row that states it, and the sequences of a step: by default four micro-batches a stage."""
     tp, pp, cp = sizes["tp"], sizes["pp"], sizes.get("cp", 1)
     dp = cards // (tp * pp * cp)
     if not dp or tp * pp * cp * dp != cards:

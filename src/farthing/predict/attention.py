@@ -2,10 +2,127 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import numpy as np
 
-from farthing.predict.device import Device
-from farthing.predict.trace import Number, formula
+from farthing.predict.device import CACHE_SPEED, Device, Tiling
+from farthing.predict.trace import Number, formula, select
+
+QUERY_TILE: Final = 128
+"""Queries of one head that a block handles together; in a decode step the heads that share keys take their
+place, at most half as many."""
+
+KEY_TILE: Final = 128
+"""Keys that a block takes in one step; what is masked in the last step is computed all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """How the work of an attention kernel falls apart among compute units; scalar or column.
+
+    Attributes
+    ----------
+    blocks
+        Tiles of queries of one head, each the work of one unit.
+    scores
+        Exponentials that the softmax takes.
+    padding
+        Work in whole tiles over the plain work.
+    longest
+        Work of the longest block over that of the mean one: causal blocks are unequal.
+    parts
+        Parts that the keys of a block can be cut into.
+    """
+
+    blocks: Number
+    scores: Number = 0.0
+    padding: Number = 1.0
+    longest: Number = 1.0
+    parts: Number = 1.0
+
+
+def prompt_blocks(
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number = 0,
+    *,
+    heads: Number,
+    window: Number = 0,
+    causal: bool = True,
+) -> Blocks:
+    """Blocks of the attention of prompts: 128 queries of one head each.
+
+    Parameters
+    ----------
+    sequences, new_tokens, cached_tokens
+        Sequences, tokens of each that are computed and that are cached, scalar or column.
+    heads
+        Query heads on this card.
+    window
+        Tokens that a windowed layer sees; 0 sees all.
+    causal
+        False for encoders.
+
+    Returns
+    -------
+    Blocks
+
+    References
+    ----------
+    dao-2023
+
+    Examples
+    --------
+    >>> found = prompt_blocks(2, 1024, heads=8)
+    >>> float(found.blocks), round(found.padding, 3), round(found.longest, 2)
+    (128.0, 1.125, 1.78)
+    """
+    half = KEY_TILE / 2
+    rows = np.ceil(new_tokens / half) * half
+    last = cached_tokens + rows
+    mean = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=causal)
+    # The last step of keys is half masked on average, and a window begins in the midst of a step as well.
+    ends = KEY_TILE if window else half
+    padded = np.minimum(mean + (ends if causal else 0.0), last)
+    longest = np.minimum(last, window + QUERY_TILE) if window else last
+    return Blocks(
+        blocks=sequences * heads * np.ceil(new_tokens / QUERY_TILE),
+        scores=sequences * heads * rows * padded,
+        padding=rows * padded / (new_tokens * mean),
+        longest=np.maximum(longest / padded, 1.0) if causal else 1.0,
+    )
+
+
+def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, kv_heads: Number) -> Blocks:
+    """Blocks of the attention of a decode step: up to 64 query heads that share their keys.
+
+    Parameters
+    ----------
+    sequences, context_tokens
+        Sequences, and tokens that each attends to; scalar or column.
+    heads, kv_heads
+        Heads of queries, and of keys and values, on this card.
+
+    Returns
+    -------
+    Blocks
+
+    References
+    ----------
+    dao-2023
+
+    Examples
+    --------
+    >>> decode_blocks(4, 4096, heads=8, kv_heads=1)
+    Blocks(blocks=4.0, scores=131072, padding=1.0, longest=1.0, parts=32.0)
+    """
+    return Blocks(
+        blocks=sequences * kv_heads * np.ceil(heads / kv_heads / (QUERY_TILE // 2)),
+        scores=sequences * context_tokens * heads,
+        parts=context_tokens / KEY_TILE,
+    )
 
 
 @formula(reference="pope-2022", unit="")
@@ -90,6 +207,8 @@ def attention_time_s(
     kernels: Number = 1,
     decode: bool = False,
     query_group: float = 1.0,
+    blocks: Blocks | None = None,
+    cached_share: Number = 0.0,
 ) -> Number:
     """Time of a fused attention kernel that never stores the scores.
 
@@ -107,6 +226,10 @@ def attention_time_s(
         One query a sequence reads a long cache, at a rate of its own.
     query_group
         Query heads that share a key-value head.
+    blocks
+        How the work falls apart; None where it keeps all units busy.
+    cached_share
+        Share of the traffic that the last-level cache serves.
 
     Returns
     -------
@@ -125,14 +248,73 @@ def attention_time_s(
     >>> attention_time_s(0, 1.34e9, device=ideal)
     0.00134
     """
-    reading = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
-    computing = (
+    rate = device.reached_kv_bytes_per_s if decode else device.reached_memory_bytes_per_s
+    reading = traffic_bytes * (1 - cached_share * (1 - 1 / CACHE_SPEED)) / rate
+    products = work_flop / (
         device.reached_decode_attention_flop_per_s(query_group)
         if decode
         else device.reached_attention_flop_per_s
     )
-    longer = np.maximum(work_flop / computing, traffic_bytes / reading)
-    return longer + device.kernel_start_s * kernels
+    if not device.tiling.units:
+        return np.maximum(products, reading) + device.attention_start_s * kernels
+    if blocks is None:
+        blocks = Blocks(blocks=device.tiling.units)
+    computing = blocks_time_s(
+        products * blocks.padding,
+        traffic_bytes if decode else 0.0,
+        blocks,
+        tiling=device.tiling,
+    )
+    start = device.attention_start_s + device.kernel_start_s * (kernels - 1)
+    return (computing**2 + reading**2) ** 0.5 + start
+
+
+@formula(
+    reference="dao-2023",
+    name="time of attention blocks",
+    shows="waves of blocks of queries: products, softmax, start and end",
+)
+def blocks_time_s(products_s: Number, read_bytes: Number, blocks: Blocks, *, tiling: Tiling) -> Number:
+    """Time in which the compute units work through the blocks of an attention kernel.
+
+    Tensor units and the exponentials take turns. Few blocks leave units idle, unless the keys can be cut.
+
+    Parameters
+    ----------
+    products_s
+        Time of the matrix products with all units at work [s], scalar or column.
+    read_bytes
+        Keys and values that must pass through the units at their own pace [byte].
+    blocks
+        How the work falls apart.
+    tiling
+        The units and their constants.
+
+    Returns
+    -------
+    Number
+        [s], never below ``products_s``.
+
+    References
+    ----------
+    dao-2023
+
+    Examples
+    --------
+    >>> blocks_time_s(1e-3, 0, Blocks(blocks=50), tiling=Tiling(units=100))
+    0.002
+    """
+    units = tiling.units
+    busy = np.maximum(
+        products_s + blocks.scores * tiling.score_s / units,
+        read_bytes / (units * tiling.read_bytes_per_s),
+    )
+    full = blocks.blocks / units
+    one = busy / full
+    waves = np.maximum(full + tiling.tail_share * (np.ceil(full) - full), 1.0)
+    whole = np.maximum(waves * (one + tiling.block_s), blocks.longest * one + tiling.block_s)
+    cut = np.maximum(np.minimum(1 / full, blocks.parts), 1.0)
+    return select(cut >= 2, np.minimum(whole, one / cut + tiling.block_s + tiling.split_s), whole)
 
 
 @formula(reference="korthikanti-2022")

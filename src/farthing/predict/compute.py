@@ -1,7 +1,7 @@
 """Time of matrix products and element-wise work on one accelerator.
 
-Everything here is the roofline with its corrections: work comes in whole tiles and waves of tiles, a tile takes
-its time, and no kernel is free.
+Everything here is the roofline with its corrections: work comes in whole tiles and waves of tiles, a tile
+takes its time, and no kernel is free.
 """
 
 from __future__ import annotations
@@ -319,7 +319,7 @@ def _kernel_time_s(
     )
     if device.vector_s:
         vector = m * n * k * count * device.vector_s
-        computing = select(m <= VECTOR_ROWS, np.maximum(computing, vector), computing)
+        computing = select(m <= VECTOR_ROWS, vector, computing)
     return (computing**2 + moving**2) ** 0.5 + device.kernel_start_s
 
 
@@ -357,15 +357,21 @@ def elementwise_time_s(traffic_bytes: Number, *, device: Device, kernels: Number
 
 
 @formula(reference="fedus-2022", unit="")
-def experts_touched(experts: Number, experts_per_token: Number, tokens: Number) -> Number:
-    """Experts that at least one of so many tokens is routed to, on average under even routing.
+def experts_touched(
+    experts: Number, experts_per_token: Number, tokens: Number, *, spread: float = 0.0
+) -> Number:
+    """Experts that at least one of so many tokens is routed to, on average.
 
-    ``E (1 - (1 - k/E)^tokens)``.
+    Under even routing ``E (1 - (1 - k/E)^tokens)``. Where some experts are more popular than others, later
+    tokens hit the same ones more often: with popularities of a gamma distribution, ``(1 - k/E)^n`` becomes
+    ``(1 + spread n k/E)^(-1/spread)``.
 
     Parameters
     ----------
     experts, experts_per_token, tokens
         Counts, scalar or column.
+    spread
+        Variance of the experts' popularity over its squared mean; 0 is even routing.
 
     Returns
     -------
@@ -380,8 +386,13 @@ def experts_touched(experts: Number, experts_per_token: Number, tokens: Number) 
     --------
     >>> experts_touched(8, 2, 1), round(experts_touched(8, 2, 16), 2)
     (2.0, 7.92)
+    >>> round(experts_touched(256, 8, 32)), round(experts_touched(256, 8, 32, spread=0.5))
+    (163, 145)
     """
-    return experts * (1 - (1 - experts_per_token / experts) ** tokens)
+    if not spread:
+        return experts * (1 - (1 - experts_per_token / experts) ** tokens)
+    untouched = (1 + spread * (tokens - 1) * experts_per_token / experts) ** (-1 / spread)
+    return experts - (experts - experts_per_token) * untouched
 
 
 @formula(reference="fedus-2022")

@@ -43,7 +43,8 @@ MACOS_RESERVED_SHARE: Final = 0.25
 
 
 SCALAR_MATMUL_SHARE: Final = 0.95
-"""Share of the fp32 peak that large products reach on a card without TF32: its scalar units need little bandwidth."""
+"""Share of the fp32 peak that large products reach where there is no TF32; scalar units need little bandwidth.
+An assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,12 @@ class Tiling:
         Part of the last wave's idle time that is paid.
     cache_bytes_per_s
         Rate of the last-level cache [byte/s].
+    score_s
+        Time in which one unit takes the exponential of one attention score [s].
+    read_bytes_per_s
+        Rate at which one unit reads keys and values [byte/s].
+    block_s
+        Start and end of a block of attention [s].
     """
 
     units: int = 0
@@ -75,6 +82,9 @@ class Tiling:
     split_s: float = 0.0
     tail_share: float = 1.0
     cache_bytes_per_s: float = math.inf
+    score_s: float = 0.0
+    read_bytes_per_s: float = math.inf
+    block_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +105,8 @@ class Device:
         Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
     tensor_attention_group
         Query heads a key-value head that are computed on tensor units even so.
-    kernel_s
-        Fixed time of a kernel [s].
+    kernel_s, attention_s
+        Fixed time of a kernel, and of one of fused attention [s].
     expert_share
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
     vector_s
@@ -127,6 +137,7 @@ class Device:
     vector_attention_flop_per_s: float = 0.0
     tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
+    attention_s: float = 0.0
     expert_share: float = 1.0
     vector_s: float = 0.0
     tiling: Tiling = Tiling()
@@ -167,6 +178,11 @@ class Device:
     def kernel_start_s(self) -> Number:
         """Fixed time of a kernel [s]."""
         return named("kernel start", self.kernel_s, "s")
+
+    @property
+    def attention_start_s(self) -> Number:
+        """Fixed time of fused attention [s]."""
+        return named("attention start", self.attention_s, "s")
 
 
 def peak_flop_per_s(accelerator: Accelerator, compute: str) -> float:
@@ -261,12 +277,13 @@ def device(
         matmul_share=share * engine.matmul_share,
         attention_share=attention_share * engine.attention_share,
         memory_share=efficiency.memory_share * engine.memory_share,
-        kv_share=efficiency.memory_share * engine.kv_share,
+        kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         expert_share=engine.expert_share,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,
+        attention_s=(efficiency.attention_s or efficiency.kernel_s) * engine.kernel_factor,
         tiling=_tiling(accelerator, efficiency),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
@@ -287,4 +304,7 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
         split_s=efficiency.split_s,
         tail_share=efficiency.tail_share,
         cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
+        score_s=efficiency.unit_score_s,
+        read_bytes_per_s=efficiency.unit_read_bytes_per_s or math.inf,
+        block_s=efficiency.attention_block_s,
     )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
-from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
+from farthing.predict.attention import (
+    Blocks,
+    attention_flop,
+    attention_time_s,
+    decode_blocks,
+    mean_context_tokens,
+    prompt_blocks,
+    score_bytes,
+)
 from farthing.predict.compute import elementwise_time_s, experts_matmul_time_s, experts_touched, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.kv_cache import (
@@ -160,13 +169,24 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     return found
 
 
-def _routed_experts_time_s(model: Model, shards: Shards, device: Device, tokens: Number) -> Number:
+CONVERTED_BYTES: Final = 3.0
+"""Traffic of one element that becomes narrow: 16 bits read, 8 written."""
+
+ROUTING_SPREAD: Final = 0.5
+"""Unevenness of experts' popularity within a batch; see `experts_touched`. Trained routers even it out over a
+whole corpus, not over what a few users ask for at a time."""
+
+
+def _routed_experts_time_s(
+    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
+) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
     width = model.moe_ffn_hidden / shards.expert_tp
     reach = tokens * shards.replicas
     slots = reach * model.experts_per_token / shards.expert_groups
-    touched = experts_touched(model.experts, model.experts_per_token, reach) / shards.expert_groups
+    touched = experts_touched(model.experts, model.experts_per_token, reach, spread=spread)
+    touched = touched / shards.expert_groups
     up = experts_matmul_time_s(
         slots,
         touched,
@@ -244,7 +264,7 @@ def forward_time(
         matmul = matmul + named(f"{product.title}_s", time)
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens)
+        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
         launched += 2
     attention = _attention_time_s(
         model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
@@ -253,6 +273,13 @@ def forward_time(
     # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
     # and adds; a latent is normed and split.
     kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
+    # Narrow products want their inputs in their own format.
+    if (device.wide or device).quantise_bytes:
+        kernels += len(matrices)
+        moved = moved + tokens * CONVERTED_BYTES * sum(product.inputs for product in matrices)
+    if kind.feed_forward == "moe" and device.quantise_bytes:
+        kernels += 2
+        moved = moved + tokens * CONVERTED_BYTES * _expert_elements(model, kind, shards)
     elementwise = elementwise_time_s(moved, device=device, kernels=kernels)
     return LayerTime(
         matmul_s=matmul, attention_s=attention, elementwise_s=elementwise, kernels=launched + kernels
@@ -327,8 +354,20 @@ def _attention_time_s(
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    group = heads / kv_heads
-    return attention_time_s(work, traffic, device=device, decode=decode, query_group=group)
+    per_card, pairs = heads / shards.tp, np.maximum(kv_heads / shards.tp, 1.0)
+    if decode:
+        if model.is_mla:
+            pairs = 1.0
+        blocks = decode_blocks(
+            sequences, context * new_tokens, heads=per_card, kv_heads=np.minimum(pairs, per_card)
+        )
+    else:
+        blocks = prompt_blocks(
+            sequences, new_tokens, cached_tokens, heads=per_card, window=window, causal=not model.encoder
+        )
+    return attention_time_s(
+        work, traffic, device=device, decode=decode, query_group=heads / kv_heads, blocks=blocks
+    )
 
 
 def training_forward_time(
@@ -396,7 +435,7 @@ def training_forward_time(
             activation_bytes_per_element=size,
         )
         matmul = matmul + named(f"{product.title}_s", time)
-    launched = len(matrices)
+    launched: Number = len(matrices)
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
         # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
@@ -411,10 +450,13 @@ def training_forward_time(
         flash_attention=flash_attention,
         element_bytes=size,
     )
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
     eager = device.elementwise_factor
     attention_kernels = 1 if flash_attention else 2 + 3 * eager
     attention = (
-        attention_time_s(work, traffic, device=device, kernels=attention_kernels)
+        attention_time_s(work, traffic, device=device, kernels=attention_kernels, blocks=blocks)
         + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1
@@ -435,6 +477,18 @@ def training_forward_time(
         elementwise_s=elementwise,
         kernels=launched + attention_kernels + 8 * eager,
     )
+
+
+def _training_blocks(
+    model: Model, kind: LayerKind, shards: Shards, work_flop: Number, *, sequences: Number, tokens: Number
+) -> Blocks | None:
+    """Blocks of fused attention over whole sequences; None where a layer has no scores."""
+    if kind.mixer not in ("full", "window"):
+        return None
+    heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    window = model.window if kind.mixer == "window" else 0
+    found = prompt_blocks(sequences, tokens, heads=heads / shards.tp, window=window, causal=not model.encoder)
+    return replace(found, scores=work_flop / (2 * (qk_dim + v_dim)))
 
 
 def training_attention(
@@ -583,7 +637,7 @@ def training_backward_time(
                 activation_bytes_per_element=size,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
-    launched = len(matrices) * (2 if weight_gradients else 1)
+    launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
         experts = _routed_experts_time_s(model, shards, device, rows)
@@ -600,10 +654,13 @@ def training_backward_time(
         element_bytes=size,
     )
     eager = device.elementwise_factor
+    blocks = None
+    if flash_attention:
+        blocks = _training_blocks(model, kind, shards, work, sequences=sequences, tokens=tokens)
     factor = 2.5 if flash_attention else 2.0
     attention_kernels = 2 if flash_attention else 4 + 3 * eager
     attention = (
-        attention_time_s(work * factor, traffic * 2, device=device, kernels=attention_kernels)
+        attention_time_s(work * factor, traffic * 2, device=device, kernels=attention_kernels, blocks=blocks)
         + stored * eager / device.reached_memory_bytes_per_s
     )
     between = shards.tp if shards.sequence_parallel else 1

@@ -224,6 +224,7 @@ def layer_activation_bytes(
     recompute: str = "selective",
     frozen_ffn: bool = False,
     bytes_per_element: float = 2.0,
+    product_bytes: float = 2.0,
 ) -> Number:
     """Activations that one layer keeps of one micro-batch for its backward pass.
 
@@ -245,8 +246,8 @@ def layer_activation_bytes(
     frozen_ffn
         No weight or adapter of the feed-forward network is trained: the inputs of its products are not kept,
         those of its activation are.
-    bytes_per_element
-        [byte]
+    bytes_per_element, product_bytes
+        Of an activation, and of an input of a product: those that are narrow are kept so [byte].
 
     Returns
     -------
@@ -273,6 +274,9 @@ def layer_activation_bytes(
         return slots * model.hidden * bytes_per_element / between_shards
     elements: Number = 0.0  # between tensor-parallel regions
     sharded: Number = 0.0
+    # Of these, inputs of products that nothing else reads.
+    inputs: Number = 0.0
+    inputs_sharded: Number = 0.0
     masks = 1.0 / bytes_per_element if model.norm == "layernorm" else 0.0
     if kind.mixer in ("full", "window"):
         heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
@@ -282,6 +286,7 @@ def layer_activation_bytes(
         latent = model.q_lora_rank + model.kv_lora_rank + model.qk_rope_head_dim
         elements = elements + 2 * model.hidden + masks * model.hidden + latent
         sharded = sharded + heads * (qk_dim + v_dim) + keys
+        inputs = inputs + model.hidden
         if flash_attention:
             sharded = sharded + 2 * heads  # the softmax's log-sum, fp32
         elif recompute == "none":
@@ -293,6 +298,8 @@ def layer_activation_bytes(
         inner = (3 if model.gated_ffn else 2) - frozen_ffn
         elements = elements + (2 - frozen_ffn) * model.hidden + masks * model.hidden
         sharded = sharded + inner * model.ffn_hidden
+        if not frozen_ffn:
+            inputs, inputs_sharded = inputs + model.hidden, inputs_sharded + model.ffn_hidden
     elif kind.feed_forward == "moe":
         inner = 3 if model.gated_ffn else 2
         shared = model.shared_ffn_hidden or model.shared_experts * model.moe_ffn_hidden
@@ -301,9 +308,12 @@ def layer_activation_bytes(
         routed = 2 * (model.moe_hidden or model.hidden) * expert_tp + inner * model.moe_ffn_hidden
         sharded = sharded + model.experts_per_token * routed
         sharded = sharded + inner * shared + 2 * model.experts
+        own = (model.moe_hidden or model.hidden) * expert_tp + model.moe_ffn_hidden
+        inputs_sharded = inputs_sharded + model.experts_per_token * own + shared
     if model.parallel_attention:
         elements = elements - 2 * model.hidden
-    return slots * bytes_per_element * (elements / between_shards + sharded / tp)
+    saved = (bytes_per_element - product_bytes) * (inputs / between_shards + inputs_sharded / tp)
+    return slots * (bytes_per_element * (elements / between_shards + sharded / tp) - saved)
 
 
 def adapted_kind(kind: LayerKind, targets: str) -> LayerKind:

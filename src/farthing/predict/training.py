@@ -44,9 +44,9 @@ hooks, copies and collectives around each. An assumption of that order."""
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is what
-    it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the host's
-    own time at each step.
+    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is
+    what it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the
+    host's own time at each step.
     """
 
     forward_s: Number
@@ -185,8 +185,8 @@ def training_time(
         Between a card and what it offloads, and of the memory or drive that holds it [byte/s]; for plans that
         offload.
     launch_s, host_s
-        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it runs,
-        and of a step [s].
+        Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it
+        runs, and of a step [s].
 
     Returns
     -------
@@ -356,18 +356,20 @@ def _layer_parts(
     backward_s = named("layer backward_s", backward.total_s)
     recompute: Number = 0.0
     if plan.recompute == "full":
-        recompute = forward_s
+        recompute = forward_s * plan.recompute_share
     elif plan.recompute == "selective" and not plan.flash_attention:
         recompute = named("recomputed attention_s", forward.attention_s)
     axis = parallel_axis(cluster, group, plan.tp, efficiency=efficiency)
     exchanges = 1 if model.parallel_attention or "none" in (kind.mixer, kind.feed_forward) else 2
     reduce = all_reduce_time_s(rows * model.hidden * 2.0, axis)
     # Tensor-parallel traffic hides behind products, that of context parallelism behind attention.
-    forwards = 2 if plan.recompute == "full" else 1
+    forwards = 1 + plan.recompute_share if plan.recompute == "full" else 1
     overlap = plan.overlap_tensor_parallel
     reduces = reduce * exchanges
-    exposed_forward = exposed_time_s(reduces, forward.matmul_s, overlap=overlap) * forwards
-    exposed_backward = exposed_time_s(reduces, backward.matmul_s, overlap=overlap)
+    # The first of as many pieces as cards has nothing to hide behind.
+    first = reduces / plan.tp
+    exposed_forward = np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
+    exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
@@ -623,6 +625,6 @@ def _streamed_weights_s(
         )
         largest = np.maximum(largest, shared + experts)
     shards = plan.dp * plan.cp if plan.zero_stage == 3 else 1
-    passes = 3 if plan.recompute == "full" else 2
+    passes = 2 + plan.recompute_share if plan.recompute == "full" else 2
     streamed = micro_batches * passes * largest * weight_size / shards / card_to_host_bytes_per_s
     return named("streamed weights_s", exposed_time_s(streamed, busy_s, overlap=1.0))

@@ -36,10 +36,10 @@ FUSED_LOGIT_BYTES: Final = 6.0
 """Of one logit: its fp32 value, and its gradient in 16 bits."""
 
 PLAIN_NORM_BYTES: Final = 6.0
-"""What an RMSNorm of plain operations keeps of an element beside its input: an fp32 copy, and 16 normed bits."""
+"""What an RMSNorm of plain operations keeps of an element beside its input: fp32 copy, 16 normed bits."""
 
 PLAIN_LOGIT_BYTES: Final = 14.0
-"""The same where each operation of the loss has its own tensor: 16 bits, fp32 copy, log-softmax, fp32 gradient."""
+"""The same where each operation of the loss has its own tensor: 16 bits, fp32, log-softmax, fp32 gradient."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ def training_memory(
     weight_bytes_per_parameter: float = 2.0,
     gradient_bytes_per_parameter: float = 2.0,
     plain: bool = False,
+    product_bytes: float = 2.0,
 ) -> TrainingMemory:
     """Memory of the fullest card.
 
@@ -76,6 +77,8 @@ def training_memory(
         Records; sizes of the plan may be columns.
     weight_bytes_per_parameter, gradient_bytes_per_parameter
         Of the plan's formats [byte].
+    product_bytes
+        Of an input of a product that is kept for its gradient [byte].
     plain
         Each operation has a kernel and a tensor of its own; else norms and losses are fused.
 
@@ -149,7 +152,9 @@ def training_memory(
         frozen_ffn = bool(
             workload.lora_rank and workload.lora_targets == "attention" and weight_bytes_per_parameter >= 1
         )
-        activations = _stage_activation_bytes(model, workload, plan, stage, micro_batches, plain, frozen_ffn)
+        activations = _stage_activation_bytes(
+            model, workload, plan, stage, micro_batches, plain, frozen_ffn, product_bytes
+        )
         buffers = communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
         workspace = named(
             "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
@@ -200,6 +205,7 @@ def _stage_activation_bytes(
     micro_batches: Number,
     plain: bool,
     frozen_ffn: bool,
+    product_bytes: float,
 ) -> Number:
     """Activations that a stage holds at its fullest [byte]."""
     tokens = workload.sequence_tokens / plan.cp
@@ -212,20 +218,23 @@ def _stage_activation_bytes(
         "sequence_parallel": plan.sequence_parallel,
         "flash_attention": plan.flash_attention,
         "frozen_ffn": frozen_ffn,
+        "product_bytes": product_bytes,
     }
     stored: Number = 0.0
     largest: Number = 0.0
     for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-        kept = layer_activation_bytes(model, kind, recompute=plan.recompute, **shape)
-        if plain and model.norm == "rmsnorm" and plan.recompute != "full":
+        partly = "none" if plan.recompute == "full" else plan.recompute
+        kept = layer_activation_bytes(model, kind, recompute=partly, **shape)
+        if plain and model.norm == "rmsnorm":
             kept = (
                 kept
                 + model.norms_per_layer * PLAIN_NORM_BYTES * plan.micro_batch_size * tokens * model.hidden
             )
         if plan.recompute == "full":
-            stored = stored + np.ceil(count / plan.recompute_layers) * kept
-            whole = layer_activation_bytes(model, kind, recompute="none", **shape)
-            largest = np.maximum(largest, whole * plan.recompute_layers)
+            group = layer_activation_bytes(model, kind, recompute="full", **shape)
+            again = count * plan.recompute_share
+            stored = stored + np.ceil(again / plan.recompute_layers) * group + (count - again) * kept
+            largest = np.maximum(largest, kept * plan.recompute_layers)
         else:
             stored = stored + count * kept
     in_flight = in_flight_micro_batches(
@@ -241,4 +250,6 @@ def _stage_activation_bytes(
     logit_bytes = PLAIN_LOGIT_BYTES if plain else FUSED_LOGIT_BYTES
     logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
     head = stage.last * rows * (2.0 * model.hidden + logits)
-    return named("activations_bytes", stored * in_flight + largest + head, reference="korthikanti-2022")
+    # What the loss made is dropped before the first layer is computed again.
+    peak = stored * in_flight + np.maximum(largest, head)
+    return named("activations_bytes", peak, reference="korthikanti-2022")

@@ -19,12 +19,14 @@ class Efficiency:
         Share of a short benchmark's rate that holds through a training run: clocks sink as the card heats up,
         and operands are not in cache.
     unit_w
-        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with less
-        runs at lower clocks in the end. 0 where power is not known to matter.
+        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with
+        less runs at lower clocks in the end. 0 where power is not known to matter.
     attention_share
         The same as ``matmul_share`` for the fused attention of a long prompt.
     memory_share
         Share of the peak bandwidth of a long sequential read.
+    kv_share
+        The same for the keys and values of a decode step; 0 takes ``memory_share``.
     kernel_s
         Fixed time of one kernel: launch and end.
     wave_s, tail_share
@@ -36,6 +38,14 @@ class Efficiency:
         Least time to advance along a product's inner width by one byte of an operand, however small the tile.
     split_s
         Fixed time of splitting the inner width among units and of adding the parts.
+    attention_s
+        Fixed time of fused attention, the writing of keys and values and the joining of parts counted.
+    attention_block_s
+        Start and end of a block of attention: the queries of one tile and one head.
+    unit_score_s
+        Time in which one compute unit takes the exponential of one score.
+    unit_read_bytes_per_s
+        Rate at which one compute unit reads keys and values; 0 for no limit.
     collective_share
         Share of the link rate that a large collective reaches.
     collective_step_s
@@ -54,12 +64,17 @@ class Efficiency:
     unit_w: float = 0.0
     attention_share: float = 1.0
     memory_share: float = 1.0
+    kv_share: float = 0.0
     kernel_s: float = 0.0
     wave_s: float = 0.0
     tail_share: float = 1.0
     unit_load_bytes_per_s: float = 0.0
     inner_step_s: float = 0.0
     split_s: float = 0.0
+    attention_s: float = 0.0
+    attention_block_s: float = 0.0
+    unit_score_s: float = 0.0
+    unit_read_bytes_per_s: float = 0.0
     collective_share: float = 1.0
     collective_step_s: float = 0.0
     quantised_tiles: bool = True
@@ -97,4 +112,33 @@ class ProductEfficiency:
     quantise_s: float = 0.0
     quantise_passes: float = 0.0
     launch_s: float = 0.0
+    fitted_on: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionEfficiency:
+    """Fused attention as an engine's kernels make it, on an architecture.
+
+    Attributes
+    ----------
+    engine, architecture
+        What the constants are for; ``*`` stands for all.
+    format
+        Number formats of the products and of the cache, ``bfloat16/fp8``.
+    phase
+        ``context`` for prompts, ``generation`` for decode steps.
+    rate_share
+        Factor on the architecture's rates: of computing for prompts, of reading for decode steps.
+    start_s
+        Fixed time of a call.
+    fitted_on
+        The measurements behind the figures.
+    """
+
+    engine: str
+    format: str
+    architecture: str
+    phase: str
+    rate_share: float
+    start_s: float
     fitted_on: str = ""

@@ -26,7 +26,7 @@ class EngineEfficiency:
         Memory traffic and kernels of norms, activations, scores and the like in training, over those of fused
         kernels: eager frameworks run one kernel for each operation.
     conversion_share
-        Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits, at each use.
+        Share of the memory bandwidth at which training turns frozen low-bit weights into 16 bits at each use.
     vector_attention_flop_per_s
         Rate of one compute unit in the attention of a decode step, where kernels leave tensor units idle
         then [FLOP/s]; 0 where they use them.

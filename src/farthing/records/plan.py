@@ -66,9 +66,9 @@ class TrainingPlan:
         Pipeline schedule and virtual stages a device.
     micro_batch_size
         Sequences of one micro-batch.
-    recompute, recompute_layers
+    recompute, recompute_layers, recompute_share
         Activations recomputed in the backward pass; with ``full``, ``recompute_layers`` layers form a group
-        whose input alone is kept.
+        whose input alone is kept, in this share of all layers.
     flash_attention
         The score matrix is never stored.
     loss_chunks
@@ -97,6 +97,7 @@ class TrainingPlan:
     micro_batch_size: Any = 1
     recompute: Recompute = "selective"
     recompute_layers: int = 1
+    recompute_share: float = 1.0
     flash_attention: bool = True
     loss_chunks: Any = 1
     weight_format: str = "bf16"
@@ -136,6 +137,7 @@ class TrainingPlan:
             engine=self.engine,
         )
         _shares(
+            recompute_share=self.recompute_share,
             overlap_data_parallel=self.overlap_data_parallel,
             overlap_tensor_parallel=self.overlap_tensor_parallel,
             overlap_expert_parallel=self.overlap_expert_parallel,

@@ -2,8 +2,19 @@
 
 import pytest
 
-from farthing.predict.attention import attention_flop, attention_time_s, mean_context_tokens, score_bytes
-from farthing.predict.device import Device
+from farthing.predict.attention import (
+    Blocks,
+    attention_flop,
+    attention_time_s,
+    blocks_time_s,
+    decode_blocks,
+    mean_context_tokens,
+    prompt_blocks,
+    score_bytes,
+)
+from farthing.predict.device import Device, Tiling
+
+UNITS = Tiling(units=100, score_s=1e-9, read_bytes_per_s=1e9, block_s=1e-6, split_s=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +35,7 @@ def test_work_of_scores_and_values() -> None:
 
 def test_time_is_the_longer_of_both() -> None:
     card = Device(
-        matmul_flop_per_s=1, attention_flop_per_s=10, memory_bytes=1, memory_bytes_per_s=5, kernel_s=0.5
+        matmul_flop_per_s=1, attention_flop_per_s=10, memory_bytes=1, memory_bytes_per_s=5, attention_s=0.5
     )
     assert attention_time_s(100, 5, device=card) == 10.5
     assert attention_time_s(10, 50, device=card, kernels=2) == 11
@@ -47,3 +58,25 @@ def test_vector_units_bound_a_decode_step_unless_the_group_has_kernels_of_its_ow
     assert attention_time_s(work, traffic, device=card, decode=True, query_group=4) == pytest.approx(1e-3)
     assert attention_time_s(work, traffic, device=card, decode=True, query_group=8) < 1e-4
     assert attention_time_s(work, traffic, device=card, query_group=4) < 1e-4
+
+
+def test_prompts_fall_into_tiles_of_queries() -> None:
+    one = prompt_blocks(1, 128, heads=1)
+    assert (one.blocks, one.longest, one.padding) == (1, 1, pytest.approx(128 / 64.5))
+    long = prompt_blocks(3, 8192, heads=4)
+    assert long.blocks == 3 * 4 * 64
+    assert long.longest == pytest.approx(2, rel=0.02)
+    assert prompt_blocks(3, 8192, heads=4, window=128).scores < long.scores / 10
+
+
+def test_idle_units_take_parts_of_the_keys() -> None:
+    whole = Blocks(blocks=1)
+    assert blocks_time_s(1e-3, 0, whole, tiling=UNITS) == pytest.approx(0.1 + 1e-6)
+    cut = decode_blocks(1, 128 * 50, heads=8, kv_heads=1)
+    assert blocks_time_s(1e-3, 0, cut, tiling=UNITS) < 0.1 / 40
+
+
+def test_exponentials_and_reading_take_their_time() -> None:
+    many = Blocks(blocks=10_000, scores=1e9)
+    assert blocks_time_s(1e-3, 0, many, tiling=UNITS) == pytest.approx(1e-3 + 1e-2 + 1e-4)
+    assert blocks_time_s(0, 1e10, Blocks(blocks=10_000), tiling=UNITS) == pytest.approx(0.1 + 1e-4)

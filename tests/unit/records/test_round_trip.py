@@ -58,9 +58,11 @@ def samples() -> list[Any]:
         *catalog.switches().values(),
         *catalog.hosts().values(),
         *catalog.engines().values(),
+        *catalog.wirings().values(),
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
         *catalog.product_efficiencies().values(),
+        *catalog.attention_efficiencies().values(),
         *table("prices.csv", Price).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
