@@ -106,7 +106,7 @@ def network_of(text: str, card: Accelerator, cards: int) -> str:
     Examples
     --------
     >>> network_of("RoCE 1600 Gbps/node", catalog.accelerator("a100-sxm-80gb"), 8)
-    '8x200g-roce'
+    '4x400g-roce'
     """
     lowered = text.lower()
     if "omni-path" in lowered:
