@@ -137,11 +137,12 @@ def fit() -> None:
     exchanges = grouped([case for case in shipped("collective") if is_fitted(case)], "system")
     attention: list[AttentionEfficiency] = []
     collectives: list[CollectiveEfficiency] = []
+    bases: dict[str, str] = {}
     found: dict[str, dict[str, Any]] = {}
     products: list[ProductEfficiency] = []
     for system, cases in grouped(rows, "system").items():
         card = card_of(system)
-        start = replace(catalog.efficiency(card), id=catalog.efficiency(card).id)
+        start = catalog.efficiency(card)
         dense = [case for case in cases if case.cells["gemm_dtype"] == "bfloat16"]
         constants = _fit_tiles(dense, system, start)
         for (engine, dtype), own in grouped(cases, "backend", "gemm_dtype").items():
@@ -149,14 +150,18 @@ def fit() -> None:
                 products.append(_fit_product(own, system, engine, dtype, replace(start, **constants)))
         shared, own_rows = fit_attention(calls[system], system, replace(start, **constants))
         attention += own_rows
-        links, link_rows = fit_collectives(exchanges[system], system, start)
+        links, link_rows = fit_collectives(exchanges.get(system, []), system, start)
         collectives += link_rows
         found[start.id] = {**constants, **shared, **links}
+        parts = [f"{len(dense)} bf16 products", f"{len(calls[system])} calls of attention"]
+        if links:
+            parts.append(f"{len(exchanges[system])} collectives")
+        bases[start.id] = f"{', '.join(parts)} on {card.name} (aiconfigurator-core 0.12.0)"
     products += _typical_rows(products)
     _write_rows("products.csv", PRODUCT_COLUMNS, products)
     _write_rows("attention.csv", ATTENTION_COLUMNS, attention + typical(attention))
     _write_rows("collectives.csv", COLLECTIVE_COLUMNS, collectives)
-    _write_architectures(found, products)
+    _write_architectures(found, products, bases)
 
 
 def _fit_tiles(cases: Sequence[Case], system: str, start: Efficiency) -> dict[str, Any]:
@@ -246,9 +251,9 @@ def _typical(
 
 
 def _write_architectures(
-    found: Mapping[str, Mapping[str, float]], tables: Sequence[ProductEfficiency]
+    found: Mapping[str, Mapping[str, float]], tables: Sequence[ProductEfficiency], bases: Mapping[str, str]
 ) -> None:
-    """Put measured constants into their rows, and their tiles' into the rows of architectures like them."""
+    """Put measured constants into their rows, and those of units into rows of architectures like them."""
     path = DATA / "architectures.csv"
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -258,6 +263,12 @@ def _write_architectures(
         if measured is None:
             continue
         own = row["id"] in found
+        basis, _, sustained = row["fitted_on"].partition("; sustained share")
+        if own:
+            basis = bases[row["id"]]
+        else:
+            basis = f"{basis.partition('; compute units')[0]}; compute units as {RELATIVES[row['id']]}"
+        row["fitted_on"] = basis + (f"; sustained share{sustained}" if sustained else "")
         for column in columns:
             name, factor = si_field(column)
             if name in measured and (own or name in INHERITED):

@@ -260,6 +260,8 @@ def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tu
 
 def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:
     card, phase = card_of(words["system"]), words["phase"]
+    if words["window_size"] and not words["window_size"].isdigit():
+        raise FarthingError("window_size is not a whole number")
     if phase not in ("context", "generation"):
         raise FarthingError(f"no such phase of attention: {phase}")
     constants = catalog.efficiency(card)
