@@ -299,6 +299,7 @@ def stated_plan(
     micro_batch = sizes.get("micro_batch", 1)
     stated = number(case, "global_batch")
     batch = int(stated) if stated > 0 else dp * micro_batch * (4 * pp if pp > 1 else 1)
+    micro_batch = min(micro_batch, max(batch, 1))
     while micro_batch > 1 and batch % (dp * micro_batch):
         micro_batch -= 1
     # A batch that the cards cannot share is taken as the nearest that they can.
