@@ -291,7 +291,7 @@ def batch_of(case: Case, cards: int, sequence: int) -> int:
 def stated_plan(
     case: Case, model: Model, cards: int, sizes: Mapping[str, int], options: Mapping[str, Any]
 ) -> tuple[TrainingPlan, int]:
-    """The plan of a row that states it, and the sequences of a step: by default four micro-batches a stage."""
+    """The plan of such a row, and the sequences of a step: four micro-batches a stage by default."""
     tp, pp, cp = sizes["tp"], sizes["pp"], sizes.get("cp", 1)
     dp = cards // (tp * pp * cp)
     if not dp or tp * pp * cp * dp != cards:

@@ -463,7 +463,7 @@ def _hop_s(
 
 
 def _hide_hops(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> None:
-    """Hops of a micro-batch, behind compute as far as it is free: virtual stages send while another computes."""
+    """Hops of a micro-batch, behind what compute is free: virtual stages send while another computes."""
     parts.hop = hops_s
     if plan.schedule != "interleaved":
         return
