@@ -1,4 +1,4 @@
-"""Constants of engines that run plain PyTorch modules: fine-tuning with adapters, encoders and small models."""
+"""Constants of engines that run plain PyTorch modules: adapters, encoders, small models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -42,6 +42,9 @@ BOUNDS: Final = {
 
 SOURCES: Final = ("QwenLM/Qwen finetuning profile", "Lambda Labs deeplearning-benchmark")
 
+UNITS: Final = {"prefill_launch_s": ("prefill_launch_us", 1e6)}
+"""Columns whose name or unit is not the field's."""
+
 EAGER: Final = (
     "pytorch-ddp",
     "hf-trainer",
@@ -61,7 +64,7 @@ def fit() -> None:
     found = _fitted(rows, START)
     counts = " and ".join(f"{len(each)} of {source}" for source, each in rows.items())
     for engine in EAGER:
-        _write(EngineEfficiency(engine=engine, **found, fitted_on=f"step times, plain PyTorch: {counts}"))
+        _write(engine, found, f"step times, plain PyTorch: {counts}")
 
 
 def _fitted(
@@ -76,7 +79,7 @@ def _fitted(
     return least(loss, start, {name: BOUNDS[name] for name in start})[0]
 
 
-def _error(rows: Sequence[tuple[Case, TrainingRun]], constants: Mapping[str, float]) -> float:
+def _error(rows: Sequence[tuple[Case, TrainingRun]], constants: Mapping[str, Any]) -> float:
     own = dataclasses.replace(NO_OVERHEAD, **constants)
     errors = [math.log(_step_s(run, own) / number(case, "step_time_s")) for case, run in rows]
     return float(np.mean(np.abs(errors)))
@@ -117,26 +120,22 @@ def _step_s(run: TrainingRun, own: EngineEfficiency) -> float:
     return float(dataclasses.replace(run, about=about).time().step_s)
 
 
-def _write(row: EngineEfficiency) -> None:
-    """Put a row into the table, in the place of the one with its names, or at the end."""
+def _write(engine: str, found: Mapping[str, float], fitted_on: str) -> None:
+    """Put an engine's row into the table, in the place of the one before, or at the end."""
     lines = list(csv.DictReader(io.StringIO(TABLE.read_text("utf-8"))))
-    header = list(lines[0])
-    new = {column: _cell(row, column) for column in header}
-    names = ("engine", "architecture", "format")
-    places = [i for i, line in enumerate(lines) if all(line[name] == new[name] for name in names)]
-    lines[places[0] if places else len(lines) : (places[0] if places else len(lines)) + 1] = [new]
+    names = {"engine": engine, "architecture": "*", "format": "*"}
+    cells = {
+        UNITS.get(name, (name, 1))[0]: f"{value * UNITS.get(name, (name, 1))[1]:.3g}"
+        for name, value in found.items()
+    }
+    new = dict.fromkeys(lines[0], "") | names | cells | {"fitted_on": fitted_on}
+    places = [i for i, line in enumerate(lines) if all(line[name] == value for name, value in names.items())]
+    place = places[0] if places else len(lines)
+    lines[place : place + 1] = [new]
     out = io.StringIO()
-    writer = csv.DictWriter(out, header, lineterminator="\n")
+    writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
     TABLE.write_text(out.getvalue(), "utf-8")
     catalog.load.table.cache_clear()
     catalog.engine_efficiency.cache_clear()
-
-
-def _cell(row: EngineEfficiency, column: str) -> str:
-    in_us = column.endswith("_us")
-    value = getattr(row, column.removesuffix("_us") + "_s" if in_us else column)
-    if isinstance(value, str):
-        return value
-    return "" if math.isnan(value) else f"{value * 1e6 if in_us else value:.3g}"

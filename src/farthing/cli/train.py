@@ -27,7 +27,7 @@ from farthing.cli.options import (
     refuse_two_inputs,
 )
 from farthing.records.plan import Offload, Recompute, Schedule, TrainingPlan
-from farthing.records.workload import Optimizer, TrainingWorkload
+from farthing.records.workload import LoraTargets, Optimizer, TrainingWorkload
 
 _LOAD = "Workload"
 _PLAN = "Plan"
@@ -79,6 +79,22 @@ def workload_options(function: Any) -> Any:
             "--lora-rank",
             type=Count(0),
             text="Train only low-rank adapters of this rank.  [default: all parameters]",
+        ),
+        field_option(
+            _LOAD,
+            record,
+            "lora_targets",
+            "--lora-targets",
+            type=Word(get_args(LoraTargets)),
+            text="The linear layers that adapters stand beside.",
+        ),
+        field_option(
+            _LOAD,
+            record,
+            "memory_tokens",
+            "--memory-tokens",
+            type=Count(0),
+            text="Tokens of the segment before that each sequence also attends to.  [default: none]",
         ),
     )(function)
 
@@ -179,6 +195,14 @@ def plan_options(function: Any) -> Any:
             "flash_attention",
             "--flash-attention/--no-flash-attention",
             text="The score matrix is never stored.",
+        ),
+        field_option(
+            _PLAN,
+            record,
+            "loss_chunks",
+            "--loss-chunks",
+            type=Count(),
+            text="Pieces whose logits are made and dropped one after the other.",
         ),
         *(
             field_option(

@@ -1,4 +1,4 @@
-"""What rows of fine-tuning, of encoders and of small models mean: each framework's habits where a row is silent."""
+"""Rows of fine-tuning, of encoders and of small models: each framework's habits where a row is silent."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ from farthing.records.workload import Optimizer, TrainingWorkload
 from farthing.units import GIB, GIGA
 
 INSTRUCTION_TOKENS: Final = 128
-"""Tokens of an example of Alpaca, prompt template included, on average: the usual data of fine-tuning guides."""
+"""Mean tokens of an example of Alpaca, prompt template included: the usual data of fine-tuning guides."""
 
 WIKIPEDIA_TOKENS: Final = 256
-"""Mean tokens of BERT's Wikipedia sequences of at most 512 (Krell et al. 2021: half of such batches is padding)."""
+"""Mean tokens of BERT's Wikipedia sequences of at most 512: half of such batches is padding (Krell et al.
+2021, arXiv 2107.02027)."""
 
 BIN_TOKENS: Final = 64
 """NVIDIA's loader fills a batch with sequences of one bin of lengths, and pads them to its end."""
@@ -226,7 +227,7 @@ def layout_of(
 ) -> tuple[int, int, int, int]:
     """tp, pp, cp, dp; what is not stated follows from memory and batch."""
     stated = {name: int(number(case, name)) for name in ("tp", "pp", "cp") if number(case, name) > 0}
-    if "tp" in stated or cards == 1 or training_engine(case) in EAGER:
+    if "tp" in stated or cards == 1 or engine_in(case) in EAGER:
         tp, pp, cp = stated.get("tp", 1), stated.get("pp", 1), stated.get("cp", 1)
     else:
         weights = _parameters(model) * (1.0 if compute_format_of(case, card) == "fp8" else 2.0)
@@ -260,7 +261,7 @@ def fine_tuning_row(case: Case) -> Row:
     cells = case.cells
     model = training_model(cells)
     card = accelerator_of(cells)
-    engine = training_engine(case)
+    engine = engine_in(case)
     cards = cards_of(case)
     batch = number(case, "global_batch")
     tp, pp, cp, dp = layout_of(case, model, card, cards, batch)

@@ -43,7 +43,8 @@ MACOS_RESERVED_SHARE: Final = 0.25
 
 
 SCALAR_MATMUL_SHARE: Final = 0.95
-"""Share of the fp32 peak that large products reach on a card without TF32: scalar units need little bandwidth."""
+"""Share of the fp32 peak that large products reach where there is no TF32; scalar units need little bandwidth.
+An assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,7 +102,8 @@ def test_traffic_hides_once() -> None:
 
 def test_adapters_train_faster_than_everything() -> None:
     everything, adapters = step(dp=32), step(dp=32, lora_rank=16)
-    assert adapters.backward_s < 0.6 * everything.backward_s
+    # No gradients of weights, half of the work of the products; the adapters take a little of it back.
+    assert adapters.backward_s < 0.65 * everything.backward_s
     assert adapters.optimizer_s < everything.optimizer_s / 50
     assert adapters.data_parallel_s <= everything.data_parallel_s
 
