@@ -27,7 +27,7 @@ def test_one_user_waits_for_nobody() -> None:
 
 
 def test_prompts_are_read_once_whoever_waits_for_them() -> None:
-    # A user's round is its prompt, its answer, and every other user's prompt, before or after the first token.
+    # A round is the own prompt, the answer, and the prompts of all others, before or after the first token.
     for share in (0.0, 0.3, 1.0):
         load = replica(waiting_share=share)
         one_round = load.ttft_s + load.tpot_s * 511
