@@ -1,4 +1,4 @@
-"""Fits the constants of serving engines to closed loops of users: rates, host times, and how long requests wait."""
+"""Fits the constants of serving engines to closed loops of users: rates, host times, waiting."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ START: Final[Mapping[str, float]] = {
     "matmul_share": 0.7,
     "memory_share": 1.0,
     "attention_share": 0.7,
-    "step_s": 4e-4,
-    "exchange_s": 1e-5,
+    "step_s": 1e-4,
+    "exchange_s": 5e-6,
     "request_s": 4e-2,
     "waiting_share": 0.1,
 }
@@ -52,8 +52,8 @@ OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
 
 KERNEL_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
 
-PULL: Final = 0.003
-"""Loss for each constant that lies a factor e from where the search began, so that none runs off for nothing."""
+PULL: Final = 0.002
+"""Loss for each factor e between a constant and where the search began: none runs off for nothing."""
 
 MOST_ROWS: Final = 36
 """Of a source; more add nothing but time."""

@@ -106,7 +106,7 @@ def network_of(text: str, card: Accelerator, cards: int) -> str:
     Examples
     --------
     >>> network_of("RoCE 1600 Gbps/node", catalog.accelerator("a100-sxm-80gb"), 8)
-    '8x200g-roce'
+    '4x400g-roce'
     """
     lowered = text.lower()
     if "omni-path" in lowered:
@@ -299,6 +299,7 @@ def stated_plan(
     micro_batch = sizes.get("micro_batch", 1)
     stated = number(case, "global_batch")
     batch = int(stated) if stated > 0 else dp * micro_batch * (4 * pp if pp > 1 else 1)
+    micro_batch = min(micro_batch, max(batch, 1))
     while micro_batch > 1 and batch % (dp * micro_batch):
         micro_batch -= 1
     # A batch that the cards cannot share is taken as the nearest that they can.

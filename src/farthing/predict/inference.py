@@ -285,9 +285,8 @@ def _group_times(
             width = (model.moe_hidden or model.hidden) / model.hidden
             sent = select(plan.ep > plan.tp, message * width / plan.tp * model.experts_per_token, 0.0)
             # Each way the counts go ahead of the tokens.
-            dispatch = 2 * (
-                axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan)) + 2 * engine.exchange_s
-            )
+            sending = axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan))
+            dispatch = 2 * (sending + 2 * engine.exchange_s)
             exchanged = exchanged + select(plan.ep > plan.tp, dispatch, 0.0)
         traffic.append(exchanged)
     # A prompt needs the logits of its last token, a drafted run those of all its tokens.

@@ -1,4 +1,4 @@
-"""What users wait for when a constant number of them keeps an engine busy: first token, and time between tokens.
+"""What users wait for when a constant number of them keeps an engine busy: first and further tokens.
 
 Each user sends the next request when the last one is answered (a closed loop). Prompts are read between the
 decode steps of the others (continuous batching), or by cards of their own (disaggregated).

@@ -1,0 +1,122 @@
+"""Rows of online serving: sizes printed as products, formats, refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from farthing.errors import FarthingError
+from farthing.evidence.load import shipped
+from farthing.evidence.serving_online import compare, serving
+from farthing.evidence.serving_setup import deployment_of
+from farthing.records.comparison import Case
+
+ROW = {
+    "silicon_data_source": "db; silicon_concurrency=64; measured=2026-01-01",
+    "backend": "vllm",
+    "system": "b200_sxm",
+    "precision": "fp8",
+    "mode": "agg",
+    "isl": "1024",
+    "osl": "1024",
+    "gemm_quant_mode": "fp8",
+    "batch_size": "64.0",
+    "tp_size": "4.0",
+    "pp_size": "1.0",
+    "attention_dp_size": "1.0",
+    "moe_tp_size": "4.0",
+    "moe_ep_size": "1.0",
+    "silicon_ttft_ms": "150",
+    "silicon_tpot_ms": "16",
+    "model_id": "minimax-m2.5",
+    "accelerator_id": "b200-sxm",
+}
+
+
+def case(**cells: Any) -> Case:
+    return Case(file="x.csv", id="1", source="s", kind="serving_online", cells=ROW | cells)
+
+
+@pytest.mark.parametrize(
+    ("tp", "dp", "expert_tp", "ep", "expected"),
+    [
+        ("4.0", "1.0", "4.0", "1.0", (4, 1, 1)),
+        ("64.0", "1.0", "8.0", "8.0", (8, 1, 8)),
+        ("1.0", "64.0", "8.0", "8.0", (1, 8, 8)),
+        ("2.0", "2.0", "1.0", "4.0", (2, 1, 2)),
+        ("1.0", "8.0", "1.0", "8.0", (1, 8, 8)),
+        ("4.0", "", "2.0", "2.0", (4, 1, 4)),
+    ],
+)
+def test_products_in_place_of_sizes(
+    tp: str, dp: str, expert_tp: str, ep: str, expected: tuple[int, int, int]
+) -> None:
+    row = case(tp_size=tp, attention_dp_size=dp, moe_tp_size=expert_tp, moe_ep_size=ep)
+    found = deployment_of(row).decode
+    assert (found.tp, found.dp, found.ep) == expected
+
+
+def test_users_are_stated_or_the_batch_of_all_ranks() -> None:
+    assert deployment_of(case()).users == 64
+    ranks = {"tp_size": "1.0", "attention_dp_size": "8.0", "moe_tp_size": "1.0", "moe_ep_size": "8.0"}
+    assert deployment_of(case(silicon_data_source="", batch_size="16", **ranks)).users == 128
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        ({"backend": "other"}, "engine"),
+        ({"model_id": ""}, "model"),
+        ({"accelerator_id": "abacus"}, "accelerator"),
+        ({"gemm_quant_mode": "fp3"}, "format"),
+        ({"pp_size": "2.0"}, "pipeline"),
+        ({"tp_size": "36.0", "moe_tp_size": "36.0"}, "heads"),
+        ({"tp_size": "1.0", "moe_tp_size": "1.0", "model_id": "deepseek-v3"}, "do not fit"),
+        ({"isl": ""}, "stated"),
+        ({"isl": "long"}, "not a number"),
+    ],
+)
+def test_refusals(cells: dict[str, str], reason: str) -> None:
+    found = compare([case(**cells)])
+    assert len(found) == 2
+    assert all(reason in one.reason for one in found)
+
+
+def test_both_numbers_are_compared_in_milliseconds() -> None:
+    first, other = compare([case()])
+    assert (first.quantity, other.quantity) == ("silicon_ttft_ms", "silicon_tpot_ms")
+    assert 50 < first.predicted < 500
+    assert 8 < other.predicted < 32
+    assert first.simple < first.predicted
+    assert other.simple < other.predicted
+
+
+def test_unstated_workers_are_assumed() -> None:
+    row = {
+        "mode": "disagg",
+        "model_id": "deepseek-v3",
+        "precision": "fp4",
+        "gemm_quant_mode": "nvfp4",
+        "accelerator_id": "gb200",
+        "prefill_tp_size": "4.0",
+        "prefill_moe_ep_size": "4.0",
+        "decode_tp_size": "8.0",
+        "decode_moe_tp_size": "2.0",
+        "decode_moe_ep_size": "4.0",
+    }
+    setup = deployment_of(case(**row))
+    assert (setup.stated, setup.decode.count, setup.decode.cards) == (False, 4, 8)
+    stated = deployment_of(case(**row, prefill_num_workers="1.0", decode_num_workers="4.0"))
+    assert stated.stated
+    assert serving(setup).tpot_s == pytest.approx(serving(stated).tpot_s, rel=0.2)
+
+
+def test_a_broken_cell_says_so() -> None:
+    with pytest.raises(FarthingError, match="moe_ep_size"):
+        deployment_of(case(moe_ep_size="many"))
+
+
+def test_most_shipped_rows_are_predicted() -> None:
+    found = compare(shipped("serving_online")[::40])
+    assert sum(not one.reason for one in found) > 0.85 * len(found)
