@@ -179,7 +179,14 @@ def explanation(one: Comparison, rows: Sequence[Comparison]) -> str:
     like = [o for o in rows if o.likeness == one.likeness and o.case.source != one.case.source]
     usual = float(np.median([reached(o) for o in like])) if like else math.nan
     share = reached(one)
-    words = f"the measurement reaches {share:.1%} of the peaks"
+    words = (
+        f"the measurement reaches {share:.1%} of the peaks" if share < 1 else "faster than the peaks allow"
+    )
+    if share > 1 and one.likeness.what == "first token under load":
+        return (
+            f"{words} {share:.3g} times over: so many users cannot all be waiting on the cards that the row "
+            "states; they arrived more slowly, or more workers took the prompts"
+        )
     if not math.isnan(usual):
         words += f", like cases {usual:.1%}"
     if share > 1:

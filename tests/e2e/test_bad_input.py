@@ -257,7 +257,7 @@ def test_standard_input_is_read_once(run: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "missing"),
     [
-        (("infer", "llama-2-70b", "--on", "rtx-4090"), "106 GiB"),
+        (("infer", "llama-2-70b", "--on", "rtx-4090"), "107 GiB"),
         (("infer", "llama-2-70b", "--on", "1x8:rtx-4090", "--tp", "8", "--batch", "500"), "GiB"),
         (("train", "llama-2-70b", "--on", "1x8:a100-sxm-80gb"), "GiB"),
     ],

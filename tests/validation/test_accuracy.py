@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,8 @@ from farthing.evidence.accuracy import grouped, source_weights
 from farthing.records.accuracy import Validation
 
 DOCS = Path(__file__).parents[2] / "docs"
-LIMIT_S = 60.0
+LIMIT_S = 120.0
+"""A minute on two cores; processor time, as others may share the machine."""
 INTERVALS = 0.75, 0.88
 """Share of the measurements of a kind that its 80% intervals may hold."""
 
@@ -36,9 +36,9 @@ BASELINE = json.loads((DOCS / "accuracy" / "baseline.json").read_text("utf-8"))
 
 @pytest.fixture(scope="module")
 def found() -> Validation:
-    start = time.monotonic()
+    start = sum(os.times()[:4])
     result = api.validate(jobs=os.cpu_count() or 1)
-    assert time.monotonic() - start < LIMIT_S
+    assert sum(os.times()[:4]) - start < LIMIT_S
     return result
 
 

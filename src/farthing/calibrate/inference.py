@@ -113,8 +113,6 @@ FITS: Final = (
     Fit(engine="transformers", format="gptq", fields=("memory_share", "matmul_share")),
     Fit(engine="mlc-llm", fields=("step_s", "exchange_s", "memory_share"), formats=()),
     Fit(engine="exllamav2", fields=("step_s", "memory_share"), formats=()),
-    Fit(engine="llama.cpp", architecture="ampere", fields=("step_s", "memory_share"), formats=()),
-    Fit(engine="llama.cpp", architecture="hopper", fields=("step_s", "memory_share"), formats=()),
     Fit(engine="llama.cpp", architecture="cdna3", fields=("step_s", "memory_share"), formats=()),
 )
 """In this order; rows of an architecture or a format lie over the engine's own. Mixtures are left out:

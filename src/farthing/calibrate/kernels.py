@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
@@ -13,6 +14,7 @@ import numpy as np
 
 from farthing import catalog
 from farthing.calibrate.attention import fit_attention, typical
+from farthing.calibrate.collectives import fit_collectives
 from farthing.calibrate.rows import columns_of, error_of, grouped, versions
 from farthing.calibrate.search import least, rounded
 from farthing.catalog.load import si_field
@@ -20,7 +22,12 @@ from farthing.evidence.kernels import card_of, product_time_s
 from farthing.evidence.load import shipped
 from farthing.evidence.split import is_fitted
 from farthing.records.comparison import Case
-from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
+from farthing.records.efficiency import (
+    AttentionEfficiency,
+    CollectiveEfficiency,
+    Efficiency,
+    ProductEfficiency,
+)
 
 SIZES: Final = ("m", "n", "k")
 
@@ -41,10 +48,15 @@ STARTS: Final = (
     (0.8, 0.85, 1.6e-6, 0.4e-6, 0.4, 1.6e11, 0.6e-9, 3e-6),
 )
 
+NEVER_SPLIT_S: Final = 5e-5
+"""Where to look for kernels that do not split the inner width: no split would pay."""
+
 QUANTISED: Final = {
     "matmul_share": (0.1, 1.0),
     "quantise_s": (0.1e-6, 40e-6),
+    "quantise_row_s": (1e-11, 5e-8),
     "quantise_passes": (0.1, 30.0),
+    "split_s": (0.5e-6, 2e-4),
     "launch_s": (0.1e-6, 600e-6),
 }
 
@@ -62,6 +74,13 @@ INHERITED: Final = (
     "attention_block_s",
     "unit_score_s",
     "unit_read_bytes_per_s",
+    "ring_share",
+    "ring_step_s",
+    "collective_s",
+    "collective_ramp_s",
+    "collective_copied",
+    "direct_s",
+    "direct_share",
 )
 """What the compute units of related architectures have in common."""
 
@@ -87,7 +106,9 @@ PRODUCT_COLUMNS: Final = (
     "architecture",
     "matmul_share",
     "quantise_us",
+    "quantise_row_us",
     "quantise_passes",
+    "split_us",
     "launch_us",
     "fitted_on",
 )
@@ -101,6 +122,11 @@ ATTENTION_COLUMNS: Final = (
     "fitted_on",
 )
 
+ORDER: Final = ("format", "architecture", "engine", "library", "phase")
+"""Columns that the rows are sorted by."""
+
+COLLECTIVE_COLUMNS: Final = ("library", "architecture", "start_us", "fitted_on")
+
 DATA: Final = Path(str(resources.files("farthing.catalog"))) / "data" / "efficiency"
 
 
@@ -108,12 +134,15 @@ def fit() -> None:
     """Rewrite ``architectures.csv`` and ``products.csv`` from the fitted quarter of the kernels' rows."""
     rows = [case for case in shipped("gemm") if is_fitted(case)]
     calls = grouped([case for case in shipped("attention") if is_fitted(case)], "system")
+    exchanges = grouped([case for case in shipped("collective") if is_fitted(case)], "system")
     attention: list[AttentionEfficiency] = []
+    collectives: list[CollectiveEfficiency] = []
+    bases: dict[str, str] = {}
     found: dict[str, dict[str, Any]] = {}
     products: list[ProductEfficiency] = []
     for system, cases in grouped(rows, "system").items():
         card = card_of(system)
-        start = replace(catalog.efficiency(card), id=catalog.efficiency(card).id)
+        start = catalog.efficiency(card)
         dense = [case for case in cases if case.cells["gemm_dtype"] == "bfloat16"]
         constants = _fit_tiles(dense, system, start)
         for (engine, dtype), own in grouped(cases, "backend", "gemm_dtype").items():
@@ -121,11 +150,18 @@ def fit() -> None:
                 products.append(_fit_product(own, system, engine, dtype, replace(start, **constants)))
         shared, own_rows = fit_attention(calls[system], system, replace(start, **constants))
         attention += own_rows
-        found[start.id] = {**constants, **shared}
+        links, link_rows = fit_collectives(exchanges.get(system, []), system, start)
+        collectives += link_rows
+        found[start.id] = {**constants, **shared, **links}
+        parts = [f"{len(dense)} bf16 products", f"{len(calls[system])} calls of attention"]
+        if links:
+            parts.append(f"{len(exchanges[system])} collectives")
+        bases[start.id] = f"{', '.join(parts)} on {card.name} (aiconfigurator-core 0.12.0)"
     products += _typical_rows(products)
     _write_rows("products.csv", PRODUCT_COLUMNS, products)
     _write_rows("attention.csv", ATTENTION_COLUMNS, attention + typical(attention))
-    _write_architectures(found, products)
+    _write_rows("collectives.csv", COLLECTIVE_COLUMNS, collectives)
+    _write_architectures(found, products, bases)
 
 
 def _fit_tiles(cases: Sequence[Case], system: str, start: Efficiency) -> dict[str, Any]:
@@ -157,11 +193,14 @@ def _fit_product(
         )
 
     fits = []
-    for share, fixed_s in ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6)):
+    begins = ((0.85, 2e-6), (0.6, 6e-6), (0.6, 10e-6))
+    for (share, fixed_s), split_s in itertools.product(begins, (constants.split_s, NEVER_SPLIT_S)):
         start = {
             "matmul_share": constants.matmul_share * share,
             "quantise_s": fixed_s,
+            "quantise_row_s": 1e-9,
             "quantise_passes": 3.0,
+            "split_s": split_s,
         }
         if issued:
             start["launch_s"] = float(np.percentile(measured, 20))
@@ -174,13 +213,13 @@ def _text(value: float) -> str:
     return f"{rounded(value):g}"
 
 
-def _write_rows(
-    file: str, columns: Sequence[str], rows: Sequence[ProductEfficiency] | Sequence[AttentionEfficiency]
-) -> None:
+def _write_rows(file: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
     with (DATA / file).open("w", encoding="utf-8", newline="") as output:
         writer = csv.writer(output, lineterminator="\n")
         writer.writerow(columns)
-        for row in sorted(rows, key=lambda row: (row.format, row.architecture, row.engine)):
+        for row in sorted(
+            rows, key=lambda row: [str(getattr(row, name)) for name in ORDER if hasattr(row, name)]
+        ):
             fields = [(getattr(row, name), factor) for name, factor in map(si_field, columns)]
             writer.writerow([value if isinstance(value, str) else _text(value / f) for value, f in fields])
 
@@ -204,15 +243,17 @@ def _typical(
         architecture=named,
         matmul_share=float(np.median([row.matmul_share for row in own])),
         quantise_s=float(np.min([row.quantise_s for row in own])),
+        quantise_row_s=float(np.median([row.quantise_row_s for row in own])),
+        split_s=float(np.median([row.split_s for row in own])),
         quantise_passes=float(np.median([row.quantise_passes for row in own])),
         fitted_on=f"none: median of {len(own)} measured, the quickest conversion, replayed from a graph",
     )
 
 
 def _write_architectures(
-    found: Mapping[str, Mapping[str, float]], tables: Sequence[ProductEfficiency]
+    found: Mapping[str, Mapping[str, float]], tables: Sequence[ProductEfficiency], bases: Mapping[str, str]
 ) -> None:
-    """Put measured constants into their rows, and their tiles' into the rows of architectures like them."""
+    """Put measured constants into their rows, and those of units into rows of architectures like them."""
     path = DATA / "architectures.csv"
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -222,6 +263,12 @@ def _write_architectures(
         if measured is None:
             continue
         own = row["id"] in found
+        basis, _, sustained = row["fitted_on"].partition("; sustained share")
+        if own:
+            basis = bases[row["id"]]
+        else:
+            basis = f"{basis.partition('; compute units')[0]}; compute units as {RELATIVES[row['id']]}"
+        row["fitted_on"] = basis + (f"; sustained share{sustained}" if sustained else "")
         for column in columns:
             name, factor = si_field(column)
             if name in measured and (own or name in INHERITED):

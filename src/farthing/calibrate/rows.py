@@ -29,7 +29,7 @@ def columns_of(cases: Sequence[Case], names: Sequence[str]) -> tuple[dict[str, C
 
 def error_of(predicted: Column, measured: Column) -> float:
     """Mean of the absolute logarithms, outliers cut."""
-    return float(np.mean(np.minimum(np.abs(np.log(predicted / measured)), 0.5)))
+    return float(np.mean(np.minimum(np.abs(np.log(predicted / measured)), 0.25)))
 
 
 def versions(cases: Sequence[Case]) -> str:

@@ -22,7 +22,8 @@ def least(
 ) -> tuple[dict[str, float], float]:
     """The constants near the start with the least loss, rounded to three significant digits.
 
-    Hooke and Jeeves: try each constant up and down, go on in a direction that helped, halve the steps.
+    Hooke and Jeeves: try each constant up and down, go on in a direction that helped, shorten the steps. A
+    kink that couples two constants can stop it early: give it several starts.
     """
     point = {name: rounded(value) for name, value in start.items()}
     best = loss(point)

@@ -42,6 +42,9 @@ HOST: Final = {"prefill_launch_s": 5e-5, "step_s": 2e-2}
 
 START_CLOCK: Final = 0.9
 
+SHORT_SEQUENCE_TOKENS: Final = 16_384
+"""Up to here products and not attention set the pace."""
+
 BOUNDS: Final = {
     "prefill_launch_s": (1e-6, 2e-4),
     "step_s": (1e-4, 0.2),
@@ -143,7 +146,12 @@ def fit() -> None:
     for _ in range(2):
         clocks = {}
         for architecture, sources in CLOCKS.items():
-            rows = [one for one in measured_runs(sources) if one.architecture == architecture]
+            rows = [
+                one
+                for one in measured_runs(sources)
+                if one.architecture == architecture
+                and one.run.workload.sequence_tokens <= SHORT_SEQUENCE_TOKENS
+            ]
             held = catalog.efficiencies()[architecture].sustained_share
             clocks[architecture] = (held * fit_clock(rows), rows)
         _write_clocks(clocks)

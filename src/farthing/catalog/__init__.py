@@ -13,7 +13,12 @@ from typing import TypeVar
 from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import InvalidInput, UnknownName
-from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
+from farthing.records.efficiency import (
+    AttentionEfficiency,
+    CollectiveEfficiency,
+    Efficiency,
+    ProductEfficiency,
+)
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
@@ -204,6 +209,12 @@ def attention_efficiency(
         and (row.format, row.phase) == (number_format, phase)
     ]
     return min(fitting, key=lambda row: (row.architecture == "*", row.engine == "*"), default=None)
+
+
+def collective_efficiency(library: str, architecture: str) -> CollectiveEfficiency | None:
+    """The constants of an engine's all-reduce on an architecture; None where nobody measured it."""
+    rows = table("efficiency/collectives.csv", CollectiveEfficiency).values()
+    return next((row for row in rows if (row.library, row.architecture) == (library, architecture)), None)
 
 
 def engine_efficiencies() -> Mapping[str, EngineEfficiency]:

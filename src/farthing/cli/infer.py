@@ -167,6 +167,15 @@ def plan_options(function: Any) -> Any:
         field_option(
             _PLAN,
             record,
+            "dense_format",
+            "--dense-format",
+            metavar="FORMAT",
+            shell_complete=complete_format,
+            text="Number format of all weights but the routed experts'.  [default: as the weights]",
+        ),
+        field_option(
+            _PLAN,
+            record,
             "engine",
             "--engine",
             metavar="ENGINE",

@@ -120,6 +120,12 @@ def subject(
     engines = [
         given or catalog.engine_efficiency(engine, group.accelerator, weights) for group in cluster.groups
     ]
+    if ideal and engine:
+        # Paper arithmetic takes the units that the engine's kernels use.
+        engines = [
+            replace(own, compute=catalog.engine_efficiency(engine, group.accelerator, weights).compute)
+            for own, group in zip(engines, cluster.groups, strict=True)
+        ]
     devices = tuple(
         device(group.accelerator, (not compute_format and own.compute) or compute, constants, own)
         for group, constants, own in zip(cluster.groups, efficiencies, engines, strict=True)
@@ -159,19 +165,6 @@ def _with_wide(
 ) -> Device:
     own = given or catalog.engine_efficiency(engine, accelerator, dense)
     return replace(card, wide=device(accelerator, own.compute or dense.compute, constants, own))
-
-
-def with_constants(about: Subject, engine: EngineEfficiency) -> Subject:
-    """The same subject with other constants of its engine, where these are being fitted."""
-    compute = engine.compute or about.weights.compute
-    return replace(
-        about,
-        devices=tuple(
-            device(group.accelerator, compute, constants, engine)
-            for group, constants in zip(about.cluster.groups, about.efficiencies, strict=True)
-        ),
-        overheads=engine,
-    )
 
 
 def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:

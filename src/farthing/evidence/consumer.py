@@ -12,7 +12,7 @@ from typing import Final
 from farthing.errors import FarthingError
 from farthing.estimate.inference import Run, run_of
 from farthing.estimate.likeness import inference_likeness
-from farthing.estimate.subject import Subject, subject, with_constants
+from farthing.estimate.subject import Subject, subject
 from farthing.evidence.consumer_setup import card_of, cluster_of, engine_of, model_of, split_of
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import compared, number, refused
@@ -216,7 +216,7 @@ def _tokens(case: Case, column: str) -> int:
     return int(value) if value > 0 else 0
 
 
-def about_of(setup: Setup, *, ideal: bool = False) -> Subject:
+def about_of(setup: Setup, *, ideal: bool = False, overheads: EngineEfficiency | None = None) -> Subject:
     """What a row's prediction is about."""
     plan = setup.plan
     return subject(
@@ -228,6 +228,7 @@ def about_of(setup: Setup, *, ideal: bool = False) -> Subject:
         dense_format=plan.dense_format,
         engine=plan.engine,
         ideal=ideal,
+        overheads=overheads,
     )
 
 
@@ -237,9 +238,7 @@ def rate_of(
     """Tokens a second as the row's metric counts them; ``constants`` in place of the engine's own."""
     metric, notes = case.cells.get("metric", ""), case.cells.get("notes", "")
     plan, load = setup.plan, setup.workload
-    about = about_of(setup, ideal=ideal)
-    if constants is not None:
-        about = with_constants(about, constants)
+    about = about_of(setup, ideal=ideal, overheads=constants)
     run = run_of(about, load, plan)
     sequences = run.replica_sequences
     if metric == "prefill_tok_s":

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import catalog
+from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
 from farthing.evidence.outcome import compared, number, refused
 from farthing.predict.attention import (
@@ -19,10 +20,22 @@ from farthing.predict.attention import (
     mean_context_tokens,
     prompt_blocks,
 )
+from farthing.predict.communication import (
+    Axis,
+    all_reduce_time_s,
+    axis_all_gather_time_s,
+    axis_all_to_all_time_s,
+)
 from farthing.predict.compute import matmul_time_s
 from farthing.predict.device import CACHE_SPEED, Device, device, peak_flop_per_s
+from farthing.predict.fabric import parallel_axis
 from farthing.records.comparison import Case, Comparison, Likeness
-from farthing.records.efficiency import AttentionEfficiency, Efficiency, ProductEfficiency
+from farthing.records.efficiency import (
+    AttentionEfficiency,
+    CollectiveEfficiency,
+    Efficiency,
+    ProductEfficiency,
+)
 from farthing.records.hardware import Accelerator
 
 Column = NDArray[np.float64]
@@ -48,6 +61,10 @@ PRODUCTS: Final = {
 ATTENTION_WORDS: Final = ("system", "backend", "phase", "attn_dtype", "kv_cache_dtype", "window_size")
 ATTENTION_NUMBERS: Final = ("batch_size", "isl", "step", "num_heads", "num_key_value_heads", "head_dim")
 
+COLLECTIVE_WORDS: Final = ("system", "library", "op_name", "dtype", "num_gpus")
+ELEMENT_BYTES: Final = {"half": 2.0, "bfloat16": 2.0, "int8": 1.0, "float": 4.0, "float32": 4.0}
+"""Message sizes count elements of these formats."""
+
 MOST_KV_SHARE: Final = 0.95
 """Refresh and turn-around leave no more of a memory's peak rate."""
 
@@ -64,6 +81,7 @@ def compare(cases: Sequence[Case]) -> list[Comparison]:
         "gemm": lambda rows: _by_columns(
             rows, ("system", "backend", "gemm_dtype"), ("m", "n", "k"), _product
         ),
+        "collective": lambda rows: _by_columns(rows, COLLECTIVE_WORDS, ("message_size",), _collective),
         "attention": lambda rows: _by_columns(rows, ATTENTION_WORDS, ATTENTION_NUMBERS, _attention),
     }
     return makers[cases[0].kind](list(cases)) if cases else []
@@ -152,7 +170,8 @@ def product_time_s(
     )
     if kernels is None:
         return time
-    converted = kernels.quantise_s + kernels.quantise_passes * m * k / machine.reached_memory_bytes_per_s
+    converted = kernels.quantise_s + kernels.quantise_row_s * m
+    converted = converted + kernels.quantise_passes * m * k / machine.reached_memory_bytes_per_s
     whole: Column = np.maximum(time + converted, kernels.launch_s)
     return whole
 
@@ -162,7 +181,10 @@ def product_device(
 ) -> Device:
     """The card at the rate that an engine's products in a format reach."""
     machine = device(card, compute, constants)
-    return machine if kernels is None else replace(machine, matmul_share=kernels.matmul_share)
+    if kernels is None:
+        return machine
+    tiling = replace(machine.tiling, split_s=kernels.split_s or machine.tiling.split_s)
+    return replace(machine, matmul_share=kernels.matmul_share, tiling=tiling)
 
 
 def _product(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:
@@ -221,7 +243,7 @@ def attention_kernel_time_s(
 
 
 def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tuple[Column, Column, Column]:
-    """Work [FLOP], bytes that attention reads and writes, bytes that storing the new keys and values takes."""
+    """Work [FLOP], bytes that attention reads and writes, bytes that storing new keys and values takes."""
     sequences, new, heads, kv_heads = (
         sizes[name] for name in ("batch_size", "isl", "num_heads", "num_key_value_heads")
     )
@@ -238,6 +260,8 @@ def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tu
 
 def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:
     card, phase = card_of(words["system"]), words["phase"]
+    if words["window_size"] and not words["window_size"].isdigit():
+        raise FarthingError("window_size is not a whole number")
     if phase not in ("context", "generation"):
         raise FarthingError(f"no such phase of attention: {phase}")
     constants = catalog.efficiency(card)
@@ -252,3 +276,52 @@ def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column,
 def attention_format(words: Mapping[str, str]) -> str:
     """Formats of products and of the cache as the table of engines' attention names them."""
     return f"{words['attn_dtype']}/{words['kv_cache_dtype']}"
+
+
+def collective_time_s(
+    message_bytes: Column,
+    words: Mapping[str, str],
+    card: Accelerator,
+    constants: Efficiency,
+    kernels: CollectiveEfficiency | None,
+) -> Column:
+    """Time of a collective of a library, or of an engine that chooses between its own and the library's."""
+    cluster = parse_cluster(f"1x{words['num_gpus']}:{card.id}")
+    axis = parallel_axis(cluster, cluster.groups[0], int(words["num_gpus"]), efficiency=constants)
+    if axis.library is not None:
+        library = axis.library
+        if words["library"] in LIBRARIES:
+            library = replace(library, direct_bytes=0.0)
+        elif kernels:
+            library = replace(library, direct_s=kernels.start_s)
+        axis = replace(axis, library=library)
+    time: Column = COLLECTIVES[words["op_name"]](message_bytes, axis)
+    return time
+
+
+LIBRARIES: Final = ("nccl", "oneccl", "rccl")
+"""What is measured alone; other names are engines with all-reduce kernels of their own."""
+
+COLLECTIVES: Final[Mapping[str, Callable[[Column, Axis], Column]]] = {
+    "all_reduce": all_reduce_time_s,
+    "all_gather": axis_all_gather_time_s,
+    "reduce_scatter": axis_all_gather_time_s,
+    "alltoall": axis_all_to_all_time_s,
+}
+
+
+def _collective(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column, Column, str, Likeness]:
+    card, operation = card_of(words["system"]), words["op_name"]
+    if operation not in COLLECTIVES:
+        raise FarthingError(f"no such collective: {operation}")
+    if words["dtype"] not in ELEMENT_BYTES or not words["num_gpus"].isdigit() or int(words["num_gpus"]) < 2:
+        raise FarthingError("a collective needs a number format and two cards")
+    constants = catalog.efficiency(card)
+    kernels = catalog.collective_efficiency(words["library"], constants.id)
+    message = sizes["message_size"] * ELEMENT_BYTES[words["dtype"]]
+    time = collective_time_s(message, words, card, constants, kernels)
+    ideal = catalog.link(card.link) if card.link else None
+    rate = ideal.bytes_per_s if ideal else parse_cluster(f"1x2:{card.id}").groups[0].intra_link.bytes_per_s
+    share = (1 - 1 / int(words["num_gpus"])) * (2 if operation == "all_reduce" else 1)
+    likeness = Likeness(what="collective", engine=words["library"], hardware=constants.id, regime=operation)
+    return time, share * message / rate + 1e-6, "collectives", likeness

@@ -167,7 +167,7 @@ def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) ->
     """The work of a step as the source counts it.
 
     Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts
-    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual there.
+    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual.
     """
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens

@@ -106,7 +106,7 @@ def network_of(text: str, card: Accelerator, cards: int) -> str:
     Examples
     --------
     >>> network_of("RoCE 1600 Gbps/node", catalog.accelerator("a100-sxm-80gb"), 8)
-    '8x200g-roce'
+    '4x400g-roce'
     """
     lowered = text.lower()
     if "omni-path" in lowered:
@@ -291,7 +291,7 @@ def batch_of(case: Case, cards: int, sequence: int) -> int:
 def stated_plan(
     case: Case, model: Model, cards: int, sizes: Mapping[str, int], options: Mapping[str, Any]
 ) -> tuple[TrainingPlan, int]:
-    """The plan of a row that states it, and the sequences of a step: by default four micro-batches a stage."""
+    """The plan of such a row, and the sequences of a step: four micro-batches a stage by default."""
     tp, pp, cp = sizes["tp"], sizes["pp"], sizes.get("cp", 1)
     dp = cards // (tp * pp * cp)
     if not dp or tp * pp * cp * dp != cards:
@@ -299,6 +299,7 @@ def stated_plan(
     micro_batch = sizes.get("micro_batch", 1)
     stated = number(case, "global_batch")
     batch = int(stated) if stated > 0 else dp * micro_batch * (4 * pp if pp > 1 else 1)
+    micro_batch = min(micro_batch, max(batch, 1))
     while micro_batch > 1 and batch % (dp * micro_batch):
         micro_batch -= 1
     # A batch that the cards cannot share is taken as the nearest that they can.

@@ -89,6 +89,8 @@ def _gguf(name: str) -> str:
     candidates = [f"{name}-file", name, *(name.removesuffix(end) + to for end, to in _WIDER.items())]
     if name.endswith("_k"):
         candidates.insert(1, f"{name}_m")
+    if name.endswith("_m"):
+        candidates.append(f"{name.removesuffix('_m')}-file")
     if name.endswith("_xl"):
         candidates += [name.removesuffix("_xl"), f"{name.removesuffix('_k_xl')}_0"]
     return next((id for id in candidates if id in known), "")

@@ -6,10 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from farthing.predict.communication import Axis, host_copy_bytes_per_s
+from farthing.predict.communication import Axis, Library, host_copy_bytes_per_s
 from farthing.predict.trace import Number, select, untraced
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
+
+DIRECT_BYTES: Final = 8 * 2**20
+"""Largest message of the all-reduce kernels of serving engines; vLLM's default."""
 
 SMALL_HOST_MEMORY_BYTES_PER_S: Final = 76.8e9
 """Two channels of DDR5-4800: a desktop, taken for hosts of one or two cards that are not described."""
@@ -115,6 +118,45 @@ def inside_latency_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
     """
     copy = group.host_copy_latency_s if group.host_copy else 0.0
     return group.intra_link.latency_s + efficiency.collective_step_s + copy
+
+
+def library_of(group: HostGroup, efficiency: Efficiency) -> Library | None:
+    """Constants of collectives over links that join cards directly; None over PCIe, where links set the pace.
+
+    Parameters
+    ----------
+    group
+        Hosts.
+    efficiency
+        Constants of the architecture.
+
+    Returns
+    -------
+    Library or None
+
+    References
+    ----------
+    hockney-1994
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> library_of(parse_cluster("1x8:h100-sxm").groups[0], IDEAL) is None
+    True
+    """
+    link = group.intra_link
+    if link.kind != "nvlink" or not efficiency.collective_s:
+        return None
+    return Library(
+        bytes_per_s=link.bytes_per_s * link.efficiency * efficiency.ring_share,
+        step_s=link.latency_s + efficiency.ring_step_s,
+        start_s=efficiency.collective_s,
+        ramp_s=efficiency.collective_ramp_s,
+        copied=efficiency.collective_copied,
+        direct_s=efficiency.direct_s,
+        direct_bytes_per_s=link.bytes_per_s * efficiency.direct_share,
+        direct_bytes=DIRECT_BYTES,
+    )
 
 
 def across_bytes_per_s(
@@ -258,6 +300,7 @@ def parallel_axis(
     # A group that fits in a host lies in it; a larger one is cut into equal parts.
     inside = select(size <= room, size, np.gcd(size, room))
     return Axis(
+        library=library_of(group, efficiency),
         ranks=size,
         inside=inside,
         inside_bytes_per_s=inside_bytes_per_s(group, efficiency),

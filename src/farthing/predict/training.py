@@ -239,7 +239,7 @@ def training_time(
                 setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
         parts.forward = parts.forward + stage.last * head_forward
         parts.backward = parts.backward + stage.last * head_backward
-        parts.hop = _exposed_hops_s(2 * hop * plan.interleave, parts, plan)
+        _hide_hops(2 * hop * plan.interleave, parts, plan)
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
@@ -462,12 +462,18 @@ def _hop_s(
     return select(plan.pp > 1, hop, 0.0)
 
 
-def _exposed_hops_s(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> Number:
-    """Hops of a micro-batch that compute does not hide: virtual stages send while another one computes."""
+def _hide_hops(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> None:
+    """Hops of a micro-batch, behind what compute is free: virtual stages send while another computes."""
+    parts.hop = hops_s
     if plan.schedule != "interleaved":
-        return hops_s
-    hidden = exposed_time_s(hops_s, parts.forward + parts.backward + parts.recompute, overlap=1.0)
-    return select(plan.interleave > 1, hidden, hops_s)
+        return
+    forward = np.maximum(parts.forward - parts.hidden_forward, 0.0)
+    backward = np.maximum(parts.backward + parts.recompute - parts.hidden_backward, 0.0)
+    free = forward + backward
+    parts.hop = select(plan.interleave > 1, exposed_time_s(hops_s, free, overlap=1.0), hops_s)
+    hidden_share = (hops_s - parts.hop) / free
+    parts.hidden_forward = parts.hidden_forward + forward * hidden_share
+    parts.hidden_backward = parts.hidden_backward + backward * hidden_share
 
 
 def _head_s(
@@ -541,8 +547,9 @@ def _data_parallel_s(
             weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
             gradients = gradients + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
         gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
-    forward = slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward
-    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2 - slowest.hidden_backward
+    forward = np.maximum(slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward, 0.0)
+    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
+    backward = np.maximum(backward - slowest.hidden_backward, 0.0)
     overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from farthing.predict.kv_cache import attention_shape
@@ -132,8 +134,8 @@ def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
     74.1
     """
     per_token: Number = 0.0
-    for kind in model.layer_kinds:
-        per_token = per_token + layer_flop_per_token(model, kind, sequence_tokens)
+    for kind, layers in Counter(model.layer_kinds).items():
+        per_token = per_token + layers * layer_flop_per_token(model, kind, sequence_tokens)
     return 3 * tokens * (per_token + 2 * model.vocab * model.hidden)
 
 

@@ -50,6 +50,15 @@ class Efficiency:
         Share of the link rate that a large collective reaches.
     collective_step_s
         Fixed software time of one step of a collective, on top of the link's latency.
+    ring_share, ring_step_s
+        The same for a library's rings over links that join cards directly.
+    collective_s, collective_ramp_s
+        Fixed time of a library's collective there, and what filling its channels takes for long messages.
+    collective_copied
+        How often each card copies its own part of a message meanwhile.
+    direct_s, direct_share
+        Fixed time of the all-reduce kernels of serving engines, and the share of the link rate that they
+        reach.
     quantised_tiles
         Count tile and wave quantisation; off only where work is assumed perfectly divisible.
     fitted_on
@@ -77,6 +86,13 @@ class Efficiency:
     unit_read_bytes_per_s: float = 0.0
     collective_share: float = 1.0
     collective_step_s: float = 0.0
+    ring_share: float = 1.0
+    ring_step_s: float = 0.0
+    collective_s: float = 0.0
+    collective_ramp_s: float = 0.0
+    collective_copied: float = 0.0
+    direct_s: float = 0.0
+    direct_share: float = 1.0
     quantised_tiles: bool = True
     fitted_on: str = ""
 
@@ -97,8 +113,12 @@ class ProductEfficiency:
         Share of the dense peak of the format that large products reach.
     quantise_s
         Fixed time of the kernels that bring activations into the format.
+    quantise_row_s
+        Time that these take for each row of activations, however short.
     quantise_passes
         How often these kernels read or write the activations, counted in bytes an element.
+    split_s
+        As of the architecture, for these kernels; 0 takes that. Long where kernels do not split.
     launch_s
         Host time to issue the product with its conversions, where no graph is replayed.
     fitted_on
@@ -110,7 +130,9 @@ class ProductEfficiency:
     architecture: str
     matmul_share: float
     quantise_s: float = 0.0
+    quantise_row_s: float = 0.0
     quantise_passes: float = 0.0
+    split_s: float = 0.0
     launch_s: float = 0.0
     fitted_on: str = ""
 
@@ -140,5 +162,25 @@ class AttentionEfficiency:
     architecture: str
     phase: str
     rate_share: float
+    start_s: float
+    fitted_on: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectiveEfficiency:
+    """All-reduce of an engine's own kernels on an architecture.
+
+    Attributes
+    ----------
+    library, architecture
+        What the constants are for, ``custom_vllm``.
+    start_s
+        Fixed time of an all-reduce.
+    fitted_on
+        The measurements behind the figures.
+    """
+
+    library: str
+    architecture: str
     start_s: float
     fitted_on: str = ""

@@ -18,6 +18,7 @@ from farthing.catalog.load import table
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
+from farthing.records.efficiency import CollectiveEfficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Price
@@ -64,6 +65,7 @@ def samples() -> list[Any]:
         *catalog.product_efficiencies().values(),
         *catalog.attention_efficiencies().values(),
         *table("prices.csv", Price).values(),
+        *table("efficiency/collectives.csv", CollectiveEfficiency).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
     case = Case(file="runs.csv", id="1", source="us", kind="inference", cells={"metric": "tpot_ms"})

@@ -1,0 +1,109 @@
+"""Rows of training runs become models, clusters and plans, and numbers in the source's own convention."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from farthing.evidence.training import GPU_HOURS, INCOMPLETE, MEMORY, PRE_TRAINING, compare
+from farthing.evidence.training_rows import training_engine, training_row
+from farthing.records.comparison import Case
+
+GPT: dict[str, str] = {
+    "model": "GPT-39B",
+    "layers": "48",
+    "hidden": "8192",
+    "heads": "64",
+    "vocab": "51200",
+    "seq_len": "2048",
+    "accelerator_id": "a100-sxm-80gb",
+    "n_gpus": "512",
+    "gpus_per_node": "8",
+    "dtype": "fp16",
+    "tp": "8",
+    "pp": "2",
+    "dp": "32",
+    "recompute": "full",
+    "micro_batch": "4",
+    "global_batch": "1536",
+    "framework": "Megatron-LM",
+}
+
+
+def case(source: str = "somebody", **cells: str) -> Case:
+    return Case(file="x.csv", id="1", source=source, kind="training", cells=GPT | cells)
+
+
+def test_a_stated_row() -> None:
+    row = training_row(case())
+    assert (row.model.ffn_hidden, row.model.gated_ffn, row.model.position) == (32768, False, "learned")
+    assert row.cluster.name == "64x8:a100-sxm-80gb@ib-hdr"
+    assert (row.plan.tp, row.plan.pp, row.plan.dp, row.plan.micro_batch_size) == (8, 2, 32, 4)
+    assert row.stated
+
+
+def test_habits_of_frameworks() -> None:
+    early, later = training_row(case()).plan, training_row(case(accelerator_id="h100-sxm")).plan
+    assert (early.flash_attention, early.sequence_parallel, early.zero_stage) == (False, False, 0)
+    assert (early.overlap_data_parallel, later.overlap_data_parallel) == (0.0, 1.0)
+    assert (later.flash_attention, later.sequence_parallel, later.zero_stage) == (True, True, 1)
+    fsdp = training_row(case(framework="torchtitan", tp="1", pp="1", recompute="selective")).plan
+    assert (fsdp.zero_stage, fsdp.recompute, fsdp.recompute_share) == (3, "full", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("source", "framework", "engine"),
+    [
+        ("somebody", "Megatron-DeepSpeed", "megatron-deepspeed"),
+        ("MLPerf Training v4.1", "PyTorch NVIDIA Release 24.04", "nemo"),
+        ("somebody", "Megatron-Bridge/Megatron-Core 26.02", "nemo"),
+        ("somebody", "", ""),
+    ],
+)
+def test_engines(source: str, framework: str, engine: str) -> None:
+    assert training_engine(case(source, framework=framework)) == engine
+
+
+def test_models_cut_short() -> None:
+    cells = {"model": "deepseekv3 truncated to 4 layers", "layers": "4", "hidden": "7168", "heads": "128"}
+    row = training_row(case(**cells, ffn_hidden="2048", vocab="129280", experts="256", top_k="8", tp="1"))
+    kinds = [kind.feed_forward for kind in row.model.layer_kinds]
+    assert kinds == ["dense", "moe", "moe", "moe"]
+    assert row.model.moe_ffn_hidden == 2048
+
+
+def test_a_layout_that_is_not_told_fits() -> None:
+    row = training_row(case(tp="", pp="", dp="", micro_batch="", model_id="gpt-3-175b", recompute=""))
+    assert not row.stated
+    assert row.plan.tp * row.plan.pp * row.plan.dp == 512
+    assert row.plan.tp * row.plan.pp >= 8  # 175B parameters do not fit on fewer
+
+
+def test_rates_in_the_source_s_convention() -> None:
+    printed = {"tflops_per_gpu": "138", "hfu": "0.44"}
+    hardware = {one.quantity: one.predicted for one in compare([case(notes="HARDWARE flops", **printed)])}
+    model = {one.quantity: one.predicted for one in compare([case(notes="", **printed)])}
+    assert hardware["tflops_per_gpu"] / model["tflops_per_gpu"] == pytest.approx(4 / 3, rel=0.02)
+    assert hardware["tflops_per_gpu"] / 312 == pytest.approx(hardware["hfu"], rel=0.02)
+
+
+def test_groups_and_reasons() -> None:
+    cells = {"step_time_s": "14.7", "mem_gb_per_gpu": "60", "gpu_hours": "100"}
+    found = {one.quantity: one for one in compare([case(**cells)])}
+    assert found["step_time_s"].group == PRE_TRAINING
+    assert found["mem_gb_per_gpu"].group == MEMORY
+    assert (found["gpu_hours"].group, bool(found["gpu_hours"].reason)) == (GPU_HOURS, True)
+    (open_layout,) = compare([case(tp="", step_time_s="14.7")])
+    assert open_layout.group == INCOMPLETE
+    assert math.isfinite(open_layout.predicted)
+    (wrong,) = compare([case(dp="", tp="7", step_time_s="14.7")])
+    assert wrong.reason
+    (unknown,) = compare([case(model="mystery", layers="", hidden="", step_time_s="1")])
+    assert unknown.reason == "the model's shape is not known"
+
+
+def test_memory_that_counts_tensors_alone_is_less() -> None:
+    (allocated,) = compare([case(mem_gb_per_gpu="60", notes="allocated GiB (max rank)")])
+    (everything,) = compare([case(mem_gb_per_gpu="60", notes="")])
+    assert allocated.predicted < everything.predicted
