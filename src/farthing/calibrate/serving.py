@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -136,7 +136,12 @@ def loss(rows: Sequence[_Row], form: str, engine: EngineEfficiency) -> float:
 
 
 def _engine(constants: Mapping[str, float]) -> EngineEfficiency:
-    return dataclasses.replace(NO_OVERHEAD, **constants, kv_share=constants["memory_share"])
+    return _with(NO_OVERHEAD, constants)
+
+
+def _with(engine: EngineEfficiency, constants: Mapping[str, float]) -> EngineEfficiency:
+    values: dict[str, Any] = {**constants, "kv_share": constants["memory_share"]}
+    return dataclasses.replace(engine, **values)
 
 
 def fitted(
@@ -145,17 +150,14 @@ def fitted(
     """The constants of those names that explain the rows best, the others as they are."""
     origin = {name: float(getattr(start, name)) for name in names}
 
-    def with_constants(trial: Mapping[str, float]) -> EngineEfficiency:
-        return dataclasses.replace(start, **trial, kv_share=trial["memory_share"])
-
     def value(trial: Mapping[str, float]) -> float:
         pull = sum(abs(np.log(trial[name] / origin[name])) for name in names)
-        return loss(rows, form, with_constants(trial)) + PULL * float(pull)
+        return loss(rows, form, _with(start, trial)) + PULL * float(pull)
 
     best, _ = least(value, origin, LIMITS)
     what = sorted({f"{row.setup.card} {row.setup.weight_format}" for row in rows})
     note = f"{len(rows)} online measurements in closed loops: {', '.join(what)}"
-    return dataclasses.replace(with_constants(best), fitted_on=note)
+    return dataclasses.replace(_with(start, best), fitted_on=note)
 
 
 def write(found: Mapping[Key, EngineEfficiency]) -> None:

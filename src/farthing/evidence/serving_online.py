@@ -10,7 +10,7 @@ from typing import Final
 
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
-from farthing.errors import FarthingError
+from farthing.errors import FarthingError, InvalidInput
 from farthing.estimate.inference import run_of
 from farthing.estimate.likeness import serving_likeness
 from farthing.estimate.subject import check_expert_parallel, check_tensor_parallel, subject
@@ -141,8 +141,12 @@ class _Passes:
     ) -> None:
         model, cluster = catalog.model(setup.model), find_cluster(setup.cluster(workers))
         plan = setup.plan(workers)
-        check_tensor_parallel(model, plan.tp)
-        check_expert_parallel(model, plan.ep, workers.cards, "tp x dp")
+        try:
+            check_tensor_parallel(model, plan.tp)
+            check_expert_parallel(model, plan.ep, workers.cards, "tp x dp")
+        except InvalidInput:
+            # Often the cards of a whole disaggregated deployment stand where those of a worker belong.
+            raise FarthingError("the stated split does not divide the model's heads or experts") from None
         about = subject(
             model,
             cluster,

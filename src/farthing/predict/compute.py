@@ -387,7 +387,7 @@ def experts_touched(
     >>> experts_touched(8, 2, 1), round(experts_touched(8, 2, 16), 2)
     (2.0, 7.92)
     >>> round(experts_touched(256, 8, 32)), round(experts_touched(256, 8, 32, spread=0.5))
-    (163, 145)
+    (163, 143)
     """
     if not spread:
         return experts * (1 - (1 - experts_per_token / experts) ** tokens)

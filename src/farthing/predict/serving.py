@@ -231,7 +231,7 @@ def disaggregated(
     >>> load = disaggregated(lambda n: 0.010 + 50e-6 * n, 0.100, users=256, prefill_places=4,
     ...                      decode_places=8, slots=1000, output_tokens=1001, waiting_share=0.1)
     >>> round(load.ttft_s, 2), round(load.tpot_s * 1e3, 1), round(load.decoding, 1)
-    (0.74, 11.5, 30.1)
+    (0.78, 11.5, 30.0)
     """
     room = slots * decode_places
     # The loop starts with a burst, whose echo adds to the queue of steady arrivals.

@@ -32,7 +32,7 @@ def test_prompts_are_read_once_whoever_waits_for_them() -> None:
         load = replica(waiting_share=share)
         one_round = load.ttft_s + load.tpot_s * 511
         own = step(load.decoding)
-        assert one_round == pytest.approx(64 * 0.020 + 511 * own + own / 2, rel=1e-9)
+        assert one_round == pytest.approx(64 * 0.020 + 511 * own + own / 2, rel=1e-4)
 
 
 def test_users_beyond_the_slots_wait_for_an_answer_to_end() -> None:
