@@ -173,7 +173,7 @@ def _whole(case: Case, column: str, default: int) -> int:
 
 
 def accelerator_of(case: Case) -> str:
-    """The catalogue's id of the row's card; Argonne's A100 are those of Polaris, 40 GB (docs.alcf.anl.gov)."""
+    """The catalogue's id of the card; Argonne's A100 are those of Polaris, 40 GB (docs.alcf.anl.gov)."""
     card = case.cells.get("accelerator_id") or names.accelerator_of(case.cells.get("gpu", "")) or ""
     return "a100-sxm-40gb" if card == "a100" and case.source.startswith("Argonne") else card
 
