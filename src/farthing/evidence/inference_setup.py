@@ -37,7 +37,8 @@ PUBLISHED: Final = {
 """Year in which sources measured that print no version of vLLM."""
 
 RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13)}
-"""First releases (major x 100 + minor) of the generations of 2024 and of today."""
+"""First releases (major x 100 + minor) of the generations of 2024 and of today. What changed between them
+is documented; the releases at which it did are inferred, TensorRT-LLM's from tables of 0.5, 0.8 and 0.17."""
 
 MLPERF_PROMPTS: Final = {
     "llama2-70b": (294, 294),
@@ -46,7 +47,8 @@ MLPERF_PROMPTS: Final = {
     "mixtral-8x7b": (145, 145),
     "deepseek-r1": (800, 3880),
 }
-"""Mean tokens of prompt and answer in MLPerf's data sets, as MLCommons prints them with each benchmark."""
+"""Mean tokens of prompt and answer in MLPerf's data sets. Results print no lengths of prompts, and these
+were not checked against the data sets: assumptions, good for rows that count as incomplete alone."""
 
 PAGED: Final = (
     "vllm",
@@ -171,7 +173,7 @@ def _whole(case: Case, column: str, default: int) -> int:
 
 
 def accelerator_of(case: Case) -> str:
-    """The catalogue's id of the row's card; Argonne's A100 are those of Polaris, with 40 GB."""
+    """The catalogue's id of the card; Argonne's A100 are those of Polaris, 40 GB (docs.alcf.anl.gov)."""
     card = case.cells.get("accelerator_id") or names.accelerator_of(case.cells.get("gpu", "")) or ""
     return "a100-sxm-40gb" if card == "a100" and case.source.startswith("Argonne") else card
 
