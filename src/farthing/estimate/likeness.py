@@ -86,13 +86,19 @@ def slowest(about: Subject) -> Accelerator:
     return about.cluster.groups[rates.index(min(rates))].accelerator
 
 
-def error_bar(about: Subject, name: str, value: float, likeness: Likeness, *, rate: bool = False) -> ErrorBar:
-    """The interval of a number; a ``rate`` falls as its time grows."""
+def error_bar(
+    about: Subject, name: str, value: float, likeness: Likeness, *, rate: bool = False, share: float = 0.0
+) -> ErrorBar:
+    """The interval of a number; a ``rate`` falls as its time grows.
+
+    ``share`` is what the prediction reaches of the hardware's peak: no end of an interval goes beyond that.
+    """
     if about.efficiencies[0].id == IDEAL.id:
         basis = "not validated: paper arithmetic, which nothing reaches"
         return ErrorBar(name=name, low=None, high=None, likeness=likeness, cases=0, sources=0, basis=basis)
     found = interval(likeness)
-    low, high = (1 / found.high, 1 / found.low) if rate else (found.low, found.high)
+    fastest = max(found.low, min(share, 1.0))
+    low, high = (1 / found.high, 1 / fastest) if rate else (fastest, found.high)
     return ErrorBar(
         name=name,
         low=value * low if found.cases else None,

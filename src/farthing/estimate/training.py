@@ -260,19 +260,21 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         bottleneck=max(_parts(time), key=lambda part: part.value).name,
         assumptions=_assumptions(run),
         warnings=_warnings(run, cards),
-        intervals=_intervals(run, step_s, tokens / step_s, float(total)),
+        intervals=_intervals(run, step_s, tokens / step_s, float(total), executed / peak / step_s),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )
 
 
-def _intervals(run: TrainingRun, step_s: float, rate: float, size_bytes: float) -> tuple[ErrorBar, ...]:
+def _intervals(
+    run: TrainingRun, step_s: float, rate: float, size_bytes: float, share: float
+) -> tuple[ErrorBar, ...]:
     step, size = (
         training_likeness(run.about, run.workload, run.plan, what)
         for what in ("training step", "training memory")
     )
     return (
-        error_bar(run.about, "step_s", step_s, step),
-        error_bar(run.about, "tokens_per_s", rate, step, rate=True),
+        error_bar(run.about, "step_s", step_s, step, share=share),
+        error_bar(run.about, "tokens_per_s", rate, step, rate=True, share=share),
         error_bar(run.about, "total_bytes", size_bytes, size),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from farthing import api, catalog
@@ -28,10 +29,6 @@ RATES: Final = ("output_tok_s", "total_tok_s", "decode_tok_s_total")
 """Metrics of which more is faster."""
 
 
-FIRST_TOKEN: Final = "first token in a queue"
-"""What a time to first token is where the prompts of others are read before: no mere prefill."""
-
-
 def compare(cases: Sequence[Case]) -> list[Comparison]:
     """The prediction of each row, or the reason why there is none."""
     return [_compared(case) for case in cases]
@@ -50,7 +47,10 @@ def _compared(case: Case) -> Comparison:
     except FarthingError as error:
         return refused(case, metric, measured, str(error), group=group)
     simple = _simple(setup, estimate, metric, what, value)
-    loaded = bool(setup.rate or setup.closed)
+    likeness = likeness_of(estimate, what)
+    if what == "prefill" and (setup.rate or setup.closed):
+        # The prompts of others are read before.
+        likeness = replace(likeness, what="first token under load", regime=f"{likeness.regime}, arriving")
     return compared(
         case,
         metric,
@@ -58,7 +58,7 @@ def _compared(case: Case) -> Comparison:
         value,
         simple=simple,
         group=group,
-        likeness=likeness_of(estimate, FIRST_TOKEN if what == "prefill" and loaded else what),
+        likeness=likeness,
         rate=metric in RATES,
     )
 
@@ -104,7 +104,7 @@ def _predict(case: Case, setup: Setup, metric: str) -> tuple[InferenceEstimate, 
 
 
 def _first_tokens_s(estimate: InferenceEstimate) -> float:
-    """From the arrival of a batch to its first tokens: the engine handles a request, then reads all prompts."""
+    """From a batch's arrival to its first tokens: the engine handles a request, then reads all prompts."""
     handled = sum(part.value for part in estimate.prefill if part.name == HANDLING)
     return estimate.batch_prefill_s + handled
 

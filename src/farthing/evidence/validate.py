@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from farthing import catalog
+from farthing.catalog import own as constants
 from farthing.errors import CatalogError, FarthingError, InvalidInput
 from farthing.estimate.interval import interval
 from farthing.evidence.load import shipped
@@ -85,7 +86,13 @@ def compare(
         Processes that share the work.
     progress
         Called with the rows done and all rows.
+
+    Raises
+    ------
+    InvalidInput
+        The user's own constants cannot be read, which is no fault of a row.
     """
+    constants.rows()
     chunks = list(_chunks(cases))
     found: list[list[Comparison]] = [[] for _ in chunks]
     done = 0

@@ -13,7 +13,16 @@ from farthing.records.estimate import Cost, InferenceEstimate, MemoryUse, Part, 
 from farthing.records.hardware import Cluster
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.report import layout
-from farthing.units import GIB, HOUR, MILLISECOND, format_count, format_quantity, format_seconds, format_usd
+from farthing.units import (
+    GIB,
+    HOUR,
+    MILLISECOND,
+    format_bytes,
+    format_count,
+    format_quantity,
+    format_seconds,
+    format_usd,
+)
 
 Estimate = InferenceEstimate | TrainingEstimate
 MAX_NAME_WIDTH = 41
@@ -167,7 +176,7 @@ def _interval(bar: ErrorBar) -> str:
     if bar.low is None or bar.high is None:
         return bar.basis
     if bar.name == "total_bytes":
-        ends = f"{bar.low / GIB:,.3g} to {bar.high / GIB:,.3g} GiB"
+        ends = f"{format_bytes(bar.low, binary=True)} to {format_bytes(bar.high, binary=True)}"
     elif bar.name == "tokens_per_s":
         low, high = (
             format_quantity(value, "token/s").replace("token", "tokens") for value in (bar.low, bar.high)

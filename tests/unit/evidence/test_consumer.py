@@ -7,8 +7,9 @@ import math
 import pytest
 
 from farthing import catalog
+from farthing.errors import FarthingError
 from farthing.evidence.consumer import compare, setup_of
-from farthing.evidence.consumer_setup import CORE_BYTES_PER_S, card_of, power_limited
+from farthing.evidence.consumer_setup import CORE_BYTES_PER_S, card_of, engine_of, power_limited
 from farthing.evidence.load import shipped
 from farthing.evidence.weight_names import sized, weight_format
 from farthing.records.comparison import Case
@@ -113,3 +114,22 @@ def test_shipped_rows_stay_below_the_roofline_and_are_mostly_covered() -> None:
     predicted = [one for one in found if not one.reason]
     assert len(predicted) > 0.7 * len(found)
     assert all(one.predicted <= one.simple * 1.001 for one in predicted)
+
+
+@pytest.mark.parametrize(
+    ("engine", "quant", "found"),
+    [
+        ("TensorRT-LLM 1.0", "fp16", "tensorrt-llm"),
+        ("llamafile 0.9", "Q4_0", "llama.cpp"),
+        ("Jan", "Q4_K_M", "llama.cpp"),
+        ("", "IQ4_XS", "llama.cpp"),
+    ],
+)
+def test_engines_by_name_or_by_what_they_read(engine: str, quant: str, found: str) -> None:
+    assert engine_of(case(engine=engine, quant=quant), catalog.accelerator("rtx-3090")) == found
+
+
+@pytest.mark.parametrize(("engine", "reason"), [("Zebra", "not in the catalogue"), ("", "not stated")])
+def test_engines_that_nothing_tells(engine: str, reason: str) -> None:
+    with pytest.raises(FarthingError, match=reason):
+        engine_of(case(engine=engine, quant="fp16"), catalog.accelerator("rtx-3090"))

@@ -167,3 +167,12 @@ def test_most_shipped_rows_are_predicted() -> None:
     found = compare(cases)
     assert sum(not one.reason for one in found) > 0.95 * len(found)
     assert all(one.predicted > 0 and one.simple > 0 for one in found if not one.reason)
+
+
+def test_a_first_token_behind_others_is_no_mere_prefill() -> None:
+    loaded = {"batch": "", "concurrency": "16", "notes": "q=B; closed loop"}
+    alone, behind = compare(
+        [case(metric="ttft_ms", value="30"), case(metric="ttft_ms", value="30", **loaded)]
+    )
+    assert (alone.likeness.what, behind.likeness.what) == ("prefill", "first token under load")
+    assert behind.likeness.regime == f"{alone.likeness.regime}, arriving"

@@ -120,3 +120,10 @@ def test_a_broken_cell_says_so() -> None:
 def test_most_shipped_rows_are_predicted() -> None:
     found = compare(shipped("serving_online")[::40])
     assert sum(not one.reason for one in found) > 0.85 * len(found)
+
+
+def test_names_count_where_a_row_has_no_ids() -> None:
+    named = case(model_id="", model_path="MiniMaxAI/MiniMax-M2.5", accelerator_id="")
+    assert deployment_of(named) == deployment_of(case())
+    with pytest.raises(FarthingError, match="model is not in the catalogue"):
+        deployment_of(case(model_id="", model_path="nobody/knows"))

@@ -107,3 +107,12 @@ def test_memory_that_counts_tensors_alone_is_less() -> None:
     (allocated,) = compare([case(mem_gb_per_gpu="60", notes="allocated GiB (max rank)")])
     (everything,) = compare([case(mem_gb_per_gpu="60", notes="")])
     assert allocated.predicted < everything.predicted
+
+
+@pytest.mark.parametrize("framework", ["Megatron-LM", "Megatron-Bridge/Megatron-Core 26.02", "NeMo 24.07"])
+def test_what_was_measured_has_no_part_in_a_prediction(framework: str) -> None:
+    given = {"step_time_s": "40", "tokens_per_s_per_gpu": "150", "tflops_per_gpu": "130", "mfu": "0.4"}
+    other = {name: str(3 * float(value)) for name, value in given.items()}
+    first, second = (compare([case(framework=framework, **cells)]) for cells in (given, other))
+    assert [one.predicted for one in first] == [one.predicted for one in second]
+    assert [one.measured for one in second] == [120.0, 450.0, 390.0, pytest.approx(1.2)]
