@@ -192,8 +192,8 @@ def _tiles_time_s(
     functions: tuple[Callable[..., Any], ...],
 ) -> Number:
     at_least, at_most, ceil = functions
-    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16.
-    height = select(m < 8, m, ceil(m / 16) * 16)
+    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16 or so.
+    height = select(m < 8, m, ceil(m / tiling.rows) * tiling.rows)
     adding = m * n * count * 8 / tiling.cache_bytes_per_s
     best: Number = math.inf
     for full_rows, full_columns in TILES:
@@ -405,6 +405,7 @@ def experts_matmul_time_s(
     device: Device,
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
+    least_rows: Number = 1.0,
 ) -> Number:
     """Time of one grouped product over the experts of a card.
 
@@ -422,6 +423,8 @@ def experts_matmul_time_s(
         The accelerator.
     weight_bytes_per_element, activation_bytes_per_element
         [byte]
+    least_rows
+        Rows of an expert that are computed at least, filled or not.
 
     Returns
     -------
@@ -446,7 +449,7 @@ def experts_matmul_time_s(
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(
-        np.maximum(token_slots / active_experts, 1.0)
+        np.maximum(token_slots / active_experts, least_rows)
         if device.tiling.units
         else token_slots / active_experts,
         n,

@@ -25,7 +25,7 @@ from farthing.predict.kv_cache import (
     linear_width,
     state_bytes,
 )
-from farthing.predict.trace import Number, named
+from farthing.predict.trace import Number, named, select
 from farthing.records.model import LayerKind, Model
 
 
@@ -187,6 +187,11 @@ def _routed_experts_time_s(
     slots = reach * model.experts_per_token / shards.expert_groups
     touched = experts_touched(model.experts, model.experts_per_token, reach, spread=spread)
     touched = touched / shards.expert_groups
+    least_rows: Number = 1.0
+    if device.expert_rows:
+        alone = reach < device.expert_rows
+        touched = select(alone, slots, touched)
+        least_rows = select(alone, 1.0, device.tiling.rows)
     up = experts_matmul_time_s(
         slots,
         touched,
@@ -194,6 +199,7 @@ def _routed_experts_time_s(
         hidden,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        least_rows=least_rows,
     )
     down = experts_matmul_time_s(
         slots,
@@ -202,6 +208,7 @@ def _routed_experts_time_s(
         width,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        least_rows=least_rows,
     )
     return named("routed experts_s", up + down)
 
