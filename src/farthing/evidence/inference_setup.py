@@ -36,9 +36,10 @@ PUBLISHED: Final = {
 }
 """Year in which sources measured that print no version of vLLM."""
 
-RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13)}
-"""First releases (major x 100 + minor) of the generations of 2024 and of today. What changed between them
-is documented; the releases at which it did are inferred, TensorRT-LLM's from tables of 0.5, 0.8 and 0.17."""
+RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13, 100)}
+"""First releases (major x 100 + minor) of the generations after that of 2023, the last of them today's. What
+changed between them is documented; the releases at which it did are inferred, TensorRT-LLM's from tables of
+0.5, 0.8 and 0.17."""
 
 MLPERF_PROMPTS: Final = {
     "llama2-70b": (294, 294),
@@ -56,6 +57,7 @@ PAGED: Final = (
     "vllm-2024",
     "sglang",
     "tensorrt-llm",
+    "tensorrt-llm-2025",
     "tensorrt-llm-2024",
     "tensorrt-llm-2023",
     "deepspeed-inference",
@@ -68,6 +70,7 @@ MOST_SEQUENCES: Final = {
     "vllm-2024": 256,
     "vllm": 1024,
     "tensorrt-llm": 2048,
+    "tensorrt-llm-2025": 2048,
     "tensorrt-llm-2024": 2048,
     "tensorrt-llm-2023": 2048,
 }
@@ -198,14 +201,13 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     )
     dated = re.search(r"\b(202[3-9])\b", f"{name} {version}")
     if release and not dated:
-        reached, generations = int(release[1]) * 100 + int(release[2]), RELEASES[found]
+        reached, starts = int(release[1]) * 100 + int(release[2]), RELEASES[found]
     else:
         published = (year for part, year in PUBLISHED.items() if source.startswith(part))
         reached = int(dated[1]) if dated else next(published, 9999)
-        generations = (2024, 2025)
-    if reached < generations[0]:
-        return f"{found}-2023"
-    return f"{found}-2024" if reached < generations[1] else found
+        starts = (2024, 2025, 2026)[: len(RELEASES[found])]
+    passed = sum(reached >= start for start in starts)
+    return found if passed == len(starts) else f"{found}-{2023 + passed}"
 
 
 def weight_format(cells: Mapping[str, str], engine: str) -> str:
