@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from farthing.predict.device import CACHE_SPEED, Device, Tiling
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, larger, named, select
 
 TILES: Final = ((256, 128), (128, 128), (64, 128), (64, 64))
 """Rows and columns of an output tile that one compute unit makes; kernels pick the shape that suits."""
@@ -118,7 +118,7 @@ def roofline_time_s(
     >>> roofline_time_s(330e12, 0.5e12, peak_flop_per_s=330e12, memory_bytes_per_s=1e12)
     1.0
     """
-    return np.maximum(work_flop / peak_flop_per_s, traffic_bytes / memory_bytes_per_s)
+    return larger(work_flop / peak_flop_per_s, traffic_bytes / memory_bytes_per_s)
 
 
 @formula(
@@ -175,7 +175,7 @@ def tiles_time_s(
     1.055
     """
     sizes = (m, n, k, count, weight_bytes_per_element, activation_bytes_per_element, flop_per_s)
-    if any(isinstance(size, np.ndarray) for size in sizes):
+    if np.ndarray in map(type, sizes):
         return _tiles_time_s(*sizes, tiling, _COLUMN)
     return _remembered_time_s(*sizes, tiling)
 
@@ -306,7 +306,7 @@ def _kernel_time_s(
     if not device.tiling.units:
         work = 2.0 * m * n * k * count
         computing = named("computing_s", work / (device.reached_matmul_flop_per_s * share))
-        return np.maximum(computing, moving) + device.kernel_start_s
+        return larger(computing, moving) + device.kernel_start_s
     computing = tiles_time_s(
         m,
         n,
@@ -446,9 +446,7 @@ def experts_matmul_time_s(
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(
-        np.maximum(token_slots / active_experts, 1.0)
-        if device.tiling.units
-        else token_slots / active_experts,
+        larger(token_slots / active_experts, 1.0) if device.tiling.units else token_slots / active_experts,
         n,
         k,
         traffic,

@@ -86,6 +86,10 @@ class Tiling:
     read_bytes_per_s: float = math.inf
     block_s: float = 0.0
 
+    def __hash__(self) -> int:
+        # A part of the fields tells accelerators apart; remembered times are looked up by it.
+        return hash((self.units, self.load_bytes_per_s))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
