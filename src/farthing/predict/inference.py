@@ -255,6 +255,7 @@ def _group_times(
     exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
+    told: dict[tuple[str, ...], Number] = {}
     for kind in layer_kinds(model):
         layer = forward_time(
             model,
@@ -265,6 +266,7 @@ def _group_times(
             new_tokens=new_tokens,
             cached_tokens=cached_tokens,
             decode=decode,
+            told=told,
         )
         layers.append(
             LayerTime(

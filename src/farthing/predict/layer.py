@@ -167,6 +167,11 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     return found
 
 
+FEED_FORWARD: Final = frozenset(
+    ("up", "down", "router", "into the experts' latent", "out of the experts' latent")
+)
+"""Products that belong to a layer's feed-forward; all others to its mixer."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
 
@@ -214,6 +219,7 @@ def forward_time(
     new_tokens: Number,
     cached_tokens: Number = 0,
     decode: bool = False,
+    told: dict[tuple[str, ...], Number] | None = None,
 ) -> LayerTime:
     """Forward pass of one layer in inference: fused kernels, flash attention, keys and values cached.
 
@@ -227,6 +233,8 @@ def forward_time(
         Sequences, tokens of each that are computed now, tokens of each that are cached; scalar or column.
     decode
         One token a sequence; MLA then computes in its latent space.
+    told
+        Times of parts that another kind of layer in the same pass has told; grows.
 
     Returns
     -------
@@ -249,24 +257,30 @@ def forward_time(
     17.1
     """
     tokens = sequences * new_tokens
+    known = {} if told is None else told
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
     for product in matrices:
-        time = matmul_time_s(
-            tokens,
-            product.outputs,
-            product.inputs,
-            device=device.wide or device,
-            weight_bytes_per_element=shards.weight_bytes,
-        )
-        matmul = matmul + named(f"{product.title}_s", time)
+        part = (product.title, kind.feed_forward if product.title in FEED_FORWARD else kind.mixer)
+        if part not in known:
+            time = matmul_time_s(
+                tokens,
+                product.outputs,
+                product.inputs,
+                device=device.wide or device,
+                weight_bytes_per_element=shards.weight_bytes,
+            )
+            known[part] = named(f"{product.title}_s", time)
+        matmul = matmul + known[part]
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
         matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
         launched += 2
-    attention = _attention_time_s(
-        model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
-    )
+    if (kind.mixer,) not in known:
+        known[kind.mixer,] = _attention_time_s(
+            model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
+        )
+    attention = known[kind.mixer,]
     moved = tokens * 2.0 * (8 * model.hidden + _inner_elements(model, kind) / shards.tp)
     # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
     # and adds; a latent is normed and split.
