@@ -468,7 +468,11 @@ def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
     if axis.library is None:
         inside = direct_all_reduce_time_s(message_bytes, axis.inside, **way)
     else:
-        inside = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
+        # Engines' own kernels read their peers' memory, which ends with the host: beyond it the library serves.
+        alone = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
+        steps = 2 * (axis.inside - 1)
+        joined = library_time_s(message_bytes, axis.inside, library=axis.library, steps=steps, passes=2)
+        inside = select(axis.hosts > 1, joined, alone)
     way = {"bytes_per_s": axis.across_bytes_per_s, "latency_s": axis.across_latency_s}
     part = message_bytes / axis.inside
     across = smaller(
