@@ -43,8 +43,8 @@ MACOS_RESERVED_SHARE: Final = 0.25
 
 
 SCALAR_MATMUL_SHARE: Final = 0.95
-"""Share of the fp32 peak that large products reach where there is no TF32; scalar units need little bandwidth.
-An assumption."""
+"""Share of the fp32 peak that large products reach without TF32; scalar units need little bandwidth. An
+assumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class Device:
     kv_share
         The same for reading the keys and values of a decode step.
     vector_attention_flop_per_s
-        Rate of the attention of a decode step where vector units compute it [FLOP/s]; 0 where tensor units do.
+        Rate of a decode step's attention where vector units compute it [FLOP/s]; 0 where tensor units do.
     tensor_attention_group
         Query heads a key-value head that are computed on tensor units even so.
     kernel_s, attention_s
