@@ -89,6 +89,10 @@ class Tiling:
     read_bytes_per_s: float = math.inf
     block_s: float = 0.0
 
+    def __hash__(self) -> int:
+        # A part of the fields tells accelerators apart; remembered times are looked up by it.
+        return hash((self.units, self.load_bytes_per_s))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -122,6 +126,8 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
+    operand_bytes
+        Of one activation as the matrix units take it in inference: less than 2 in narrow formats.
     quantise_bytes
         Traffic of turning one element into the products' narrow format in training, as rows and as columns
         [byte]; 0 where products are computed in 16 bits.
@@ -149,6 +155,7 @@ class Device:
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
+    operand_bytes: float = 2.0
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
@@ -294,10 +301,18 @@ def device(
         tiling=_tiling(accelerator, efficiency, engine),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
+        operand_bytes=_operand_bytes(accelerator, compute),
         quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
     )
+
+
+def _operand_bytes(accelerator: Accelerator, compute: str) -> float:
+    """Of an activation in the narrowest format up to this one that the card has units for."""
+    if compute == "fp4" and accelerator.fp4_flop_per_s:
+        return 0.5625
+    return 1.0 if compute in ("fp4", "fp8") and accelerator.fp8_flop_per_s else 2.0
 
 
 def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEfficiency) -> Tiling:
