@@ -10,6 +10,7 @@ from typing import Final
 from farthing import api
 from farthing.errors import InvalidInput
 from farthing.evidence.outcome import number
+from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training_models import training_model
 from farthing.evidence.training_rows import (
     FORMATS,
@@ -20,7 +21,6 @@ from farthing.evidence.training_rows import (
     plan_options,
     training_engine,
 )
-from farthing.predict.memory import CONTEXT_BYTES
 from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case
 from farthing.records.estimate import TrainingEstimate
@@ -308,21 +308,14 @@ def fine_tuning_row(case: Case) -> Row:
     return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=True)
 
 
-ALLOCATOR: Final = ("litgpt", "torchtune", "nemo")
-"""Engines that report what their allocator gave out: the driver's context is not in it."""
-
-
 def memory_gib(case: Case, row: Row, estimate: TrainingEstimate) -> float:
     """Memory of a card as the source counts it, with its longest sequences [GiB]."""
     tokens = longest_tokens_of(case, row.workload.sequence_tokens)
-    memory = estimate.memory
     if tokens != row.workload.sequence_tokens:
         longest = dataclasses.replace(row.workload, sequence_tokens=tokens)
-        memory = api.train(row.model, row.cluster, workload=longest, plan=row.plan).memory
-    total = memory.total_bytes
+        estimate = api.train(row.model, row.cluster, workload=longest, plan=row.plan)
     engine = engine_in(case)
-    if engine in ALLOCATOR:
-        total -= CONTEXT_BYTES
+    total = shown_bytes(case, row, engine, estimate)
     if engine == "litgpt" and row.plan.zero_stage == 3:
         # Each card holds the whole model beside its share of it while it starts.
         whole = 2.0 * _parameters(row.model)
@@ -331,5 +324,5 @@ def memory_gib(case: Case, row: Row, estimate: TrainingEstimate) -> float:
     total /= GIGA if engine == "litgpt" else GIB
     measured = number(case, "mem_gb_per_gpu")
     # More than a card holds is the memory of all cards.
-    shared = engine in EAGER and measured * GIB > memory.capacity_bytes
+    shared = engine in EAGER and measured * GIB > estimate.memory.capacity_bytes
     return total * (estimate.accelerators if shared else 1)

@@ -13,7 +13,7 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
 from farthing.evidence import names
 from farthing.evidence.outcome import number
-from farthing.evidence.training_layout import fitting_plan, model_parallel_of
+from farthing.evidence.training_layout import fitting_plan, fitting_recompute, model_parallel_of
 from farthing.evidence.training_models import training_model
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
@@ -50,6 +50,8 @@ class Row:
     ----------
     stated
         Whether the row itself gives the shape, the batch and the whole layout.
+    micro_batch_stated
+        Whether it gives the micro-batch.
     """
 
     model: Model
@@ -57,6 +59,7 @@ class Row:
     workload: TrainingWorkload
     plan: TrainingPlan
     stated: bool
+    micro_batch_stated: bool = True
 
 
 def training_engine(case: Case) -> str:
@@ -204,6 +207,9 @@ def interleave_of(case: Case, model: Model, pp: int) -> int:
 def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
     """Everything of the plan but its sizes."""
     fp32_gradients = engine in ("megatron-lm", "megatron-deepspeed", "gpt-neox")
+    if engine in ("megatron-deepspeed", "gpt-neox") and case.cells.get("dtype", "").lower() == "fp16":
+        # DeepSpeed scales the loss there and accumulates in 16 bits.
+        fp32_gradients = False
     stated = case.cells.get("sequence_parallel", "").lower()
     return {
         "engine": engine,
@@ -240,10 +246,15 @@ def training_row(case: Case) -> Row:
     }
     cluster = cluster_of(case, cards)
     options = plan_options(case, engine, card)
+    local = local_batch_of(case) if sizes.get("pp", 1) == 1 else 0
+    if local:
+        sizes.setdefault("micro_batch", local)
     sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
     if "tp" in sizes and "pp" in sizes:
         plan, batch = stated_plan(case, model, cards, sizes, options)
         workload = workload_of(case, sequence, batch)
+        if local and not cells.get("recompute"):
+            plan = fitting_recompute(model, cluster, workload, plan)
     else:
         workload = workload_of(case, sequence, batch_of(case, cards, sequence))
         given = tuple((name, size) for name, size in sizes.items() if name != "ep")
@@ -266,7 +277,22 @@ def training_row(case: Case) -> Row:
     )
     shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
     stated = bool(shaped) and all(cells.get(name) for name in needed)
-    return Row(model=model, cluster=cluster, workload=workload, plan=plan, stated=stated)
+    return Row(
+        model=model,
+        cluster=cluster,
+        workload=workload,
+        plan=plan,
+        stated=stated,
+        micro_batch_stated="micro_batch" in sizes,
+    )
+
+
+def local_batch_of(case: Case) -> int:
+    """Sequences that each replica takes at once, where the notes say so and nothing accumulates; else 0."""
+    found = re.search(
+        r"(?:batch size per dp|local batch(?: size)?) ([0-9]+)", case.cells.get("notes", "").lower()
+    )
+    return int(found.group(1)) if found else 0
 
 
 def workload_of(case: Case, sequence: int, batch: int) -> TrainingWorkload:
