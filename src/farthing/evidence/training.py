@@ -104,7 +104,7 @@ def _compared(case: Case) -> list[Comparison]:
 
 
 def _memory_reason(case: Case, row: Row, measured: float) -> str:
-    """Why a row of pre-training says too little of its memory, or contradicts itself; empty where it does not."""
+    """Why a row of pre-training says too little of its memory, or contradicts itself; else empty."""
     if "analytic" not in case.cells.get("notes", "").lower():
         card = row.cluster.groups[0].accelerator
         if measured * GIB > card.memory_bytes:

@@ -74,7 +74,7 @@ def driver_bytes(plan: TrainingPlan, *, kind: str = "gpu") -> Number:
 
     References
     ----------
-    nccl-docs
+    Plain arithmetic.
 
     Examples
     --------
