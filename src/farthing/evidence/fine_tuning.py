@@ -18,6 +18,7 @@ from farthing.evidence.training_rows import (
     accelerator_of,
     cards_of,
     cluster_of,
+    is_contest,
     plan_options,
     training_engine,
 )
@@ -65,9 +66,9 @@ def text_of(case: Case) -> str:
 
 
 def engine_in(case: Case) -> str:
-    """The engine; entries of MLPerf run the vendors' versions of NeMo unless they say DeepSpeed."""
+    """The engine; entries of contests run the vendors' versions of NeMo unless they say DeepSpeed."""
     framework = case.cells.get("framework", "").lower()
-    if "mlperf" in case.source.lower():
+    if is_contest(case):
         return "deepspeed" if "deepspeed" in framework else "nemo"
     return training_engine(case)
 
@@ -189,8 +190,8 @@ def compute_format_of(case: Case, card: Accelerator) -> str:
     dtype = case.cells.get("dtype", "").lower()
     if dtype == "fp32" and re.search(r"nvidia|ngc|container", text_of(case)):
         return "tf32"
-    if not dtype and "mlperf" in case.source.lower() and engine_in(case) == "nemo" and card.year >= 2022:
-        # Entries of MLPerf use the fastest format that converges.
+    if not dtype and is_contest(case) and engine_in(case) == "nemo" and card.year >= 2022:
+        # Entries of contests use the fastest format that converges.
         return "fp8"
     return FORMATS.get(dtype, "bf16")
 

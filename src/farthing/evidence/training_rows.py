@@ -62,10 +62,15 @@ class Row:
     micro_batch_stated: bool = True
 
 
+def is_contest(case: Case) -> bool:
+    """Whether a row is an entry of a contest: it prints the time to a given quality, and is tuned for it."""
+    return bool(re.search(r"time-to-train|division (?:closed|open)", case.cells.get("notes", "").lower()))
+
+
 def training_engine(case: Case) -> str:
     """The catalogue's engine of a row; empty where it is none in particular."""
     framework = case.cells.get("framework", "")
-    if case.source.startswith("MLPerf") and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
+    if is_contest(case) and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
         # Language models of entries on its software run on its Megatron.
         return "nemo"
     return names.engine_of(framework, "training") or ""
@@ -177,28 +182,28 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
 
 
 def compute_format_of(case: Case, card: Accelerator) -> str:
-    """As stated; entries of MLPerf take 8 bits where the card has them, since round 3.1."""
+    """As stated; entries of contests take 8 bits where card and framework have them."""
     dtype = case.cells.get("dtype", "").lower()
-    if not dtype and card.fp8_flop_per_s and re.match(r"MLPerf Training v(3\.1|[4-9])", case.source):
-        return "fp8"
+    if not dtype and card.fp8_flop_per_s and is_contest(case):
+        return "bf16" if "pytorch 1." in case.cells.get("framework", "").lower() else "fp8"
     return FORMATS.get(dtype, "bf16")
 
 
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
     """NeMo does since the middle of 2023; others where they say so."""
-    said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
-    early = case.source.endswith("v3.0") or re.search(
-        r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", "")
-    )
+    notes = case.cells.get("notes", "").lower()
+    said = re.search(r"async ?-?tp", notes)
+    release = r"(?:\b|ngc)(?:2[0-2]\.[01][0-9]|23\.0[1-7])"
+    early = re.search(release, f"{case.cells.get('framework', '')} {notes}")
     return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
 def interleave_of(case: Case, model: Model, pp: int) -> int:
-    """As stated; entries of MLPerf give each virtual stage two layers where they fit."""
+    """As stated; entries of contests give each virtual stage two layers where they fit."""
     stated = number(case, "vpp")
     if pp == 1 or stated > 0:
         return int(stated) if pp > 1 else 1
-    if not case.source.startswith("MLPerf") or model.layers % pp:
+    if not is_contest(case) or model.layers % pp:
         return 1
     each = model.layers // pp
     return each // 2 if each % 2 == 0 else 1
