@@ -62,6 +62,9 @@ class EngineEfficiency:
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.
+    reserved_share
+        Freed blocks that the framework's allocator keeps in training, over the bytes in use: the driver's
+        tools show them as used.
     fitted_on
         The measurements behind the figures.
     """
@@ -91,6 +94,7 @@ class EngineEfficiency:
     exchange_s: float = math.nan
     waiting_share: float = math.nan
     head_factor: float = math.nan
+    reserved_share: float = math.nan
     fitted_on: str = ""
 
 
@@ -116,6 +120,7 @@ NO_OVERHEAD = EngineEfficiency(
     exchange_s=0.0,
     waiting_share=0.1,
     head_factor=1.0,
+    reserved_share=0.0,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""
