@@ -386,12 +386,12 @@ def _largest(run: Run, most_sequences: int, most_context: int) -> tuple[int, int
     steps = tuple(max(1, math.isqrt(size)) for size in most)
 
     def fitting(batches: Any, contexts: Any) -> tuple[int, int]:
-        sequences = np.concatenate([batches, np.full(len(contexts), run.replica_sequences)])
-        longest = np.full(len(batches), run.workload.longest_context_tokens)
-        room = run.memory(sequences=sequences, context=np.concatenate([longest, contexts])).free_bytes >= 0
-        room = np.broadcast_to(room, sequences.shape)
-        fits = room[: len(batches)], room[len(batches) :]
-        return int(np.max(batches[fits[0]], initial=0)), int(np.max(contexts[fits[1]], initial=0))
+        sequences, context = np.empty((2, len(batches) + len(contexts)))
+        sequences[: len(batches)], sequences[len(batches) :] = batches, run.replica_sequences
+        context[: len(batches)], context[len(batches) :] = run.workload.longest_context_tokens, contexts
+        room = np.broadcast_to(run.memory(sequences, context).free_bytes >= 0, sequences.shape)
+        fits = batches[room[: len(batches)]], contexts[room[len(batches) :]]
+        return int(fits[0].max(initial=0)), int(fits[1].max(initial=0))
 
     coarse = fitting(*(np.minimum(np.arange(s, m + s, s), m) for s, m in zip(steps, most, strict=True)))
     gaps = zip(coarse, steps, most, strict=True)

@@ -138,9 +138,7 @@ def engine_of(case: Case, card: Accelerator) -> str:
             old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
                 pull and int(pull[1]) < COOPERATIVE_MATRICES
             )
-            if old and case.cells.get("metric") == "prefill_tok_s":
-                raise FarthingError("the Vulkan backend without cooperative matrices is not modelled")
-            return "llama.cpp-vulkan"
+            return "llama.cpp-vulkan-2024" if old else "llama.cpp-vulkan"
         return "llama.cpp-2024" if _early(dated) else "llama.cpp"
     if known := names.engine_of(text):
         return known

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from farthing.predict.attention import (
     Blocks,
     attention_flop,
@@ -25,7 +23,7 @@ from farthing.predict.kv_cache import (
     linear_width,
     state_bytes,
 )
-from farthing.predict.trace import Number, named
+from farthing.predict.trace import Number, larger, named, select, smaller
 from farthing.records.model import LayerKind, Model
 
 
@@ -130,7 +128,7 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
             found.append(_Product("keys and values", model.kv_lora_rank, expanded / tp))
         else:
             keys = 0 if model.value_is_key and kind.mixer == "full" else v_dim
-            pair = np.maximum(kv_heads / tp, 1.0) * (qk_dim + keys)
+            pair = larger(kv_heads / tp, 1.0) * (qk_dim + keys)
             if model.q_lora_rank:
                 found.append(_Product("latents", hidden, model.q_lora_rank + pair))
                 found.append(_Product("query", query_from, heads * qk_dim / tp))
@@ -169,6 +167,11 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
     return found
 
 
+FEED_FORWARD: Final = frozenset(
+    ("up", "down", "router", "into the experts' latent", "out of the experts' latent")
+)
+"""Products that belong to a layer's feed-forward; all others to its mixer."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
 
@@ -178,7 +181,12 @@ whole corpus, not over what a few users ask for at a time."""
 
 
 def _routed_experts_time_s(
-    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
+    model: Model,
+    shards: Shards,
+    device: Device,
+    tokens: Number,
+    spread: float = 0.0,
+    operand_bytes: float = 2.0,
 ) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
@@ -187,6 +195,11 @@ def _routed_experts_time_s(
     slots = reach * model.experts_per_token / shards.expert_groups
     touched = experts_touched(model.experts, model.experts_per_token, reach, spread=spread)
     touched = touched / shards.expert_groups
+    least_rows: Number = 1.0
+    if device.expert_rows:
+        alone = reach < device.expert_rows
+        touched = select(alone, slots, touched)
+        least_rows = select(alone, 1.0, device.tiling.rows)
     up = experts_matmul_time_s(
         slots,
         touched,
@@ -194,6 +207,9 @@ def _routed_experts_time_s(
         hidden,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        least_rows=least_rows,
+        activation_bytes_per_element=operand_bytes,
+        output_bytes_per_element=2.0,
     )
     down = experts_matmul_time_s(
         slots,
@@ -202,6 +218,9 @@ def _routed_experts_time_s(
         width,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        least_rows=least_rows,
+        activation_bytes_per_element=operand_bytes,
+        output_bytes_per_element=2.0,
     )
     return named("routed experts_s", up + down)
 
@@ -216,6 +235,7 @@ def forward_time(
     new_tokens: Number,
     cached_tokens: Number = 0,
     decode: bool = False,
+    told: dict[tuple[str, ...], Number] | None = None,
 ) -> LayerTime:
     """Forward pass of one layer in inference: fused kernels, flash attention, keys and values cached.
 
@@ -229,6 +249,8 @@ def forward_time(
         Sequences, tokens of each that are computed now, tokens of each that are cached; scalar or column.
     decode
         One token a sequence; MLA then computes in its latent space.
+    told
+        Times of parts that another kind of layer in the same pass has told; grows.
 
     Returns
     -------
@@ -251,30 +273,41 @@ def forward_time(
     17.1
     """
     tokens = sequences * new_tokens
+    known = {} if told is None else told
+    dense = device.wide or device
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
     for product in matrices:
-        time = matmul_time_s(
-            tokens,
-            product.outputs,
-            product.inputs,
-            device=device.wide or device,
-            weight_bytes_per_element=shards.weight_bytes,
-        )
-        matmul = matmul + named(f"{product.title}_s", time)
+        part = (product.title, kind.feed_forward if product.title in FEED_FORWARD else kind.mixer)
+        if part not in known:
+            time = matmul_time_s(
+                tokens,
+                product.outputs,
+                product.inputs,
+                device=dense,
+                weight_bytes_per_element=shards.weight_bytes,
+                activation_bytes_per_element=dense.operand_bytes,
+                output_bytes_per_element=2.0,
+            )
+            known[part] = named(f"{product.title}_s", time)
+        matmul = matmul + known[part]
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
+        matmul = matmul + _routed_experts_time_s(
+            model, shards, device, tokens, ROUTING_SPREAD, device.operand_bytes
+        )
         launched += 2
-    attention = _attention_time_s(
-        model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
-    )
+    if (kind.mixer,) not in known:
+        known[kind.mixer,] = _attention_time_s(
+            model, kind, device, shards, sequences, new_tokens, cached_tokens, decode=decode
+        )
+    attention = known[kind.mixer,]
     moved = tokens * 2.0 * (8 * model.hidden + _inner_elements(model, kind) / shards.tp)
     # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
     # and adds; a latent is normed and split.
     kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
     # Narrow products want their inputs in their own format.
-    if (device.wide or device).quantise_bytes:
+    if dense.quantise_bytes:
         kernels += len(matrices)
         moved = moved + tokens * CONVERTED_BYTES * sum(product.inputs for product in matrices)
     if kind.feed_forward == "moe" and device.quantise_bytes:
@@ -338,7 +371,7 @@ def _attention_time_s(
     if model.kv_compression > 1 and kind.mixer == "full":
         context = context / model.kv_compression
     if model.index_topk and kind.mixer == "full":
-        context = np.minimum(context, model.index_topk)
+        context = smaller(context, model.index_topk)
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
@@ -349,17 +382,17 @@ def _attention_time_s(
     per_token = kv_bytes_per_token(model, kind, bytes_per_element=shards.kv_bytes, tp=shards.tp)
     held = kept_tokens(model, kind, cached_tokens + new_tokens)
     if model.index_topk and kind.mixer == "full" and decode:
-        held = np.minimum(held, model.index_topk)
+        held = smaller(held, model.index_topk)
     traffic = sequences * held * per_token + tokens * 2.0 * heads / shards.tp * (qk_dim + v_dim)
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    per_card, pairs = heads / shards.tp, np.maximum(kv_heads / shards.tp, 1.0)
+    per_card, pairs = heads / shards.tp, larger(kv_heads / shards.tp, 1.0)
     if decode:
         if model.is_mla:
             pairs = 1.0
         blocks = decode_blocks(
-            sequences, context * new_tokens, heads=per_card, kv_heads=np.minimum(pairs, per_card)
+            sequences, context * new_tokens, heads=per_card, kv_heads=smaller(pairs, per_card)
         )
     else:
         blocks = prompt_blocks(
@@ -541,7 +574,7 @@ def training_attention(
         return 6 * rows * matrix, rows * 2 * element_bytes * linear_width(model) / shards.tp, 0.0
     heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     per_card = heads / shards.tp
-    pairs = np.maximum(kv_heads / shards.tp, 1.0)
+    pairs = larger(kv_heads / shards.tp, 1.0)
     traffic = rows * element_bytes * (per_card + pairs) * (qk_dim + v_dim)
     if not flash_attention:
         # Relative positions take a second product of queries, and their scores are shifted and added.
@@ -557,7 +590,7 @@ def training_attention(
     if model.kv_compression > 1 and kind.mixer == "full":
         seen = seen / model.kv_compression
     if model.index_topk and kind.mixer == "full":
-        seen = np.minimum(seen, model.index_topk)
+        seen = smaller(seen, model.index_topk)
     work = attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim)
     if model.index_heads and kind.mixer == "full":
         everything = mean_context_tokens(context_tokens, 0, causal=not model.encoder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from farthing.predict.memory import adapted_kind, lora_expert_parameters, lora_parameters
 from farthing.predict.parameters import (
     embedding_parameters,
@@ -12,7 +10,7 @@ from farthing.predict.parameters import (
     layer_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, larger, named, select
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 
@@ -114,7 +112,7 @@ def parameters_on_a_card(
     >>> parameters_on_a_card(838_860_800, 16_777_216, 16_384, tp=8, kv_heads=8)
     106971136.0
     """
-    return split / tp + key_value * np.maximum(1 / tp, 1 / kv_heads) + replicated
+    return split / tp + key_value * larger(1 / tp, 1 / kv_heads) + replicated
 
 
 def head_copy_parameters(model: Model, pp: Number) -> Number:

@@ -29,6 +29,7 @@ R = TypeVar("R")
 
 _tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 _ATOM, _POWER, _TIMES, _PLUS = 4, 3, 2, 1
+_PLAIN = frozenset((int, float))
 
 
 @contextmanager
@@ -451,6 +452,45 @@ def select(condition: Any, yes: Number, no: Number) -> Number:
     if isinstance(condition, np.ndarray):
         return np.where(condition, yes, no)
     return yes if condition else no
+
+
+def larger(a: Number, b: Number) -> Number:
+    """``np.maximum`` that leaves scalars scalars, and takes a tenth of its time for them.
+
+    Examples
+    --------
+    >>> larger(1.5, 2), larger(1.5, np.array([1, 2]))
+    (2, array([1.5, 2. ]))
+    """
+    if type(a) in _PLAIN and type(b) in _PLAIN:
+        return a if a >= b else b
+    return np.maximum(a, b)
+
+
+def smaller(a: Number, b: Number) -> Number:
+    """``np.minimum`` that leaves scalars scalars.
+
+    Examples
+    --------
+    >>> smaller(1.5, 2), smaller(1.5, np.array([1, 2]))
+    (1.5, array([1. , 1.5]))
+    """
+    if type(a) in _PLAIN and type(b) in _PLAIN:
+        return a if a <= b else b
+    return np.minimum(a, b)
+
+
+def rounded_up(value: Number) -> Number:
+    """``np.ceil`` that leaves scalars scalars.
+
+    Examples
+    --------
+    >>> rounded_up(1.5), rounded_up(np.array([1.5]))
+    (2.0, array([2.]))
+    """
+    if type(value) in _PLAIN:
+        return float(math.ceil(value))
+    return np.ceil(value)
 
 
 def term_of(value: Number) -> Term | None:
