@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,11 @@ def test_own_runs_are_kept_and_forgotten(run: Any, runs: Path, simple_reader: st
 )
 def test_jobs_that_exclude_each_other(run: Any, runs: Path, arguments: tuple[str, ...]) -> None:
     assert run("validate", *arguments).code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no such devices")
+def test_predictions_into_a_pipe(run: Any, runs: Path) -> None:
+    reads, writes = os.pipe()
+    with open(reads, encoding="utf-8") as told, open(writes, "wb", buffering=0):
+        assert run("validate", "runs.csv", "--predictions", f"/dev/fd/{writes}").code == 0
+        assert told.readline().startswith("file,id,source,kind,quantity,")

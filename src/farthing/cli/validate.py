@@ -120,7 +120,9 @@ def _written(out: Path | None, files: tuple[Path, ...]) -> Iterator[Callable[[Va
     target = out.resolve()
     if target in [file.resolve() for file in files]:
         raise InvalidInput(f"--predictions {out} would overwrite the measurements; name another file")
-    special = target.exists() and not target.is_file()
+    special = out.exists() and not out.is_file()
+    # A pipe that a name leads to has no path of its own.
+    target = out if special else target
     part = target if special else target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if target.is_dir():
