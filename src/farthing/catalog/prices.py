@@ -119,8 +119,15 @@ def is_stale(price: Price, today: datetime.date) -> bool:
 
 
 def _of(accelerator_id: str) -> list[Price]:
-    card = catalog.accelerator(accelerator_id)
-    return [price for price in prices() if price.item == card.id]
+    return _by_item().get(catalog.accelerator(accelerator_id).id, [])
+
+
+@functools.cache
+def _by_item() -> dict[str, list[Price]]:
+    found: dict[str, list[Price]] = {}
+    for price in prices():
+        found.setdefault(price.item, []).append(price)
+    return found
 
 
 def _lower_median(offers: Sequence[Price]) -> Price:

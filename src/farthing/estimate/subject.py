@@ -183,11 +183,16 @@ def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
 
 def filled(record: T | None, kind: type[T], options: dict[str, Any]) -> T:
     """A record with some fields replaced; takes what it knows out of ``options``."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    known = _field_names(kind)  # type: ignore[arg-type]
     mine = {name: options.pop(name) for name in list(options) if name in known}
     if record is None:
         return kind(**mine)
     return replace(record, **mine) if mine else record  # type: ignore[type-var]
+
+
+@functools.cache
+def _field_names(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind))
 
 
 def refuse_unknown(options: Iterable[str], *kinds: type) -> None:

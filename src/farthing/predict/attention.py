@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from farthing.predict.device import CACHE_SPEED, Device, Tiling
-from farthing.predict.trace import Number, formula, select
+from farthing.predict.trace import Number, formula, larger, select, smaller
 
 QUERY_TILE: Final = 128
 """Queries of one head that a block handles together; in a decode step the heads that share keys take their
@@ -85,13 +85,13 @@ def prompt_blocks(
     mean = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=causal)
     # The last step of keys is half masked on average, and a window begins in the midst of a step as well.
     ends = KEY_TILE if window else half
-    padded = np.minimum(mean + (ends if causal else 0.0), last)
-    longest = np.minimum(last, window + QUERY_TILE) if window else last
+    padded = smaller(mean + (ends if causal else 0.0), last)
+    longest = smaller(last, window + QUERY_TILE) if window else last
     return Blocks(
         blocks=sequences * heads * np.ceil(new_tokens / QUERY_TILE),
         scores=sequences * heads * rows * padded,
         padding=rows * padded / (new_tokens * mean),
-        longest=np.maximum(longest / padded, 1.0) if causal else 1.0,
+        longest=larger(longest / padded, 1.0) if causal else 1.0,
     )
 
 
@@ -163,8 +163,8 @@ def mean_context_tokens(
         return everything
     # Position p (1-based, cached ones before it) sees min(p, window).
     last = cached_tokens + new_tokens
-    growing = np.minimum(np.maximum(window - cached_tokens, 0), new_tokens)
-    seen = growing * (cached_tokens + (growing + 1) / 2) + (new_tokens - growing) * np.minimum(window, last)
+    growing = smaller(larger(window - cached_tokens, 0), new_tokens)
+    seen = growing * (cached_tokens + (growing + 1) / 2) + (new_tokens - growing) * smaller(window, last)
     return seen / new_tokens
 
 
@@ -256,7 +256,7 @@ def attention_time_s(
         else device.reached_attention_flop_per_s
     )
     if not device.tiling.units:
-        return np.maximum(products, reading) + device.attention_start_s * kernels
+        return larger(products, reading) + device.attention_start_s * kernels
     if blocks is None:
         blocks = Blocks(blocks=device.tiling.units)
     computing = blocks_time_s(
@@ -305,16 +305,16 @@ def blocks_time_s(products_s: Number, read_bytes: Number, blocks: Blocks, *, til
     0.002
     """
     units = tiling.units
-    busy = np.maximum(
+    busy = larger(
         products_s + blocks.scores * tiling.score_s / units,
         read_bytes / (units * tiling.read_bytes_per_s),
     )
     full = blocks.blocks / units
     one = busy / full
-    waves = np.maximum(full + tiling.tail_share * (np.ceil(full) - full), 1.0)
-    whole = np.maximum(waves * (one + tiling.block_s), blocks.longest * one + tiling.block_s)
-    cut = np.maximum(np.minimum(1 / full, blocks.parts), 1.0)
-    return select(cut >= 2, np.minimum(whole, one / cut + tiling.block_s + tiling.split_s), whole)
+    waves = larger(full + tiling.tail_share * (np.ceil(full) - full), 1.0)
+    whole = larger(waves * (one + tiling.block_s), blocks.longest * one + tiling.block_s)
+    cut = larger(smaller(1 / full, blocks.parts), 1.0)
+    return select(cut >= 2, smaller(whole, one / cut + tiling.block_s + tiling.split_s), whole)
 
 
 @formula(reference="korthikanti-2022")

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from farthing.predict.trace import Number, formula, select
+from farthing.predict.trace import Number, formula, larger, select, smaller
 
 RAMP_BYTES: Final = 8 * 2**20
 """Message at which half of the time is paid that a library's channels take to fill: two of its buffers."""
@@ -133,7 +133,7 @@ def largest_message_bytes(time_s: Number, *, bytes_per_s: Number, latency_s: Num
     >>> float(largest_message_bytes(7.5e-3, bytes_per_s=125e6, latency_s=0))
     937500.0
     """
-    return np.maximum(time_s - latency_s, 0) * bytes_per_s
+    return larger(time_s - latency_s, 0) * bytes_per_s
 
 
 @formula(reference="li-2023-article")
@@ -431,8 +431,8 @@ def library_all_reduce_time_s(message_bytes: Number, ranks: Number, *, library: 
     if library.direct_bytes:
         at_once = (ranks - 1) * message_bytes / library.direct_bytes_per_s
         in_parts = 2 * at_once / ranks + 2 * library.step_s
-        direct = library.direct_s + np.minimum(at_once, in_parts)
-        best = select(message_bytes <= library.direct_bytes, np.minimum(best, direct), best)
+        direct = library.direct_s + smaller(at_once, in_parts)
+        best = select(message_bytes <= library.direct_bytes, smaller(best, direct), best)
     return best
 
 
@@ -471,7 +471,7 @@ def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
         inside = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
     way = {"bytes_per_s": axis.across_bytes_per_s, "latency_s": axis.across_latency_s}
     part = message_bytes / axis.inside
-    across = np.minimum(
+    across = smaller(
         ring_all_reduce_time_s(part, axis.hosts, **way), tree_all_reduce_time_s(part, axis.hosts, **way)
     )
     return inside + across
@@ -509,7 +509,7 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     else:
         inside = library_time_s(message_bytes, axis.inside, library=axis.library, steps=axis.inside - 1)
     # Between hosts the pieces double with each step.
-    steps = np.ceil(np.log2(np.maximum(axis.hosts, 2)))
+    steps = np.ceil(np.log2(larger(axis.hosts, 2)))
     across = all_gather_time_s(
         message_bytes / axis.inside,
         axis.hosts,
@@ -558,7 +558,7 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis, *, across_share: N
         start = axis.library.step_s + axis.library.start_s
         start = start + ramp_time_s(message_bytes, ramp_s=axis.library.ramp_s)
     latency = select(axis.inside > 1, start, 0.0) + select(axis.hosts > 1, axis.across_latency_s, 0.0)
-    return np.maximum(inside, across) + latency
+    return larger(inside, across) + latency
 
 
 @formula(reference="li-2023-article")
@@ -592,7 +592,7 @@ def host_copy_bytes_per_s(
     >>> host_copy_bytes_per_s(pcie_bytes_per_s=25e9, host_memory_bytes_per_s=200e9, accelerators=8) / 1e9
     12.5
     """
-    return np.minimum(pcie_bytes_per_s, host_memory_bytes_per_s / (2 * accelerators))
+    return smaller(pcie_bytes_per_s, host_memory_bytes_per_s / (2 * accelerators))
 
 
 @formula(reference="li-2023-article")
@@ -623,4 +623,4 @@ def exposed_time_s(communication_s: Number, compute_s: Number, *, overlap: Numbe
     >>> exposed_time_s(0.75, 0.5, overlap=1), exposed_time_s(0.75, 0.5, overlap=0)
     (0.25, 0.75)
     """
-    return np.maximum(communication_s - compute_s * overlap, 0.0)
+    return larger(communication_s - compute_s * overlap, 0.0)

@@ -175,8 +175,9 @@ def tiles_time_s(
     1.055
     """
     sizes = (m, n, k, count, weight_bytes_per_element, activation_bytes_per_element, flop_per_s)
-    if any(isinstance(size, np.ndarray) for size in sizes):
-        return _tiles_time_s(*sizes, tiling, _COLUMN)
+    for size in sizes:
+        if isinstance(size, np.ndarray):
+            return _tiles_time_s(*sizes, tiling, _COLUMN)
     return _remembered_time_s(*sizes, tiling)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from farthing.predict.communication import Axis, Library, host_copy_bytes_per_s
-from farthing.predict.trace import Number, select, untraced
+from farthing.predict.trace import Number, larger, select, smaller, untraced
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 
@@ -196,8 +196,8 @@ def across_bytes_per_s(
     network = group.network or cluster.network
     cards = group.accelerators_per_host
     own = max(group.nics_per_host / cards, 1.0)
-    busy = cards if isinstance(senders, int) and not senders else np.minimum(senders, cards)
-    ports = np.minimum(group.nics_per_host / busy, own)
+    busy = cards if isinstance(senders, int) and not senders else smaller(senders, cards)
+    ports = smaller(group.nics_per_host / busy, own)
     rate = network.bytes_per_s * network.efficiency / cluster.oversubscription
     return rate * ports * efficiency.collective_share
 
@@ -296,7 +296,7 @@ def parallel_axis(
     (4, 2, 2.0)
     """
     size, stride = untraced(size), untraced(stride)
-    room = np.maximum(joined_cards(group) // stride, 1)
+    room = larger(joined_cards(group) // stride, 1)
     # A group that fits in a host lies in it; a larger one is cut into equal parts.
     inside = select(size <= room, size, np.gcd(size, room))
     return Axis(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from farthing.predict.attention import (
     Blocks,
     attention_flop,
@@ -25,7 +23,7 @@ from farthing.predict.kv_cache import (
     linear_width,
     state_bytes,
 )
-from farthing.predict.trace import Number, named
+from farthing.predict.trace import Number, larger, named, smaller
 from farthing.records.model import LayerKind, Model
 
 
@@ -130,7 +128,7 @@ def products(model: Model, kind: LayerKind, shards: Shards) -> list[_Product]:
             found.append(_Product("keys and values", model.kv_lora_rank, expanded / tp))
         else:
             keys = 0 if model.value_is_key and kind.mixer == "full" else v_dim
-            pair = np.maximum(kv_heads / tp, 1.0) * (qk_dim + keys)
+            pair = larger(kv_heads / tp, 1.0) * (qk_dim + keys)
             if model.q_lora_rank:
                 found.append(_Product("latents", hidden, model.q_lora_rank + pair))
                 found.append(_Product("query", query_from, heads * qk_dim / tp))
@@ -338,7 +336,7 @@ def _attention_time_s(
     if model.kv_compression > 1 and kind.mixer == "full":
         context = context / model.kv_compression
     if model.index_topk and kind.mixer == "full":
-        context = np.minimum(context, model.index_topk)
+        context = smaller(context, model.index_topk)
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
@@ -349,17 +347,17 @@ def _attention_time_s(
     per_token = kv_bytes_per_token(model, kind, bytes_per_element=shards.kv_bytes, tp=shards.tp)
     held = kept_tokens(model, kind, cached_tokens + new_tokens)
     if model.index_topk and kind.mixer == "full" and decode:
-        held = np.minimum(held, model.index_topk)
+        held = smaller(held, model.index_topk)
     traffic = sequences * held * per_token + tokens * 2.0 * heads / shards.tp * (qk_dim + v_dim)
     if decode and model.index_heads and kind.mixer == "full":
         # The indexer reads its own short key of every token.
         traffic = traffic + sequences * (cached_tokens + new_tokens) * model.index_head_dim * shards.kv_bytes
-    per_card, pairs = heads / shards.tp, np.maximum(kv_heads / shards.tp, 1.0)
+    per_card, pairs = heads / shards.tp, larger(kv_heads / shards.tp, 1.0)
     if decode:
         if model.is_mla:
             pairs = 1.0
         blocks = decode_blocks(
-            sequences, context * new_tokens, heads=per_card, kv_heads=np.minimum(pairs, per_card)
+            sequences, context * new_tokens, heads=per_card, kv_heads=smaller(pairs, per_card)
         )
     else:
         blocks = prompt_blocks(
@@ -541,7 +539,7 @@ def training_attention(
         return 6 * rows * matrix, rows * 2 * element_bytes * linear_width(model) / shards.tp, 0.0
     heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     per_card = heads / shards.tp
-    pairs = np.maximum(kv_heads / shards.tp, 1.0)
+    pairs = larger(kv_heads / shards.tp, 1.0)
     traffic = rows * element_bytes * (per_card + pairs) * (qk_dim + v_dim)
     if not flash_attention:
         # Relative positions take a second product of queries, and their scores are shifted and added.
@@ -557,7 +555,7 @@ def training_attention(
     if model.kv_compression > 1 and kind.mixer == "full":
         seen = seen / model.kv_compression
     if model.index_topk and kind.mixer == "full":
-        seen = np.minimum(seen, model.index_topk)
+        seen = smaller(seen, model.index_topk)
     work = attention_flop(rows, seen, heads=per_card, qk_dim=qk_dim, v_dim=v_dim)
     if model.index_heads and kind.mixer == "full":
         everything = mean_context_tokens(context_tokens, 0, causal=not model.encoder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
 
 from farthing.predict.memory import adapted_kind, lora_expert_parameters, lora_parameters
 from farthing.predict.parameters import (
@@ -12,7 +12,7 @@ from farthing.predict.parameters import (
     layer_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, is_plain, larger, named, select
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 
@@ -114,7 +114,7 @@ def parameters_on_a_card(
     >>> parameters_on_a_card(838_860_800, 16_777_216, 16_384, tp=8, kv_heads=8)
     106971136.0
     """
-    return split / tp + key_value * np.maximum(1 / tp, 1 / kv_heads) + replicated
+    return split / tp + key_value * larger(1 / tp, 1 / kv_heads) + replicated
 
 
 def head_copy_parameters(model: Model, pp: Number) -> Number:
@@ -274,10 +274,22 @@ def stage_parameters(
     >>> round(shared / 1e9, 2)
     1.1
     """
+    if is_plain(stage.index, tp, pp, expert_groups, expert_tp):
+        return _remembered_parameters(model, stage, tp, pp, expert_groups, expert_tp)
+    return _stage_parameters(model, stage, tp, pp, expert_groups, expert_tp)
+
+
+def _stage_parameters(
+    model: Model, stage: Stage, tp: Number, pp: Number, expert_groups: Number, expert_tp: Number
+) -> tuple[Number, Number]:
     shared, experts = stage_layer_parameters(
         model, stage, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp
     )
     return shared + stage_vocabulary_parameters(model, stage, tp=tp, pp=pp), experts
+
+
+# Time and memory of a plan ask for the same stages.
+_remembered_parameters = functools.lru_cache(maxsize=4096)(_stage_parameters)
 
 
 def stage_lora_parameters(

@@ -24,7 +24,7 @@ from farthing.predict.memory import MASKED_SHARE, adapted_kind, optimizer_bytes_
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, larger, named, select, smaller
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model
@@ -244,8 +244,8 @@ def training_time(
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
         if plan.schedule == "zero-bubble":
-            waiting = (np.minimum(micro_batches, plan.pp) - 1) / np.maximum(plan.pp - 1, 1)
-            ramp = np.maximum(total - parts.weight_gradient * (1 + waiting), 0.0)
+            waiting = (smaller(micro_batches, plan.pp) - 1) / larger(plan.pp - 1, 1)
+            ramp = larger(total - parts.weight_gradient * (1 + waiting), 0.0)
         fill = fill + stage.copies * ramp
         if slowest is None:
             slowest, slowest_s, slowest_fill = parts, total, ramp
@@ -258,7 +258,7 @@ def training_time(
     busy = slowest_s * micro_batches
     compute = pipelined_time_s(
         slowest_s,
-        np.maximum(fill - slowest_fill, 0.0),
+        larger(fill - slowest_fill, 0.0),
         num_micro_batches=micro_batches,
         interleave=plan.interleave,
     )
@@ -368,15 +368,15 @@ def _layer_parts(
     reduces = reduce * exchanges
     # The first of as many pieces as cards has nothing to hide behind.
     first = reduces / plan.tp
-    exposed_forward = np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
-    exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
+    exposed_forward = larger(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
+    exposed_backward = larger(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
     if kind.mixer in ("full", "window"):
         _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
-        pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
+        pairs = rows * 2.0 * larger(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
         context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * forwards
         context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1.0)
@@ -395,17 +395,17 @@ def _layer_parts(
         # A token crosses to each other host once, however many of its experts are there.
         hosts = routed.hosts
         visited = hosts * (1 - (1 - 1 / hosts) ** model.experts_per_token)
-        once = np.minimum(visited / model.experts_per_token, 1.0)
+        once = smaller(visited / model.experts_per_token, 1.0)
         # Dispatch and combine; experts that stay on the card exchange nothing.
         exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed, across_share=once), 0.0)
         overlap = plan.overlap_expert_parallel
         expert_forward = exposed_time_s(
             exchange * forwards,
-            np.maximum(forward.total_s * forwards - hidden_forward, 0.0),
+            larger(forward.total_s * forwards - hidden_forward, 0.0),
             overlap=overlap,
         )
         expert_backward = exposed_time_s(
-            exchange, np.maximum(backward.total_s - hidden_backward, 0.0), overlap=overlap
+            exchange, larger(backward.total_s - hidden_backward, 0.0), overlap=overlap
         )
         expert = expert_forward + expert_backward
         hidden_forward = hidden_forward + exchange * forwards - expert_forward
@@ -420,10 +420,10 @@ def _layer_parts(
         issuing = named(
             "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
         )
-        launch = np.maximum(issuing - running, 0.0)
+        launch = larger(issuing - running, 0.0)
         running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
-        launch = launch + np.maximum(issuing - running, 0.0)
+        launch = launch + larger(issuing - running, 0.0)
     return _Parts(
         forward=forward_s,
         backward=backward_s,
@@ -467,8 +467,8 @@ def _hide_hops(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> None:
     parts.hop = hops_s
     if plan.schedule != "interleaved":
         return
-    forward = np.maximum(parts.forward - parts.hidden_forward, 0.0)
-    backward = np.maximum(parts.backward + parts.recompute - parts.hidden_backward, 0.0)
+    forward = larger(parts.forward - parts.hidden_forward, 0.0)
+    backward = larger(parts.backward + parts.recompute - parts.hidden_backward, 0.0)
     free = forward + backward
     parts.hop = select(plan.interleave > 1, exposed_time_s(hops_s, free, overlap=1.0), hops_s)
     hidden_share = (hops_s - parts.hop) / free
@@ -538,7 +538,7 @@ def _data_parallel_s(
             expert_axis = parallel_axis(
                 cluster,
                 group,
-                np.maximum(np.asarray(expert_replicas).astype(int), 1)
+                larger(np.asarray(expert_replicas).astype(int), 1)
                 if isinstance(expert_replicas, np.ndarray)
                 else max(int(expert_replicas), 1),
                 stride=plan.ep * expert_tp,
@@ -546,10 +546,10 @@ def _data_parallel_s(
             )
             weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
             gradients = gradients + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
-        gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
-    forward = np.maximum(slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward, 0.0)
+        gather, scatter = larger(gather, weights), larger(scatter, gradients)
+    forward = larger(slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward, 0.0)
     backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
-    backward = np.maximum(backward - slowest.hidden_backward, 0.0)
+    backward = larger(backward - slowest.hidden_backward, 0.0)
     overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
@@ -588,7 +588,7 @@ def _optimizer_s(
     expert_tp = expert_tp_of(plan)
     replicas = plan.dp * plan.cp if plan.zero_stage else 1
     expert_replicas = (
-        np.maximum(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
+        larger(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
     )
     largest: Number = 0.0
     for stage in stages(model, plan.pp):
@@ -605,13 +605,13 @@ def _optimizer_s(
                 expert_groups=plan.ep,
                 expert_tp=expert_tp,
             )
-        largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
+        largest = larger(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
         return named("optimizer_s", elementwise_time_s(update * device.elementwise_factor, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
     moved = largest * 4.0 / card_to_host_bytes_per_s
-    return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")
+    return named("optimizer_s", larger(moved, update / host_bytes_per_s), reference="ren-2021-offload")
 
 
 def _streamed_weights_s(
@@ -630,7 +630,7 @@ def _streamed_weights_s(
         shared, experts = stage_parameters(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp_of(plan)
         )
-        largest = np.maximum(largest, shared + experts)
+        largest = larger(largest, shared + experts)
     shards = plan.dp * plan.cp if plan.zero_stage == 3 else 1
     passes = 2 + plan.recompute_share if plan.recompute == "full" else 2
     streamed = micro_batches * passes * largest * weight_size / shards / card_to_host_bytes_per_s
