@@ -9,6 +9,7 @@ import numpy as np
 
 from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.communication import (
+    Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
@@ -44,9 +45,9 @@ hooks, copies and collectives around each. An assumption of that order."""
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is
-    what it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the
-    host's own time at each step.
+    ``forward_s`` to ``launch_s`` are those of the stage that ends last, over all its micro-batches;
+    ``launch_s`` is what it waits for a host that issues kernels more slowly than the device runs them, and
+    ``host_s`` the host's own time at each step.
     """
 
     forward_s: Number
@@ -228,10 +229,8 @@ def training_time(
     ]
     hop = _hop_s(model, cluster, group, workload, plan, efficiency)
     head_forward, head_backward = _head_s(model, device, workload, plan)
-    slowest: _Parts | None = None
+    unlike: list[tuple[Stage, _Parts, Number, Number]] = []
     fill: Number = 0.0
-    slowest_s: Number = 0.0
-    slowest_fill: Number = 0.0
     for stage in stages(model, plan.pp):
         parts = _Parts()
         for count, layer in zip(stage.counts, per_kind, strict=True):
@@ -247,33 +246,39 @@ def training_time(
             waiting = (smaller(micro_batches, plan.pp) - 1) / larger(plan.pp - 1, 1)
             ramp = larger(total - parts.weight_gradient * (1 + waiting), 0.0)
         fill = fill + stage.copies * ramp
+        unlike.append((stage, parts, total, ramp))
+    # Each stage waits for its own data-parallel traffic: the step ends with the last of them.
+    slowest: _Parts | None = None
+    last: Number = 0.0
+    busy: Number = 0.0
+    compute: Number = 0.0
+    data_parallel: Number = 0.0
+    axes = _data_parallel_axes(model, cluster, group, plan, efficiency)
+    for stage, parts, total, ramp in unlike:
+        passes = pipelined_time_s(
+            total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
+        )
+        traffic = _data_parallel_s(
+            model,
+            workload,
+            plan,
+            axes,
+            stage,
+            parts,
+            micro_batches,
+            weight_bytes_per_parameter,
+            gradient_bytes_per_parameter,
+        )
+        ends = passes + traffic
         if slowest is None:
-            slowest, slowest_s, slowest_fill = parts, total, ramp
-        else:
-            slower = total > slowest_s
-            slowest_s = select(slower, total, slowest_s)
-            slowest_fill = select(slower, ramp, slowest_fill)
-            slowest = _slower(slower, parts, slowest)
+            slowest, last, busy, compute, data_parallel = parts, ends, total, passes, traffic
+            continue
+        later = ends > last
+        last, busy = select(later, ends, last), select(later, total, busy)
+        compute, data_parallel = select(later, passes, compute), select(later, traffic, data_parallel)
+        slowest = _slower(later, parts, slowest)
     assert slowest is not None  # a model has at least one stage
-    busy = slowest_s * micro_batches
-    compute = pipelined_time_s(
-        slowest_s,
-        larger(fill - slowest_fill, 0.0),
-        num_micro_batches=micro_batches,
-        interleave=plan.interleave,
-    )
-    data_parallel = _data_parallel_s(
-        model,
-        cluster,
-        group,
-        workload,
-        plan,
-        efficiency,
-        slowest,
-        micro_batches,
-        weight_bytes_per_parameter,
-        gradient_bytes_per_parameter,
-    )
+    busy = busy * micro_batches
     optimizer = _optimizer_s(
         model, device, workload, plan, card_to_host_bytes_per_s, host_bytes_per_s
     ) + _streamed_weights_s(
@@ -498,58 +503,60 @@ def _head_s(
     return named("head and loss_s", forward), named("backward of head and loss_s", inputs + weights + loss)
 
 
+def _data_parallel_axes(
+    model: Model, cluster: Cluster, group: HostGroup, plan: TrainingPlan, efficiency: Efficiency
+) -> tuple[Axis, Axis | None]:
+    """The cards that replicate a card's weights, and its experts."""
+    expert_tp = expert_tp_of(plan)
+    replicas = plan.dp * plan.cp
+    dense = parallel_axis(cluster, group, replicas, stride=plan.tp, efficiency=efficiency)
+    if not model.is_moe:
+        return dense, None
+    expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
+    size: Number
+    if isinstance(expert_replicas, np.ndarray):
+        size = np.maximum(expert_replicas.astype(int), 1)
+    else:
+        size = max(int(expert_replicas), 1)
+    return dense, parallel_axis(cluster, group, size, stride=plan.ep * expert_tp, efficiency=efficiency)
+
+
 def _data_parallel_s(
     model: Model,
-    cluster: Cluster,
-    group: HostGroup,
     workload: TrainingWorkload,
     plan: TrainingPlan,
-    efficiency: Efficiency,
-    slowest: _Parts,
+    axes: tuple[Axis, Axis | None],
+    stage: Stage,
+    parts: _Parts,
     micro_batches: Number,
     weight_size: float,
     gradient_size: float,
 ) -> Number:
-    """Gradient and weight traffic that compute does not hide [s]."""
+    """Gradient and weight traffic of a stage that its compute does not hide [s]."""
     expert_tp = expert_tp_of(plan)
-    replicas = plan.dp * plan.cp
-    expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
-    dense_axis = parallel_axis(cluster, group, replicas, stride=plan.tp, efficiency=efficiency)
-    gather: Number = 0.0
-    scatter: Number = 0.0
-    for stage in stages(model, plan.pp):
-        shared, experts = stage_parameters(
-            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+    dense_axis, expert_axis = axes
+    shared, experts = stage_parameters(
+        model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+    )
+    gather = axis_all_gather_time_s(shared * weight_size, dense_axis)
+    trained, trained_experts = shared, experts
+    if workload.lora_rank:
+        trained, trained_experts = stage_lora_parameters(
+            model,
+            stage,
+            rank=workload.lora_rank,
+            targets=workload.lora_targets,
+            tp=plan.tp,
+            expert_groups=plan.ep,
+            expert_tp=expert_tp,
         )
-        weights = axis_all_gather_time_s(shared * weight_size, dense_axis)
-        trained, trained_experts = shared, experts
-        if workload.lora_rank:
-            trained, trained_experts = stage_lora_parameters(
-                model,
-                stage,
-                rank=workload.lora_rank,
-                targets=workload.lora_targets,
-                tp=plan.tp,
-                expert_groups=plan.ep,
-                expert_tp=expert_tp,
-            )
-        gradients = axis_all_gather_time_s(trained * gradient_size, dense_axis)
-        if model.is_moe:
-            expert_axis = parallel_axis(
-                cluster,
-                group,
-                larger(np.asarray(expert_replicas).astype(int), 1)
-                if isinstance(expert_replicas, np.ndarray)
-                else max(int(expert_replicas), 1),
-                stride=plan.ep * expert_tp,
-                efficiency=efficiency,
-            )
-            weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
-            gradients = gradients + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
-        gather, scatter = larger(gather, weights), larger(scatter, gradients)
-    forward = larger(slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward, 0.0)
-    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
-    backward = larger(backward - slowest.hidden_backward, 0.0)
+    scatter = axis_all_gather_time_s(trained * gradient_size, dense_axis)
+    if expert_axis is not None:
+        gather = gather + axis_all_gather_time_s(experts * weight_size, expert_axis)
+        scatter = scatter + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
+    forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
+    backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
+    backward = larger(backward - parts.hidden_backward, 0.0)
     overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
