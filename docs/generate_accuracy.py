@@ -284,7 +284,7 @@ def page(comparisons: Sequence[Comparison], rows: Sequence[dict[str, Any]], kind
         "`farthing validate FILE` does it for measurements of yours.",
         "",
         "- *median error*, *90% below*: of |predicted / measured - 1|. *bias*: exp of the mean of "
-        "log(predicted / measured).",
+        "log(predicted / measured), of the times where a group mixes times and rates.",
         "- *one constant*: median error of the trivial baseline, one efficiency times the peaks, "
         "fitted to the very rows that it is judged on.",
         "- *inside 80% interval*: measurements inside the interval that all other sources give.",

@@ -145,12 +145,6 @@ DERIVED: Final = (
         changed={"tensor_attention_group": math.nan},
     ),
     Derived(
-        engine="gpt-fast",
-        like="vllm-2024",
-        why="exchanges go through NCCL too",
-        fields=("exchange_s",),
-    ),
-    Derived(
         engine="lmdeploy", like="vllm-2024", why="its kernels are as good", fields=("kv_share", "exchange_s")
     ),
     Derived(engine="tgi", like="vllm-2024", why="an engine of the same time"),

@@ -119,7 +119,8 @@ def is_stale(price: Price, today: datetime.date) -> bool:
 
 
 def _of(accelerator_id: str) -> list[Price]:
-    return _by_item().get(catalog.accelerator(accelerator_id).id, [])
+    card = catalog.accelerator(accelerator_id)
+    return _by_item().get(card.id, [])
 
 
 @functools.cache

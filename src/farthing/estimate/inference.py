@@ -51,6 +51,10 @@ STEP_TOKENS: Final = 8192
 """Tokens that engines put into one forward pass of a prefill at most; larger batches are cut."""
 
 
+HANDLING: Final = "handling of the request by the engine"
+"""Part of the time to the first token."""
+
+
 def default_plan(
     model: Model, cluster: Cluster, plan: InferencePlan, chosen: set[str], batch: int
 ) -> InferencePlan:
@@ -116,7 +120,9 @@ def _check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
         raise InvalidInput(f"{model.id} is an encoder and decodes nothing: set output_tokens to 0")
 
 
-def _parts(step: StepTime, whole: float, extra: float = 0.0, drafting: float = 0.0) -> tuple[Part, ...]:
+def _parts(
+    step: StepTime, whole: float, extra: float = 0.0, *, drafting: float = 0.0, request: float = 0.0
+) -> tuple[Part, ...]:
     named_parts = (
         ("matrix products", step.matmul_s),
         ("attention", step.attention_s),
@@ -124,6 +130,7 @@ def _parts(step: StepTime, whole: float, extra: float = 0.0, drafting: float = 0
         ("traffic between tensor-parallel cards", step.communication_s),
         ("hops between stages", step.hop_s),
         ("engine overhead", step.overhead_s),
+        (HANDLING, request),
         ("draft model", drafting),
         ("waiting for a busy stage or other chunks", extra),
     )
@@ -203,10 +210,9 @@ class Run:
         else:
             pieces = max(1, min(self.plan.pp, math.floor(sequences)))
             step = self.step(sequences / pieces, new, cached, decode=False)
-        asked = self.about.overheads.request_s
         if self.plan.pp == 1:
-            return step, step.total_s * pieces + asked
-        return step, step.total_s + (pieces - 1) * step.slowest_s + asked
+            return step, step.total_s * pieces
+        return step, step.total_s + (pieces - 1) * step.slowest_s
 
     def decode(self) -> tuple[StepTime, Any]:
         """One decode step of a micro-batch, and the time until its turn comes again."""
@@ -274,13 +280,15 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
         speculated_tokens(workload.draft_tokens, workload.acceptance_rate) if workload.draft_tokens else 1.0
     )
     tpot = named("time per output token_s", step_s / yielded if workload.draft_tokens else step_s)
+    request_s = about.overheads.request_s
+    first_token = named("time to first token_s", alone + request_s)
     terms = [
         named("memory of the fullest card_bytes", memory.total_bytes),
-        named("time to first token_s", alone),
+        first_token,
         tpot,
         named("tokens a second", workload.batch_size / tpot, "token/s"),
     ]
-    tpot_s, ttft_s, prefill_s = float(tpot), float(alone), float(whole_batch)
+    tpot_s, ttft_s, prefill_s = float(tpot), float(first_token), float(whole_batch)
     tokens_per_s = workload.batch_size / tpot_s
     # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
     cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
@@ -301,7 +309,7 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
         ttft_s=ttft_s,
         batch_prefill_s=prefill_s,
         tpot_s=tpot_s,
-        prefill=_parts(first, ttft_s, max(ttft_s - float(first.total_s), 0.0)),
+        prefill=_parts(first, ttft_s, max(ttft_s - request_s - float(first.total_s), 0.0), request=request_s),
         decode=_decode_parts(run, decode, float(step_s)),
         tokens_per_s=tokens_per_s,
         tokens_per_s_per_sequence=1 / tpot_s,
@@ -338,7 +346,7 @@ def _intervals(run: Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> t
 def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
     drafted = 1 + run.workload.draft_tokens * run.workload.draft_cost_share
     drafting = whole_s * (1 - 1 / drafted)
-    return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting)
+    return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting=drafting)
 
 
 def _memory_use(memory: InferenceMemory) -> MemoryUse:
@@ -378,12 +386,12 @@ def _largest(run: Run, most_sequences: int, most_context: int) -> tuple[int, int
     steps = tuple(max(1, math.isqrt(size)) for size in most)
 
     def fitting(batches: Any, contexts: Any) -> tuple[int, int]:
-        sequences = np.concatenate([batches, np.full(len(contexts), run.replica_sequences)])
-        longest = np.full(len(batches), run.workload.longest_context_tokens)
-        room = run.memory(sequences=sequences, context=np.concatenate([longest, contexts])).free_bytes >= 0
-        room = np.broadcast_to(room, sequences.shape)
-        fits = room[: len(batches)], room[len(batches) :]
-        return int(np.max(batches[fits[0]], initial=0)), int(np.max(contexts[fits[1]], initial=0))
+        sequences, context = np.empty((2, len(batches) + len(contexts)))
+        sequences[: len(batches)], sequences[len(batches) :] = batches, run.replica_sequences
+        context[: len(batches)], context[len(batches) :] = run.workload.longest_context_tokens, contexts
+        room = np.broadcast_to(run.memory(sequences, context).free_bytes >= 0, sequences.shape)
+        fits = batches[room[: len(batches)]], contexts[room[len(batches) :]]
+        return int(fits[0].max(initial=0)), int(fits[1].max(initial=0))
 
     coarse = fitting(*(np.minimum(np.arange(s, m + s, s), m) for s, m in zip(steps, most, strict=True)))
     gaps = zip(coarse, steps, most, strict=True)

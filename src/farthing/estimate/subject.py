@@ -183,22 +183,17 @@ def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
 
 def filled(record: T | None, kind: type[T], options: dict[str, Any]) -> T:
     """A record with some fields replaced; takes what it knows out of ``options``."""
-    known = _field_names(kind)  # type: ignore[arg-type]
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
     mine = {name: options.pop(name) for name in list(options) if name in known}
     if record is None:
         return kind(**mine)
     return replace(record, **mine) if mine else record  # type: ignore[type-var]
 
 
-@functools.cache
-def _field_names(kind: type) -> frozenset[str]:
-    return frozenset(field.name for field in fields(kind))
-
-
 def refuse_unknown(options: Iterable[str], *kinds: type) -> None:
     """Raise for options that no record knows."""
-    known = [field.name for kind in kinds for field in fields(kind)]
     for name in options:
+        known = [field.name for kind in kinds for field in fields(kind)]
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         advice = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}"
         raise InvalidInput(f"unknown option {name!r}; {advice}")

@@ -108,16 +108,22 @@ def validation(comparisons: Sequence[Comparison]) -> Validation:
 
 
 def statistics(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """Cases, coverage, and the errors of those that no constant was fitted to (of all, where all were)."""
+    """Cases, coverage, and the errors of those that no constant was fitted to (of all, where all were).
+
+    Where times and rates are mixed, bias and baseline are those of the times.
+    """
     predicted = [one for one in comparisons if not one.reason]
     unfitted = [one for one in predicted if not one.fitted]
     judged = unfitted or predicted
     weights = source_weights(judged)
-    errors, logs = relative_errors(judged), np.array([one.log_error for one in judged])
+    mixed = any(one.rate for one in judged) and not all(one.rate for one in judged)
+    signs = np.array([-1.0 if mixed and one.rate else 1.0 for one in judged])
+    errors, logs = relative_errors(judged), signs * np.array([one.log_error for one in judged])
     with np.errstate(divide="ignore", invalid="ignore"):
-        simple = np.log(np.array([one.simple / one.measured for one in judged]))
+        simple = signs * np.log(np.array([one.simple / one.measured for one in judged]))
     known = np.isfinite(simple)
-    centred = np.abs(np.exp(simple[known] - weighted_quantile(simple[known], weights[known], 0.5)) - 1)
+    constant = weighted_quantile(simple[known], weights[known], 0.5)
+    centred = np.abs(np.exp(signs[known] * (simple[known] - constant)) - 1)
     bounded = [one.low == one.low for one in judged]
     inside = np.array([one.low <= one.measured <= one.high for one in judged], dtype=float)
     inside, inside_weights = inside[bounded], weights[bounded]

@@ -36,8 +36,10 @@ PUBLISHED: Final = {
 }
 """Year in which sources measured that print no version of vLLM."""
 
-RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13)}
-"""First releases (major x 100 + minor) of the generations of 2024 and of today."""
+RELEASES: Final = {"vllm": (3, 8), "tensorrt-llm": (8, 13, 100)}
+"""First releases (major x 100 + minor) of the generations after that of 2023, the last of them today's. What
+changed between them is documented; the releases at which it did are inferred, TensorRT-LLM's from tables of
+0.5, 0.8 and 0.17."""
 
 MLPERF_PROMPTS: Final = {
     "llama2-70b": (294, 294),
@@ -46,7 +48,8 @@ MLPERF_PROMPTS: Final = {
     "mixtral-8x7b": (145, 145),
     "deepseek-r1": (800, 3880),
 }
-"""Mean tokens of prompt and answer in MLPerf's data sets, as MLCommons prints them with each benchmark."""
+"""Mean tokens of prompt and answer in MLPerf's data sets. Results print no lengths of prompts, and these
+were not checked against the data sets: assumptions, good for rows that count as incomplete alone."""
 
 PAGED: Final = (
     "vllm",
@@ -54,6 +57,7 @@ PAGED: Final = (
     "vllm-2024",
     "sglang",
     "tensorrt-llm",
+    "tensorrt-llm-2025",
     "tensorrt-llm-2024",
     "tensorrt-llm-2023",
     "deepspeed-inference",
@@ -66,6 +70,7 @@ MOST_SEQUENCES: Final = {
     "vllm-2024": 256,
     "vllm": 1024,
     "tensorrt-llm": 2048,
+    "tensorrt-llm-2025": 2048,
     "tensorrt-llm-2024": 2048,
     "tensorrt-llm-2023": 2048,
 }
@@ -171,7 +176,7 @@ def _whole(case: Case, column: str, default: int) -> int:
 
 
 def accelerator_of(case: Case) -> str:
-    """The catalogue's id of the row's card; Argonne's A100 are those of Polaris, with 40 GB."""
+    """The catalogue's id of the card; Argonne's A100 are those of Polaris, 40 GB (docs.alcf.anl.gov)."""
     card = case.cells.get("accelerator_id") or names.accelerator_of(case.cells.get("gpu", "")) or ""
     return "a100-sxm-40gb" if card == "a100" and case.source.startswith("Argonne") else card
 
@@ -196,14 +201,13 @@ def engine_of(name: str, version: str, source: str, card: str) -> str:
     )
     dated = re.search(r"\b(202[3-9])\b", f"{name} {version}")
     if release and not dated:
-        reached, generations = int(release[1]) * 100 + int(release[2]), RELEASES[found]
+        reached, starts = int(release[1]) * 100 + int(release[2]), RELEASES[found]
     else:
         published = (year for part, year in PUBLISHED.items() if source.startswith(part))
         reached = int(dated[1]) if dated else next(published, 9999)
-        generations = (2024, 2025)
-    if reached < generations[0]:
-        return f"{found}-2023"
-    return f"{found}-2024" if reached < generations[1] else found
+        starts = (2024, 2025, 2026)[: len(RELEASES[found])]
+    passed = sum(reached >= start for start in starts)
+    return found if passed == len(starts) else f"{found}-{2023 + passed}"
 
 
 def weight_format(cells: Mapping[str, str], engine: str) -> str:

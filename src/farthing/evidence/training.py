@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -165,14 +166,17 @@ def _predicted(
     return rate / peak, best / peak
 
 
+CAUSAL: Final = r"megatron[- ]bridge|automodel|(?<!un)packed"
+"""Programs, and ways to fill a sequence, whose work is counted without the masked half of attention."""
+
 STATES: Final = ("weights", "gradients", "optimizer")
 
 
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
     """The work of a step as the source counts it.
 
-    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts
-    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual.
+    Sources count the whole square of attention or, later, its causal half, and of packed sequences little;
+    Megatron's older formula counts what is recomputed. What was measured has no part in the choice.
     """
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens
@@ -186,14 +190,11 @@ def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) ->
         return whole
     short = float(untraced(model_flop(row.model, tokens, 0))) * whole_share(row)
     causal = (whole + short) / 2
-    step = number(case, "step_time_s")
-    if step > 0:
-        counted = number(case, "tflops_per_gpu") * 1e12 * step * estimate.accelerators
-        return min((whole, causal, recomputed), key=lambda flop: abs(math.log(flop / counted)))
     text = f"{case.cells.get('framework', '')} {case.cells.get('notes', '')}".lower()
     if "hardware flops" in text or "hardware-flops" in text or row.plan.engine == "gpt-neox":
         return recomputed
-    return causal if "megatron-core" in text and "nemo" not in text else whole
+    newer = re.search(CAUSAL, text) or ("megatron-core" in text and "nemo" not in text)
+    return causal if newer else whole
 
 
 def whole_share(row: Row) -> float:

@@ -105,7 +105,7 @@ def sized(weights: str, dense: str, model: Model, file_bytes: float) -> tuple[st
     --------
     >>> from farthing.catalog import model
     >>> sized("q4_k_m", "", model("llama-2-7b"), 4.08e9)
-    ('q4_k_m@4.8438', '')
+    ('q4_k_m@4.8439', '')
     """
     if not dense:
         return f"{weights}@{8 * file_bytes / total_parameters(model):.5g}", ""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from farthing.predict.device import CACHE_SPEED, Device, Tiling
-from farthing.predict.trace import Number, formula, larger, select, smaller
+from farthing.predict.trace import Number, formula, larger, rounded_up, select, smaller
 
 QUERY_TILE: Final = 128
 """Queries of one head that a block handles together; in a decode step the heads that share keys take their
@@ -80,7 +78,7 @@ def prompt_blocks(
     (128.0, 1.125, 1.78)
     """
     half = KEY_TILE / 2
-    rows = np.ceil(new_tokens / half) * half
+    rows = rounded_up(new_tokens / half) * half
     last = cached_tokens + rows
     mean = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=causal)
     # The last step of keys is half masked on average, and a window begins in the midst of a step as well.
@@ -88,7 +86,7 @@ def prompt_blocks(
     padded = smaller(mean + (ends if causal else 0.0), last)
     longest = smaller(last, window + QUERY_TILE) if window else last
     return Blocks(
-        blocks=sequences * heads * np.ceil(new_tokens / QUERY_TILE),
+        blocks=sequences * heads * rounded_up(new_tokens / QUERY_TILE),
         scores=sequences * heads * rows * padded,
         padding=rows * padded / (new_tokens * mean),
         longest=larger(longest / padded, 1.0) if causal else 1.0,
@@ -119,7 +117,7 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
     Blocks(blocks=4.0, scores=131072, padding=1.0, longest=1.0, parts=32.0)
     """
     return Blocks(
-        blocks=sequences * kv_heads * np.ceil(heads / kv_heads / (QUERY_TILE // 2)),
+        blocks=sequences * kv_heads * rounded_up(heads / kv_heads / (QUERY_TILE // 2)),
         scores=sequences * context_tokens * heads,
         parts=context_tokens / KEY_TILE,
     )
@@ -311,7 +309,7 @@ def blocks_time_s(products_s: Number, read_bytes: Number, blocks: Blocks, *, til
     )
     full = blocks.blocks / units
     one = busy / full
-    waves = larger(full + tiling.tail_share * (np.ceil(full) - full), 1.0)
+    waves = larger(full + tiling.tail_share * (rounded_up(full) - full), 1.0)
     whole = larger(waves * (one + tiling.block_s), blocks.longest * one + tiling.block_s)
     cut = larger(smaller(1 / full, blocks.parts), 1.0)
     return select(cut >= 2, smaller(whole, one / cut + tiling.block_s + tiling.split_s), whole)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from farthing.predict.trace import Number, formula, larger, select, smaller
+from farthing.predict.trace import Number, formula, larger, rounded_up, select, smaller
 
 RAMP_BYTES: Final = 8 * 2**20
 """Message at which half of the time is paid that a library's channels take to fill: two of its buffers."""
@@ -227,7 +227,7 @@ def tree_all_reduce_time_s(
     >>> round(tree_all_reduce_time_s(1e3, 1024, bytes_per_s=25e9, latency_s=5e-6) * 1e6)
     100
     """
-    steps = 2 * np.ceil(np.log2(ranks))
+    steps = 2 * rounded_up(np.log2(ranks))
     return select(ranks > 1, 2 * message_bytes / bytes_per_s, 0.0) + steps * latency_s
 
 
@@ -468,7 +468,11 @@ def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
     if axis.library is None:
         inside = direct_all_reduce_time_s(message_bytes, axis.inside, **way)
     else:
-        inside = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
+        # Engines' own kernels read their peers' memory, which ends with the host: beyond it the library serves.
+        alone = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
+        steps = 2 * (axis.inside - 1)
+        joined = library_time_s(message_bytes, axis.inside, library=axis.library, steps=steps, passes=2)
+        inside = select(axis.hosts > 1, joined, alone)
     way = {"bytes_per_s": axis.across_bytes_per_s, "latency_s": axis.across_latency_s}
     part = message_bytes / axis.inside
     across = smaller(
@@ -509,7 +513,7 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     else:
         inside = library_time_s(message_bytes, axis.inside, library=axis.library, steps=axis.inside - 1)
     # Between hosts the pieces double with each step.
-    steps = np.ceil(np.log2(larger(axis.hosts, 2)))
+    steps = rounded_up(np.log2(larger(axis.hosts, 2)))
     across = all_gather_time_s(
         message_bytes / axis.inside,
         axis.hosts,

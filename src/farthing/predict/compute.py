@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from farthing.predict.device import CACHE_SPEED, Device, Tiling
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, larger, named, select
 
 TILES: Final = ((256, 128), (128, 128), (64, 128), (64, 64))
 """Rows and columns of an output tile that one compute unit makes; kernels pick the shape that suits."""
@@ -118,7 +118,7 @@ def roofline_time_s(
     >>> roofline_time_s(330e12, 0.5e12, peak_flop_per_s=330e12, memory_bytes_per_s=1e12)
     1.0
     """
-    return np.maximum(work_flop / peak_flop_per_s, traffic_bytes / memory_bytes_per_s)
+    return larger(work_flop / peak_flop_per_s, traffic_bytes / memory_bytes_per_s)
 
 
 @formula(
@@ -175,9 +175,8 @@ def tiles_time_s(
     1.055
     """
     sizes = (m, n, k, count, weight_bytes_per_element, activation_bytes_per_element, flop_per_s)
-    for size in sizes:
-        if isinstance(size, np.ndarray):
-            return _tiles_time_s(*sizes, tiling, _COLUMN)
+    if np.ndarray in map(type, sizes):
+        return _tiles_time_s(*sizes, tiling, _COLUMN)
     return _remembered_time_s(*sizes, tiling)
 
 
@@ -193,8 +192,8 @@ def _tiles_time_s(
     functions: tuple[Callable[..., Any], ...],
 ) -> Number:
     at_least, at_most, ceil = functions
-    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16.
-    height = select(m < 8, m, ceil(m / 16) * 16)
+    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16 or so.
+    height = select(m < 8, m, ceil(m / tiling.rows) * tiling.rows)
     adding = m * n * count * 8 / tiling.cache_bytes_per_s
     best: Number = math.inf
     for full_rows, full_columns in TILES:
@@ -307,7 +306,7 @@ def _kernel_time_s(
     if not device.tiling.units:
         work = 2.0 * m * n * k * count
         computing = named("computing_s", work / (device.reached_matmul_flop_per_s * share))
-        return np.maximum(computing, moving) + device.kernel_start_s
+        return larger(computing, moving) + device.kernel_start_s
     computing = tiles_time_s(
         m,
         n,
@@ -406,6 +405,8 @@ def experts_matmul_time_s(
     device: Device,
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
+    least_rows: Number = 1.0,
+    output_bytes_per_element: Number = 0.0,
 ) -> Number:
     """Time of one grouped product over the experts of a card.
 
@@ -423,6 +424,10 @@ def experts_matmul_time_s(
         The accelerator.
     weight_bytes_per_element, activation_bytes_per_element
         [byte]
+    least_rows
+        Rows of an expert that are computed at least, filled or not.
+    output_bytes_per_element
+        Of the result; 0 for that of the activations [byte].
 
     Returns
     -------
@@ -441,13 +446,13 @@ def experts_matmul_time_s(
     >>> round(experts_matmul_time_s(2, 2, 14336, 4096, device=ideal) * 1e6, 1)
     235.0
     """
-    traffic = (
-        active_experts * k * n * weight_bytes_per_element
-        + token_slots * (k + n) * activation_bytes_per_element
+    written = output_bytes_per_element or activation_bytes_per_element
+    traffic = active_experts * k * n * weight_bytes_per_element + token_slots * (
+        k * activation_bytes_per_element + n * written
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(
-        np.maximum(token_slots / active_experts, 1.0)
+        larger(token_slots / active_experts, least_rows)
         if device.tiling.units
         else token_slots / active_experts,
         n,

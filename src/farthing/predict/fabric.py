@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -298,7 +299,10 @@ def parallel_axis(
     size, stride = untraced(size), untraced(stride)
     room = larger(joined_cards(group) // stride, 1)
     # A group that fits in a host lies in it; a larger one is cut into equal parts.
-    inside = select(size <= room, size, np.gcd(size, room))
+    if isinstance(size, int) and isinstance(room, int):
+        inside: Number = math.gcd(size, room) if size > room else size
+    else:
+        inside = select(size <= room, size, np.gcd(size, room))
     return Axis(
         library=library_of(group, efficiency),
         ranks=size,

@@ -27,7 +27,7 @@ from farthing.predict.layer import LayerTime, Shards, forward_time
 from farthing.predict.placement import Place
 from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s
 from farthing.predict.stages import layer_kinds
-from farthing.predict.trace import Number, formula, named, select, untraced
+from farthing.predict.trace import Number, formula, larger, named, select, untraced
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Cluster
 from farthing.records.model import LayerKind, Model
@@ -118,12 +118,12 @@ def step_time(
     >>> round(step.matmul_s * 1e3, 1)
     17.0
     """
-    expert_tp = np.maximum(plan.tp // plan.ep, 1)
+    expert_tp = larger(plan.tp // plan.ep, 1)
     shards = Shards(
         tp=plan.tp,
         expert_groups=plan.ep,
         expert_tp=expert_tp,
-        replicas=np.maximum(plan.ep / plan.tp, 1.0),
+        replicas=larger(plan.ep / plan.tp, 1.0),
         weight_bytes=weight_bytes,
         expert_bytes=expert_bytes,
         kv_bytes=kv_bytes,
@@ -158,7 +158,7 @@ def step_time(
         here = times[id(place.group)]
         # A message takes as long as the slower of its sender's and its receiver's port.
         there = times[id(placed[min(number + 1, len(placed) - 1)].group)]
-        hop_across = np.maximum(here.hop_across, there.hop_across)
+        hop_across = larger(here.hop_across, there.hop_across)
         stage, copies = place.stage, place.stage.copies
         products: Number = stage.last * here.head
         attending: Number = 0.0
@@ -182,9 +182,9 @@ def step_time(
         communication = communication + copies * exposed
         hops = hops + place.hops_inside * here.hop_inside + place.hops_across * hop_across
         # The device waits where the host cannot issue kernels as fast as it runs them.
-        waiting = np.maximum(kernels * launch_s - busy - exposed, 0.0) + host_s
+        waiting = larger(kernels * launch_s - busy - exposed, 0.0) + host_s
         overhead = overhead + copies * waiting
-        slowest = np.maximum(slowest, busy + exposed + longest_hop + waiting)
+        slowest = larger(slowest, busy + exposed + longest_hop + waiting)
     if wiring.hops == "direct":
         hops = hops + _return_s(cluster, placed)
     else:
@@ -213,7 +213,7 @@ def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:
     replicas = parallel_axis(
         cluster,
         place.group,
-        np.maximum(plan.ep // plan.tp, 1),
+        larger(plan.ep // plan.tp, 1),
         stride=plan.tp * plan.pp,
         efficiency=place.efficiency,
     )
@@ -255,6 +255,7 @@ def _group_times(
     exchange = 0.0 if rooted else _exchange_s(message, axis, wiring) + started
     exchange = named("all-reduce_s", exchange, reference="thakur-2005")
     layers, traffic = [], []
+    told: dict[tuple[str, ...], Number] = {}
     for kind in layer_kinds(model):
         layer = forward_time(
             model,
@@ -265,6 +266,7 @@ def _group_times(
             new_tokens=new_tokens,
             cached_tokens=cached_tokens,
             decode=decode,
+            told=told,
         )
         layers.append(
             LayerTime(
@@ -283,12 +285,14 @@ def _group_times(
         if kind.feed_forward == "moe":
             # Replicas that share experts send each token to the cards that hold its experts, and back.
             width = (model.moe_hidden or model.hidden) / model.hidden
-            sent = select(plan.ep > plan.tp, message * width / plan.tp * model.experts_per_token, 0.0)
-            # Each way the counts go ahead of the tokens.
-            dispatch = 2 * (
-                axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan)) + 2 * engine.exchange_s
-            )
-            exchanged = exchanged + select(plan.ep > plan.tp, dispatch, 0.0)
+            apart = plan.ep > plan.tp
+            if isinstance(apart, np.ndarray) or apart:
+                sent = select(apart, message * width / plan.tp * model.experts_per_token, 0.0)
+                # Each way the counts go ahead of the tokens.
+                dispatch = 2 * (
+                    axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan)) + 2 * engine.exchange_s
+                )
+                exchanged = exchanged + select(apart, dispatch, 0.0)
         traffic.append(exchanged)
     # A prompt needs the logits of its last token, a drafted run those of all its tokens.
     judged = sequences * new_tokens if decode else sequences
@@ -425,7 +429,7 @@ def pipelined_step_time_s(total_s: Number, slowest_s: Number, *, micro_batches: 
     >>> [pipelined_step_time_s(0.14, slowest, micro_batches=8) for slowest in (0.0175, 0.05)]
     [0.14, 0.4]
     """
-    return np.maximum(total_s, micro_batches * slowest_s)
+    return larger(total_s, micro_batches * slowest_s)
 
 
 @formula(reference="leviathan-2023", unit="token")
@@ -481,4 +485,4 @@ def sequences_that_fit(free_bytes: Number, sequence_bytes: Number) -> Number:
     >>> sequences_that_fit(10e9, 1.34e9)
     7.0
     """
-    return np.floor(np.maximum(free_bytes, 0.0) / np.maximum(sequence_bytes, 1e-9))
+    return np.floor(larger(free_bytes, 0.0) / larger(sequence_bytes, 1e-9))

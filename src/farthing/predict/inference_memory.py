@@ -13,7 +13,7 @@ from farthing.predict.memory import CONTEXT_BYTES, weight_bytes
 from farthing.predict.placement import Place
 from farthing.predict.sharding import stage_layer_parameters, stage_vocabulary_parameters
 from farthing.predict.stages import layer_kinds
-from farthing.predict.trace import Number, named
+from farthing.predict.trace import Number, larger, named, smaller
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
 
@@ -99,7 +99,18 @@ def inference_memory(
     >>> round(memory.weight_bytes / 1e9, 1), round(8 * memory.kv_cache_bytes / 1e9, 2)
     (17.2, 10.74)
     """
-    expert_tp = np.maximum(plan.tp // plan.ep, 1)
+    expert_tp = larger(plan.tp // plan.ep, 1)
+    kinds: list[Number] = []
+    for kind in layer_kinds(model):
+        per_token = kv_bytes_per_token(model, kind, bytes_per_element=kv_size, tp=plan.tp)
+        cached = kv_cache_bytes(1, kept_tokens(model, kind, context_tokens), bytes_per_token=per_token)
+        kinds.append(cached + state_bytes(model, kind, tp=plan.tp))
+    width = larger(model.ffn_hidden, model.experts_per_token * model.moe_ffn_hidden)
+    inner = (
+        named("tokens of a pass", step_tokens)
+        * 2.0
+        * (4 * named("hidden", model.hidden) + 3 * named("inner width", width) / plan.tp)
+    )
     tightest: InferenceMemory | None = None
     for place in placed:
         stage = place.stage
@@ -118,26 +129,17 @@ def inference_memory(
             "embedding and head weights_bytes", weight_bytes(vocabulary, bytes_per_parameter=head_size)
         )
         per_sequence: Number = 0.0
-        for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-            per_token = kv_bytes_per_token(model, kind, bytes_per_element=kv_size, tp=plan.tp)
-            cached = kv_cache_bytes(1, kept_tokens(model, kind, context_tokens), bytes_per_token=per_token)
-            per_sequence = per_sequence + count * (cached + state_bytes(model, kind, tp=plan.tp))
+        for each, count in zip(kinds, stage.counts, strict=True):
+            per_sequence = per_sequence + count * each
         cache = named("KV cache of a card_bytes", sequences * per_sequence, reference="kwon-2023")
-        width = np.maximum(model.ffn_hidden, model.experts_per_token * model.moe_ffn_hidden)
         logits = stage.last * sequences * model.vocab * 4.0 / plan.tp
-        activations = named(
-            "activations_bytes",
-            named("tokens of a pass", step_tokens)
-            * 2.0
-            * (4 * named("hidden", model.hidden) + 3 * named("inner width", width) / plan.tp)
-            + named("logits_bytes", logits),
-        )
+        activations = named("activations_bytes", inner + named("logits_bytes", logits))
         workspace = named(
             "workspace_bytes",
-            np.maximum(
+            larger(
                 named("card's memory_bytes", place.device.memory_bytes)
                 * max(reserve_share, place.device.reserved_share),
-                np.minimum(
+                smaller(
                     CONTEXT_BYTES,
                     named("card's memory_bytes", place.device.memory_bytes) * SMALL_CONTEXT_SHARE,
                 ),
@@ -162,4 +164,5 @@ def _tighter(a: InferenceMemory, b: InferenceMemory) -> InferenceMemory:
     if not isinstance(less, np.ndarray):
         return b if less else a
     fields = InferenceMemory.__dataclass_fields__
-    return InferenceMemory(**{name: np.where(less, getattr(b, name), getattr(a, name)) for name in fields})
+    pairs = {name: (getattr(b, name), getattr(a, name)) for name in fields}
+    return InferenceMemory(**{n: b if b is a else np.where(less, b, a) for n, (b, a) in pairs.items()})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from farthing.predict.trace import Number, formula
+from farthing.predict.trace import Number, formula, larger, smaller
 from farthing.records.model import LayerKind, Model
 
 
@@ -178,7 +176,7 @@ def kv_bytes_per_token(
     _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
     if model.value_is_key and kind.mixer == "full":
         v_dim = 0
-    return layer_kv_bytes_per_token(np.maximum(kv_heads / tp, 1.0), qk_dim, v_dim, bytes_per_element)
+    return layer_kv_bytes_per_token(larger(kv_heads / tp, 1.0), qk_dim, v_dim, bytes_per_element)
 
 
 def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number:
@@ -208,7 +206,7 @@ def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number
     1024
     """
     if kind.mixer == "window":
-        return np.minimum(context_tokens, model.window)
+        return smaller(context_tokens, model.window)
     if model.kv_compression > 1:
         return context_tokens / model.kv_compression
     return context_tokens

@@ -10,7 +10,7 @@ import numpy as np
 
 from farthing.predict.device import Device
 from farthing.predict.stages import Stage, even_layers, layer_kinds, stages
-from farthing.predict.trace import Number, select, untraced
+from farthing.predict.trace import Number, larger, rounded_up, select, untraced
 from farthing.records.efficiency import Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import Model
@@ -122,8 +122,8 @@ def places(
     if len(cluster.groups) == 1:
         group = cluster.groups[0]
         tp, pp = untraced(plan.tp), untraced(plan.pp)
-        in_host = np.maximum(group.accelerators_per_host // tp, 1)
-        crossing = np.ceil(pp / in_host) - 1
+        in_host = larger(group.accelerators_per_host // tp, 1)
+        crossing = rounded_up(pp / in_host) - 1
         found = []
         for index, stage in enumerate(stages(model, pp, plan.stage_layers)):
             found.append(

@@ -39,6 +39,11 @@ class EngineEfficiency:
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
     expert_share
         Factor on the rate of the routed experts' products, on top of ``matmul_share``.
+    tile_rows
+        Rows of activations that a tile of the engine's matrix kernels fills up to.
+    expert_rows
+        Fewest tokens of a pass whose routed experts run as grouped matrix products. With fewer, each token is
+        multiplied by its own experts alone, and an expert is read again for each; 0 always groups.
     vector_flop
         Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
         where so few tokens pass that no matrix units are used; 0 leaves it out.
@@ -69,6 +74,8 @@ class EngineEfficiency:
     format: str = "*"
     compute: str = ""
     expert_share: float = math.nan
+    tile_rows: float = math.nan
+    expert_rows: float = math.nan
     vector_flop: float = math.nan
     kernel_factor: float = math.nan
     matmul_share: float = math.nan
@@ -96,6 +103,8 @@ NO_OVERHEAD = EngineEfficiency(
     attention_share=1.0,
     memory_share=1.0,
     expert_share=1.0,
+    tile_rows=16.0,
+    expert_rows=0.0,
     vector_flop=0.0,
     kernel_factor=1.0,
     kv_share=1.0,

@@ -53,7 +53,7 @@ def predicted(source: str = "somebody", **changed: str) -> Comparison:
         ("vLLM", "", "a stranger", "h100-sxm", "vllm"),
         ("vLLM (rocm/vllm docker)", "rocm6.4.1_vllm_0.9.1_20250715", "", "mi300x", "vllm"),
         ("TensorRT-LLM", "0.9.0", "", "h100-sxm", "tensorrt-llm-2024"),
-        ("TensorRT-LLM", "0.17", "", "h100-sxm", "tensorrt-llm"),
+        ("TensorRT-LLM", "0.17", "", "h100-sxm", "tensorrt-llm-2025"),
         ("vLLM 0.6.5.dev964+mlperf50", "", "MLPerf Inference v5.1", "mi325x", "vllm"),
         ("TensorRT-LLM", "0.5.0", "", "h100-sxm", "tensorrt-llm-2023"),
         ("TensorRT 10.11, CUDA 12.9", "", "", "b200-sxm", "tensorrt-llm"),
