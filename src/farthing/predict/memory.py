@@ -12,7 +12,7 @@ import numpy as np
 
 from farthing.errors import InvalidInput
 from farthing.predict.kv_cache import attention_shape, kv_heads_of, linear_width
-from farthing.predict.trace import Number, formula
+from farthing.predict.trace import Number, formula, larger, smaller
 from farthing.records.model import LayerKind, Model
 from farthing.units import GIB
 
@@ -288,7 +288,7 @@ def layer_activation_bytes(
     if kind.mixer in ("full", "window"):
         heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
         # Keys and values below one head a card are replicated.
-        pairs = np.maximum(kv_heads_of(model, kind.mixer) / tp, 1.0) * tp
+        pairs = larger(kv_heads_of(model, kind.mixer) / tp, 1.0) * tp
         keys = heads * (qk_dim + v_dim) if model.is_mla else pairs * (qk_dim + v_dim)
         latent = model.q_lora_rank + model.kv_lora_rank + model.qk_rope_head_dim
         elements = elements + 2 * model.hidden + masks * model.hidden + latent
@@ -467,7 +467,7 @@ def communication_buffer_bytes(
     """
     if zero_stage == 3:
         return unit_parameters * 6.0 + end_parameters * 2.0
-    return np.minimum(unit_parameters * 2.0, bucket_bytes)
+    return smaller(unit_parameters * 2.0, bucket_bytes)
 
 
 @formula(reference="li-2023-article")

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from farthing.errors import UnknownName
-from farthing.predict.trace import Number, formula, untraced
+from farthing.predict.trace import Number, formula, larger, smaller, untraced
 
 SCHEDULES: Final = ("gpipe", "1f1b", "interleaved", "zero-bubble")
 
@@ -87,7 +87,7 @@ def bubble_time_s(
         return (pp - 1) * (forward_s + backward_s)
     if schedule == "zero-bubble":
         critical = (pp - 1) * (forward_s + backward_s - weight_gradient_s)
-        return np.maximum(critical - (np.minimum(num_micro_batches, pp) - 1) * weight_gradient_s, 0)
+        return larger(critical - (smaller(num_micro_batches, pp) - 1) * weight_gradient_s, 0)
     return (pp - 1) * (forward_s + backward_s) / interleave
 
 
@@ -209,9 +209,9 @@ def in_flight_micro_batches(
     if schedule == "gpipe":
         return num_micro_batches
     if schedule == "zero-bubble":
-        return np.minimum(num_micro_batches, pp)
-    chunks = np.minimum(interleave, 2) * (pp - stage - 1) + (interleave - 1) * pp + 1
-    return np.minimum(chunks, num_micro_batches * interleave) / interleave
+        return smaller(num_micro_batches, pp)
+    chunks = smaller(interleave, 2) * (pp - stage - 1) + (interleave - 1) * pp + 1
+    return smaller(chunks, num_micro_batches * interleave) / interleave
 
 
 @formula(reference="li-2023-article")
@@ -368,16 +368,14 @@ def exposed_hop_time_s(
     if schedule == "gpipe":
         return 2 * (pp - 1) * hop_s
     if schedule == "zero-bubble":
-        first = np.minimum(num_micro_batches, pp + 1) - 1
+        first = smaller(num_micro_batches, pp + 1) - 1
         first_waits = first - np.ceil(first / pp)
         later_waits = num_micro_batches - 1 - np.ceil((num_micro_batches - 1) / pp) - first_waits
-        later_s = later_waits * np.maximum(2 * hop_s - weight_gradient_s, 0)
+        later_s = later_waits * larger(2 * hop_s - weight_gradient_s, 0)
         return 2 * (pp - 1 + first_waits) * hop_s + later_s
     waits = num_micro_batches - 1 - np.ceil((num_micro_batches - 1) / pp)
-    chunk_waits_s = np.maximum(interleave * hop_s - np.minimum(forward_s, backward_s), 0)
-    steady_s = np.where(
-        interleave > 1, np.maximum(num_micro_batches - pp, 0) * chunk_waits_s, 2 * waits * hop_s
-    )
+    chunk_waits_s = larger(interleave * hop_s - smaller(forward_s, backward_s), 0)
+    steady_s = np.where(interleave > 1, larger(num_micro_batches - pp, 0) * chunk_waits_s, 2 * waits * hop_s)
     return 2 * (pp * interleave - 1) * hop_s + steady_s
 
 
@@ -504,8 +502,8 @@ def uneven_pipeline_time_s(
     elif schedule == "zero-bubble":
         delayed = both * 0 + untraced(stage_weight_gradient_s)
         idle = (both - delayed).sum(-1, keepdims=True) - (both - delayed).max(-1, keepdims=True)
-        filled = (np.minimum(count, pp) - 1) * delayed.max(-1, keepdims=True)
-        time = count * slowest + np.maximum(idle - filled, 0) + 4 * (pp - 1) * hop
+        filled = (smaller(count, pp) - 1) * delayed.max(-1, keepdims=True)
+        time = count * slowest + larger(idle - filled, 0) + 4 * (pp - 1) * hop
     else:
         simple = _alternating_time_s(forward, backward, count, hop)
         interleaved = count * slowest + (total - slowest) / chunks + 2 * (pp * chunks - 1) * hop
@@ -522,9 +520,9 @@ def _alternating_time_s(forward: Number, backward: Number, count: Number, hop: N
     away = to_stage[..., -1:] - to_stage + 2 * behind * hop
     reach = to_stage - both + 2 * stage * hop
     # A round trip behind the stage replaces the work that the stage has for that time.
-    ends = np.maximum(away - behind * forward, 0) + np.maximum(away - behind * backward, 0)
-    trips = np.maximum((count - 2 - behind) // (behind + 1), 0)
-    long = ends + trips * np.maximum(away - behind * both, 0)
-    short = np.maximum(away - (count - 1) * np.minimum(forward, backward), 0)
+    ends = larger(away - behind * forward, 0) + larger(away - behind * backward, 0)
+    trips = larger((count - 2 - behind) // (behind + 1), 0)
+    long = ends + trips * larger(away - behind * both, 0)
+    short = larger(away - (count - 1) * smaller(forward, backward), 0)
     idle = np.where(count > behind + 1, long, short)
     return (reach + count * both + idle).max(-1, keepdims=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from farthing.predict.memory import adapted_kind, lora_expert_parameters, lora_parameters
 from farthing.predict.parameters import (
     embedding_parameters,
@@ -10,7 +12,7 @@ from farthing.predict.parameters import (
     layer_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number, formula, larger, named, select
+from farthing.predict.trace import Number, formula, is_plain, larger, named, select
 from farthing.records.model import LayerKind, Model
 from farthing.records.plan import TrainingPlan
 
@@ -272,10 +274,22 @@ def stage_parameters(
     >>> round(shared / 1e9, 2)
     1.1
     """
+    if is_plain(stage.index, tp, pp, expert_groups, expert_tp):
+        return _remembered_parameters(model, stage, tp, pp, expert_groups, expert_tp)
+    return _stage_parameters(model, stage, tp, pp, expert_groups, expert_tp)
+
+
+def _stage_parameters(
+    model: Model, stage: Stage, tp: Number, pp: Number, expert_groups: Number, expert_tp: Number
+) -> tuple[Number, Number]:
     shared, experts = stage_layer_parameters(
         model, stage, tp=tp, expert_groups=expert_groups, expert_tp=expert_tp
     )
     return shared + stage_vocabulary_parameters(model, stage, tp=tp, pp=pp), experts
+
+
+# Time and memory of a plan ask for the same stages.
+_remembered_parameters = functools.lru_cache(maxsize=4096)(_stage_parameters)
 
 
 def stage_lora_parameters(

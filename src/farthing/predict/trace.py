@@ -493,6 +493,11 @@ def rounded_up(value: Number) -> Number:
     return np.ceil(value)
 
 
+def is_plain(*values: Any) -> bool:
+    """Whether all are numbers that nothing traces, so that what follows from them may be remembered."""
+    return not _tracing.get() and all(type(value) in _PLAIN for value in values)
+
+
 def term_of(value: Number) -> Term | None:
     """The derivation that a number carries; None outside `tracing`."""
     return value.term if isinstance(value, Traced) else None

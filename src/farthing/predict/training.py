@@ -9,6 +9,7 @@ import numpy as np
 
 from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.communication import (
+    Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
@@ -24,7 +25,7 @@ from farthing.predict.memory import MASKED_SHARE, adapted_kind, optimizer_bytes_
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage, layer_kinds, stages
-from farthing.predict.trace import Number, formula, named, select
+from farthing.predict.trace import Number, formula, larger, named, select, smaller
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model
@@ -44,9 +45,9 @@ hooks, copies and collectives around each. An assumption of that order."""
 class TrainingTime:
     """Seconds of one optimizer step, by what they go to; scalar or column. The parts sum to ``step_s``.
 
-    ``forward_s`` to ``launch_s`` are those of the slowest stage over all its micro-batches; ``launch_s`` is
-    what it waits for a host that issues kernels more slowly than the device runs them, and ``host_s`` the
-    host's own time at each step.
+    ``forward_s`` to ``launch_s`` are those of the stage that ends last, over all its micro-batches;
+    ``launch_s`` is what it waits for a host that issues kernels more slowly than the device runs them, and
+    ``host_s`` the host's own time at each step.
     """
 
     forward_s: Number
@@ -228,10 +229,8 @@ def training_time(
     ]
     hop = _hop_s(model, cluster, group, workload, plan, efficiency)
     head_forward, head_backward = _head_s(model, device, workload, plan)
-    slowest: _Parts | None = None
+    unlike: list[tuple[Stage, _Parts, Number, Number]] = []
     fill: Number = 0.0
-    slowest_s: Number = 0.0
-    slowest_fill: Number = 0.0
     for stage in stages(model, plan.pp):
         parts = _Parts()
         for count, layer in zip(stage.counts, per_kind, strict=True):
@@ -244,36 +243,42 @@ def training_time(
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
         if plan.schedule == "zero-bubble":
-            waiting = (np.minimum(micro_batches, plan.pp) - 1) / np.maximum(plan.pp - 1, 1)
-            ramp = np.maximum(total - parts.weight_gradient * (1 + waiting), 0.0)
+            waiting = (smaller(micro_batches, plan.pp) - 1) / larger(plan.pp - 1, 1)
+            ramp = larger(total - parts.weight_gradient * (1 + waiting), 0.0)
         fill = fill + stage.copies * ramp
+        unlike.append((stage, parts, total, ramp))
+    # Each stage waits for its own data-parallel traffic: the step ends with the last of them.
+    slowest: _Parts | None = None
+    last: Number = 0.0
+    busy: Number = 0.0
+    compute: Number = 0.0
+    data_parallel: Number = 0.0
+    axes = _data_parallel_axes(model, cluster, group, plan, efficiency)
+    for stage, parts, total, ramp in unlike:
+        passes = pipelined_time_s(
+            total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
+        )
+        traffic = _data_parallel_s(
+            model,
+            workload,
+            plan,
+            axes,
+            stage,
+            parts,
+            micro_batches,
+            weight_bytes_per_parameter,
+            gradient_bytes_per_parameter,
+        )
+        ends = passes + traffic
         if slowest is None:
-            slowest, slowest_s, slowest_fill = parts, total, ramp
-        else:
-            slower = total > slowest_s
-            slowest_s = select(slower, total, slowest_s)
-            slowest_fill = select(slower, ramp, slowest_fill)
-            slowest = _slower(slower, parts, slowest)
+            slowest, last, busy, compute, data_parallel = parts, ends, total, passes, traffic
+            continue
+        later = ends > last
+        last, busy = select(later, ends, last), select(later, total, busy)
+        compute, data_parallel = select(later, passes, compute), select(later, traffic, data_parallel)
+        slowest = _slower(later, parts, slowest)
     assert slowest is not None  # a model has at least one stage
-    busy = slowest_s * micro_batches
-    compute = pipelined_time_s(
-        slowest_s,
-        np.maximum(fill - slowest_fill, 0.0),
-        num_micro_batches=micro_batches,
-        interleave=plan.interleave,
-    )
-    data_parallel = _data_parallel_s(
-        model,
-        cluster,
-        group,
-        workload,
-        plan,
-        efficiency,
-        slowest,
-        micro_batches,
-        weight_bytes_per_parameter,
-        gradient_bytes_per_parameter,
-    )
+    busy = busy * micro_batches
     optimizer = _optimizer_s(
         model, device, workload, plan, card_to_host_bytes_per_s, host_bytes_per_s
     ) + _streamed_weights_s(
@@ -368,15 +373,15 @@ def _layer_parts(
     reduces = reduce * exchanges
     # The first of as many pieces as cards has nothing to hide behind.
     first = reduces / plan.tp
-    exposed_forward = np.maximum(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
-    exposed_backward = np.maximum(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
+    exposed_forward = larger(exposed_time_s(reduces, forward.matmul_s, overlap=overlap), first) * forwards
+    exposed_backward = larger(exposed_time_s(reduces, backward.matmul_s, overlap=overlap), first)
     hidden_forward, hidden_backward = reduces * forwards - exposed_forward, reduces - exposed_backward
     context: Number = 0.0
     context_forward: Number = 0.0
     if kind.mixer in ("full", "window"):
         _, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
         ring = parallel_axis(cluster, group, plan.cp, stride=plan.tp, efficiency=efficiency)
-        pairs = rows * 2.0 * np.maximum(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
+        pairs = rows * 2.0 * larger(kv_heads / plan.tp, 1.0) * (qk_dim + v_dim)
         exchange = axis_all_gather_time_s(pairs * plan.cp, ring)
         context_forward = exposed_time_s(exchange, forward.attention_s, overlap=1.0) * forwards
         context_backward = exposed_time_s(2 * exchange, backward.attention_s, overlap=1.0)
@@ -395,17 +400,17 @@ def _layer_parts(
         # A token crosses to each other host once, however many of its experts are there.
         hosts = routed.hosts
         visited = hosts * (1 - (1 - 1 / hosts) ** model.experts_per_token)
-        once = np.minimum(visited / model.experts_per_token, 1.0)
+        once = smaller(visited / model.experts_per_token, 1.0)
         # Dispatch and combine; experts that stay on the card exchange nothing.
         exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed, across_share=once), 0.0)
         overlap = plan.overlap_expert_parallel
         expert_forward = exposed_time_s(
             exchange * forwards,
-            np.maximum(forward.total_s * forwards - hidden_forward, 0.0),
+            larger(forward.total_s * forwards - hidden_forward, 0.0),
             overlap=overlap,
         )
         expert_backward = exposed_time_s(
-            exchange, np.maximum(backward.total_s - hidden_backward, 0.0), overlap=overlap
+            exchange, larger(backward.total_s - hidden_backward, 0.0), overlap=overlap
         )
         expert = expert_forward + expert_backward
         hidden_forward = hidden_forward + exchange * forwards - expert_forward
@@ -420,10 +425,10 @@ def _layer_parts(
         issuing = named(
             "issuing a forward pass_s", (forward.kernels + extra + gathered) * forwards * launch_s
         )
-        launch = np.maximum(issuing - running, 0.0)
+        launch = larger(issuing - running, 0.0)
         running = backward.total_s + exposed_backward + context - context_forward + expert - expert_forward
         issuing = named("issuing a backward pass_s", (backward.kernels + extra + 2 * gathered) * launch_s)
-        launch = launch + np.maximum(issuing - running, 0.0)
+        launch = launch + larger(issuing - running, 0.0)
     return _Parts(
         forward=forward_s,
         backward=backward_s,
@@ -467,8 +472,8 @@ def _hide_hops(hops_s: Number, parts: _Parts, plan: TrainingPlan) -> None:
     parts.hop = hops_s
     if plan.schedule != "interleaved":
         return
-    forward = np.maximum(parts.forward - parts.hidden_forward, 0.0)
-    backward = np.maximum(parts.backward + parts.recompute - parts.hidden_backward, 0.0)
+    forward = larger(parts.forward - parts.hidden_forward, 0.0)
+    backward = larger(parts.backward + parts.recompute - parts.hidden_backward, 0.0)
     free = forward + backward
     parts.hop = select(plan.interleave > 1, exposed_time_s(hops_s, free, overlap=1.0), hops_s)
     hidden_share = (hops_s - parts.hop) / free
@@ -498,58 +503,60 @@ def _head_s(
     return named("head and loss_s", forward), named("backward of head and loss_s", inputs + weights + loss)
 
 
+def _data_parallel_axes(
+    model: Model, cluster: Cluster, group: HostGroup, plan: TrainingPlan, efficiency: Efficiency
+) -> tuple[Axis, Axis | None]:
+    """The cards that replicate a card's weights, and its experts."""
+    expert_tp = expert_tp_of(plan)
+    replicas = plan.dp * plan.cp
+    dense = parallel_axis(cluster, group, replicas, stride=plan.tp, efficiency=efficiency)
+    if not model.is_moe:
+        return dense, None
+    expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
+    size: Number
+    if isinstance(expert_replicas, np.ndarray):
+        size = np.maximum(expert_replicas.astype(int), 1)
+    else:
+        size = max(int(expert_replicas), 1)
+    return dense, parallel_axis(cluster, group, size, stride=plan.ep * expert_tp, efficiency=efficiency)
+
+
 def _data_parallel_s(
     model: Model,
-    cluster: Cluster,
-    group: HostGroup,
     workload: TrainingWorkload,
     plan: TrainingPlan,
-    efficiency: Efficiency,
-    slowest: _Parts,
+    axes: tuple[Axis, Axis | None],
+    stage: Stage,
+    parts: _Parts,
     micro_batches: Number,
     weight_size: float,
     gradient_size: float,
 ) -> Number:
-    """Gradient and weight traffic that compute does not hide [s]."""
+    """Gradient and weight traffic of a stage that its compute does not hide [s]."""
     expert_tp = expert_tp_of(plan)
-    replicas = plan.dp * plan.cp
-    expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
-    dense_axis = parallel_axis(cluster, group, replicas, stride=plan.tp, efficiency=efficiency)
-    gather: Number = 0.0
-    scatter: Number = 0.0
-    for stage in stages(model, plan.pp):
-        shared, experts = stage_parameters(
-            model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+    dense_axis, expert_axis = axes
+    shared, experts = stage_parameters(
+        model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
+    )
+    gather = axis_all_gather_time_s(shared * weight_size, dense_axis)
+    trained, trained_experts = shared, experts
+    if workload.lora_rank:
+        trained, trained_experts = stage_lora_parameters(
+            model,
+            stage,
+            rank=workload.lora_rank,
+            targets=workload.lora_targets,
+            tp=plan.tp,
+            expert_groups=plan.ep,
+            expert_tp=expert_tp,
         )
-        weights = axis_all_gather_time_s(shared * weight_size, dense_axis)
-        trained, trained_experts = shared, experts
-        if workload.lora_rank:
-            trained, trained_experts = stage_lora_parameters(
-                model,
-                stage,
-                rank=workload.lora_rank,
-                targets=workload.lora_targets,
-                tp=plan.tp,
-                expert_groups=plan.ep,
-                expert_tp=expert_tp,
-            )
-        gradients = axis_all_gather_time_s(trained * gradient_size, dense_axis)
-        if model.is_moe:
-            expert_axis = parallel_axis(
-                cluster,
-                group,
-                np.maximum(np.asarray(expert_replicas).astype(int), 1)
-                if isinstance(expert_replicas, np.ndarray)
-                else max(int(expert_replicas), 1),
-                stride=plan.ep * expert_tp,
-                efficiency=efficiency,
-            )
-            weights = weights + axis_all_gather_time_s(experts * weight_size, expert_axis)
-            gradients = gradients + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
-        gather, scatter = np.maximum(gather, weights), np.maximum(scatter, gradients)
-    forward = np.maximum(slowest.forward + slowest.tensor_parallel / 2 - slowest.hidden_forward, 0.0)
-    backward = slowest.backward + slowest.recompute + slowest.tensor_parallel / 2
-    backward = np.maximum(backward - slowest.hidden_backward, 0.0)
+    scatter = axis_all_gather_time_s(trained * gradient_size, dense_axis)
+    if expert_axis is not None:
+        gather = gather + axis_all_gather_time_s(experts * weight_size, expert_axis)
+        scatter = scatter + axis_all_gather_time_s(trained_experts * gradient_size, expert_axis)
+    forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
+    backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
+    backward = larger(backward - parts.hidden_backward, 0.0)
     overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
@@ -588,7 +595,7 @@ def _optimizer_s(
     expert_tp = expert_tp_of(plan)
     replicas = plan.dp * plan.cp if plan.zero_stage else 1
     expert_replicas = (
-        np.maximum(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
+        larger(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
     )
     largest: Number = 0.0
     for stage in stages(model, plan.pp):
@@ -605,13 +612,13 @@ def _optimizer_s(
                 expert_groups=plan.ep,
                 expert_tp=expert_tp,
             )
-        largest = np.maximum(largest, shared / replicas + experts / expert_replicas)
+        largest = larger(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(workload.optimizer)
     if plan.offload == "none":
         return named("optimizer_s", elementwise_time_s(update * device.elementwise_factor, device=device))
     # Gradients go down, updated weights come up; the host updates them in its own memory meanwhile.
     moved = largest * 4.0 / card_to_host_bytes_per_s
-    return named("optimizer_s", np.maximum(moved, update / host_bytes_per_s), reference="ren-2021-offload")
+    return named("optimizer_s", larger(moved, update / host_bytes_per_s), reference="ren-2021-offload")
 
 
 def _streamed_weights_s(
@@ -630,7 +637,7 @@ def _streamed_weights_s(
         shared, experts = stage_parameters(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp_of(plan)
         )
-        largest = np.maximum(largest, shared + experts)
+        largest = larger(largest, shared + experts)
     shards = plan.dp * plan.cp if plan.zero_stage == 3 else 1
     passes = 2 + plan.recompute_share if plan.recompute == "full" else 2
     streamed = micro_batches * passes * largest * weight_size / shards / card_to_host_bytes_per_s

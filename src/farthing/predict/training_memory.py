@@ -28,7 +28,7 @@ from farthing.predict.sharding import (
     stage_vocabulary_parameters,
 )
 from farthing.predict.stages import Stage, layer_kinds, stages
-from farthing.predict.trace import Number, named, select
+from farthing.predict.trace import Number, larger, named, select, smaller
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
@@ -145,7 +145,7 @@ def training_memory(
     expert_tp = expert_tp_of(plan)
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
     replicas = plan.dp * plan.cp
-    expert_replicas = np.maximum(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
+    expert_replicas = larger(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
     per_parameter = optimizer_bytes_per_parameter(workload.optimizer)
     unit = _unit_parameters(model, plan, expert_tp, replicas, expert_replicas)
     outside = driver_bytes(plan, kind=kind)
@@ -191,7 +191,7 @@ def training_memory(
             offloaded, optimizer = optimizer, 0.0 * optimizer
         if plan.offload == "optimizer+weights":
             # The running and the prefetched layer stay on the card.
-            resident = np.minimum(weights, 2 * weights / np.maximum(stage.layers, 1))
+            resident = smaller(weights, 2 * weights / larger(stage.layers, 1))
             offloaded, weights = offloaded + weights - resident, resident
         # Products with low-bit weights keep their input, used or not.
         frozen_ffn = bool(
@@ -246,7 +246,7 @@ def _unit_parameters(
             model, kind, tp=plan.tp, expert_groups=plan.ep, expert_tp=expert_tp
         )
         unit = select(replicas > 1, shared, 0.0) + select(expert_replicas > 1, experts, 0.0)
-        largest = np.maximum(largest, unit)
+        largest = larger(largest, unit)
     return largest
 
 
@@ -290,7 +290,7 @@ def _stage_activation_bytes(
             group = layer_activation_bytes(model, kind, recompute="full", **shape)
             again = count * plan.recompute_share
             stored = stored + np.ceil(again / plan.recompute_layers) * group + (count - again) * kept
-            largest = np.maximum(largest, kept * plan.recompute_layers)
+            largest = larger(largest, kept * plan.recompute_layers)
         else:
             stored = stored + count * kept
     in_flight = in_flight_micro_batches(
@@ -307,5 +307,5 @@ def _stage_activation_bytes(
     logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
     head = stage.last * rows * (2.0 * model.hidden + logits)
     # What the loss made is dropped before the first layer is computed again.
-    peak = stored * in_flight + np.maximum(largest, head)
+    peak = stored * in_flight + larger(largest, head)
     return named("activations_bytes", peak, reference="korthikanti-2022")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.parameters import layer_parameters
+from farthing.predict.stages import layer_kinds, stages
 from farthing.predict.trace import Number, formula
 from farthing.records.model import LayerKind, Model
 
@@ -134,7 +133,7 @@ def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
     74.1
     """
     per_token: Number = 0.0
-    for kind, layers in Counter(model.layer_kinds).items():
+    for kind, layers in zip(layer_kinds(model), stages(model, 1)[0].counts, strict=True):
         per_token = per_token + layers * layer_flop_per_token(model, kind, sequence_tokens)
     return 3 * tokens * (per_token + 2 * model.vocab * model.hidden)
 

@@ -72,7 +72,7 @@ def test_adapters_keep_the_weights_alone() -> None:
 
 
 def test_gathered_layers_count_the_experts_that_are_replicated() -> None:
-    """DeepSeek-V3, all experts dealt out once: ZeRO-3 gathers no expert, only the rest of a layer, embedding and head."""
+    """DeepSeek-V3, all experts dealt out once: ZeRO-3 gathers no expert, only the rest and the ends."""
     apart = memory("deepseek-v3", dp=64, ep=64, expert_tp=1, zero_stage=3)
     assert apart.buffer_bytes < 6 * 1e9 + 2 * 2e9
     together = memory("deepseek-v3", dp=64, ep=1, expert_tp=1, zero_stage=3)
