@@ -54,7 +54,7 @@ class _Group:
     title: str
     picks: Callable[[Setup], bool]
     constants: tuple[tuple[Key, tuple[str, ...]], ...]
-    fixed: tuple[tuple[Key, str, str], ...] = ()
+    fixed: tuple[tuple[Key, str, str | float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ _DEEP: Final = ("kv_share", "attention_share", "expert_share")
 _PLAN: Final = (
     _Group(
         "NVIDIA",
-        _maker("NVIDIA"),
+        lambda setup: _maker("NVIDIA")(setup) and "llama.cpp" in setup.plan.engine,
         (
             (("llama.cpp", "nvidia", "*"), _READING),
             (("llama.cpp", "nvidia", "gguf"), ("matmul_share",)),
@@ -102,16 +102,33 @@ _PLAN: Final = (
             (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
             (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
         ),
+        # Metal kernels make 64 x 32 tiles, and group the tokens of an expert from 32 on.
+        (
+            (("llama.cpp", "apple", "*"), "tile_rows", 32.0),
+            (("llama.cpp", "apple", "*"), "expert_rows", 32.0),
+        ),
     ),
     _Group(
         "Apple, MLX",
         lambda setup: setup.plan.engine == "mlx",
         ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
+        ((("mlx", "apple", "*"), "tile_rows", 32.0),),
     ),
     _Group(
         "vLLM on GeForce",
         lambda setup: setup.plan.engine == "vllm",
-        ((("vllm", "geforce", "*"), ("memory_share", "matmul_share", "step_s", "sequence_s", "exchange_s")),),
+        (
+            (
+                ("vllm", "geforce", "*"),
+                ("memory_share", "matmul_share", "step_s", "sequence_s", "exchange_s", "expert_share"),
+            ),
+            (("vllm", "ampere-ga10x-geforce", "*"), ("memory_share", "matmul_share", "exchange_s")),
+        ),
+    ),
+    _Group(
+        "ExLlamaV3",
+        lambda setup: setup.plan.engine == "exllamav3",
+        ((("exllamav3", "*", "*"), ("memory_share", "matmul_share", "step_s", "exchange_s")),),
     ),
     _Group(
         "AMD graphics",

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,9 +21,11 @@ from farthing.evidence.fine_tuning import fine_tuning_row, trains_adapters
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import number
 from farthing.predict.device import device
+from farthing.predict.training_memory import driver_bytes
 from farthing.records.comparison import Case
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator
+from farthing.units import GIB
 
 TABLE: Final = Path(catalog.__file__).parent / "data" / "efficiency" / "engines.csv"
 
@@ -65,6 +68,35 @@ def fit() -> None:
     counts = " and ".join(f"{len(each)} of {source}" for source, each in rows.items())
     for engine in EAGER:
         _write(engine, found, f"step times, plain PyTorch: {counts}")
+    _write_reserved()
+
+
+def fit_reserved() -> tuple[float, int]:
+    """Blocks that the allocator keeps, over the bytes in use: a median, and its rows.
+
+    Rows whose memory is all of one host's cards, and those that train embeddings as well, are left out.
+    """
+    ratios = []
+    for case in shipped("training"):
+        measured = number(case, "mem_gb_per_gpu")
+        if case.source != SOURCES[0] or not measured > 0 or not trains_adapters(case):
+            continue
+        if case.cells.get("n_gpus") != "1" or "(emb)" in case.cells["model"]:
+            continue
+        row = fine_tuning_row(case)
+        memory = training_run(row.model, row.cluster, row.workload, row.plan, ideal=False).memory()
+        outside = float(driver_bytes(row.plan))
+        ratios.append((measured * GIB - outside) / (float(memory.total_bytes) - outside))
+    return max(statistics.median(ratios) - 1, 0.0), len(ratios)
+
+
+def _write_reserved() -> None:
+    """Put the share into the row that holds for every engine: PyTorch has one allocator."""
+    share, rows = fit_reserved()
+    lines = list(csv.DictReader(io.StringIO(TABLE.read_text("utf-8"))))
+    lines[0]["reserved_share"] = f"{share:.3g}"
+    lines[0]["fitted_on"] = f"none: an engine that costs nothing; reserved share: {rows} runs of {SOURCES[0]}"
+    _rewrite(lines)
 
 
 def _fitted(
@@ -133,6 +165,11 @@ def _write(engine: str, found: Mapping[str, float], fitted_on: str) -> None:
     places = [i for i, line in enumerate(lines) if all(line[name] == value for name, value in names.items())]
     place = places[0] if places else len(lines)
     lines[place : place + 1] = [new]
+    _rewrite(lines)
+
+
+def _rewrite(lines: Sequence[Mapping[str, str]]) -> None:
+    """Write the whole table, and read it again."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(lines[0]), lineterminator="\n")
     writer.writeheader()

@@ -41,6 +41,7 @@ from farthing.predict.training_memory import (
     training_memory,
 )
 from farthing.predict.work import layer_flop_per_token, model_flop
+from farthing.records.engine import Engine
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
 from farthing.records.hardware import Cluster, HostGroup
@@ -59,6 +60,9 @@ TRAINING_MEMORY_SHARE: Final = 0.5
 
 NVME_BYTES_PER_S: Final = 5e9
 """Sequential rate of a host's drive that is not described; an assumption."""
+
+UNNAMED: Final = Engine(id="", name="", version="", kind="training", vendors="")
+"""An engine without habits of its own."""
 
 RESTART_S: Final = 10 * MINUTE
 """Detection, replacement, reading the checkpoint and warming up, as the article assumes (li-2023-article)."""
@@ -169,14 +173,23 @@ class TrainingRun:
 
     def memory(self) -> TrainingMemory:
         """Of the fullest card."""
+        engine = catalog.engine(self.plan.engine) if self.plan.engine else UNNAMED
+        product = storage_format(self.plan.compute_format, "activations").bytes_per_element
+        gradient = self.gradient_bytes
+        if gradient > 2:
+            gradient += engine.gradient_copy_bytes
         return training_memory(
             self.about.model,
             self.workload,
             self.plan,
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
-            gradient_bytes_per_parameter=self.gradient_bytes,
+            gradient_bytes_per_parameter=gradient,
             plain=self.about.overheads.elementwise_factor > 1,
-            product_bytes=min(storage_format(self.plan.compute_format, "activations").bytes_per_element, 2.0),
+            eager_loss=engine.eager_loss,
+            product_bytes=2.0 if engine.wide_inputs else min(product, 2.0),
+            step_copy_bytes_per_parameter=engine.step_copy_bytes,
+            bucket_bytes=engine.bucket_bytes,
+            kind=self.about.cluster.groups[0].accelerator.kind,
         )
 
     @property

@@ -197,6 +197,8 @@ def workload_of(case: Case, replicas: int) -> InferenceWorkload:
         )
     if metric == "total_tok_s" and not (prompt and answer):
         raise FarthingError("the lengths of prompt and answer are not stated")
+    if "TTFT" in notes and not (prompt or answer):
+        raise FarthingError("the prompt's length is not stated")
     # Benchmarks that generate from nothing, or from a cache of a stated depth, have no prompt.
     start = cached or prompt or (0 if answer else _SHORT_CONTEXT)
     answer = answer or 1

@@ -138,11 +138,14 @@ def engine_of(case: Case, card: Accelerator) -> str:
             old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
                 pull and int(pull[1]) < COOPERATIVE_MATRICES
             )
-            if old and case.cells.get("metric") == "prefill_tok_s":
-                raise FarthingError("the Vulkan backend without cooperative matrices is not modelled")
-            return "llama.cpp-vulkan"
+            return "llama.cpp-vulkan-2024" if old else "llama.cpp-vulkan"
         return "llama.cpp-2024" if _early(dated) else "llama.cpp"
-    raise FarthingError("the engine is not stated")
+    if known := names.engine_of(text):
+        return known
+    if re.match(r"i?q\d_|gguf", case.cells.get("quant", "").lower()):
+        # Its own formats: other programs that read them wrap its kernels.
+        return "llama.cpp"
+    raise FarthingError("the engine is not in the catalogue" if text else "the engine is not stated")
 
 
 def _early(text: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from farthing import api
 from farthing.errors import InvalidInput
 from farthing.evidence.outcome import number
+from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training_models import training_model
 from farthing.evidence.training_rows import (
     FORMATS,
@@ -17,10 +18,10 @@ from farthing.evidence.training_rows import (
     accelerator_of,
     cards_of,
     cluster_of,
+    is_contest,
     plan_options,
     training_engine,
 )
-from farthing.predict.memory import CONTEXT_BYTES
 from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case
 from farthing.records.estimate import TrainingEstimate
@@ -65,9 +66,9 @@ def text_of(case: Case) -> str:
 
 
 def engine_in(case: Case) -> str:
-    """The engine; entries of MLPerf run the vendors' versions of NeMo unless they say DeepSpeed."""
+    """The engine; entries of contests run the vendors' versions of NeMo unless they say DeepSpeed."""
     framework = case.cells.get("framework", "").lower()
-    if "mlperf" in case.source.lower():
+    if is_contest(case):
         return "deepspeed" if "deepspeed" in framework else "nemo"
     return training_engine(case)
 
@@ -189,8 +190,8 @@ def compute_format_of(case: Case, card: Accelerator) -> str:
     dtype = case.cells.get("dtype", "").lower()
     if dtype == "fp32" and re.search(r"nvidia|ngc|container", text_of(case)):
         return "tf32"
-    if not dtype and "mlperf" in case.source.lower() and engine_in(case) == "nemo" and card.year >= 2022:
-        # Entries of MLPerf use the fastest format that converges.
+    if not dtype and is_contest(case) and engine_in(case) == "nemo" and card.year >= 2022:
+        # Entries of contests use the fastest format that converges.
         return "fp8"
     return FORMATS.get(dtype, "bf16")
 
@@ -308,21 +309,14 @@ def fine_tuning_row(case: Case) -> Row:
     return Row(model=model, cluster=cluster_of(case, cards), workload=workload, plan=plan, stated=True)
 
 
-ALLOCATOR: Final = ("litgpt", "torchtune", "nemo")
-"""Engines that report what their allocator gave out: the driver's context is not in it."""
-
-
 def memory_gib(case: Case, row: Row, estimate: TrainingEstimate) -> float:
     """Memory of a card as the source counts it, with its longest sequences [GiB]."""
     tokens = longest_tokens_of(case, row.workload.sequence_tokens)
-    memory = estimate.memory
     if tokens != row.workload.sequence_tokens:
         longest = dataclasses.replace(row.workload, sequence_tokens=tokens)
-        memory = api.train(row.model, row.cluster, workload=longest, plan=row.plan).memory
-    total = memory.total_bytes
+        estimate = api.train(row.model, row.cluster, workload=longest, plan=row.plan)
     engine = engine_in(case)
-    if engine in ALLOCATOR:
-        total -= CONTEXT_BYTES
+    total = shown_bytes(case, row, engine, estimate)
     if engine == "litgpt" and row.plan.zero_stage == 3:
         # Each card holds the whole model beside its share of it while it starts.
         whole = 2.0 * _parameters(row.model)
@@ -331,5 +325,5 @@ def memory_gib(case: Case, row: Row, estimate: TrainingEstimate) -> float:
     total /= GIGA if engine == "litgpt" else GIB
     measured = number(case, "mem_gb_per_gpu")
     # More than a card holds is the memory of all cards.
-    shared = engine in EAGER and measured * GIB > memory.capacity_bytes
+    shared = engine in EAGER and measured * GIB > estimate.memory.capacity_bytes
     return total * (estimate.accelerators if shared else 1)

@@ -28,6 +28,10 @@ RATES: Final = ("output_tok_s", "total_tok_s", "decode_tok_s_total")
 """Metrics of which more is faster."""
 
 
+FIRST_TOKEN: Final = "first token in a queue"
+"""What a time to first token is where the prompts of others are read before: no mere prefill."""
+
+
 def compare(cases: Sequence[Case]) -> list[Comparison]:
     """The prediction of each row, or the reason why there is none."""
     return [_compared(case) for case in cases]
@@ -46,6 +50,7 @@ def _compared(case: Case) -> Comparison:
     except FarthingError as error:
         return refused(case, metric, measured, str(error), group=group)
     simple = _simple(setup, estimate, metric, what, value)
+    loaded = bool(setup.rate or setup.closed)
     return compared(
         case,
         metric,
@@ -53,7 +58,7 @@ def _compared(case: Case) -> Comparison:
         value,
         simple=simple,
         group=group,
-        likeness=likeness_of(estimate, what),
+        likeness=likeness_of(estimate, FIRST_TOKEN if what == "prefill" and loaded else what),
         rate=metric in RATES,
     )
 

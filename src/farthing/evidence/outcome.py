@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Final
 
 from farthing.errors import FarthingError
 from farthing.records.comparison import Case, Comparison, Likeness
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+
+LONGEST: Final = 160
+"""Characters of a reason."""
 
 
 def compared(
@@ -35,8 +39,10 @@ def compared(
 
 
 def refused(case: Case, quantity: str, measured: float, reason: str, *, group: str = "") -> Comparison:
-    """A measured number without a prediction, and why."""
-    return Comparison(case=case, quantity=quantity, measured=measured, reason=reason, group=group)
+    """A measured number without a prediction, and why: in one short line, whatever the cells hold."""
+    line = " ".join(reason.split())
+    line = line if len(line) <= LONGEST else f"{line[: LONGEST - 4]} ..."
+    return Comparison(case=case, quantity=quantity, measured=measured, reason=line, group=group)
 
 
 def likeness_of(estimate: InferenceEstimate | TrainingEstimate, what: str) -> Likeness:

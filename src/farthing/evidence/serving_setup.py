@@ -9,6 +9,7 @@ from typing import Final
 
 from farthing import catalog
 from farthing.errors import FarthingError
+from farthing.evidence import names
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.plan import InferencePlan
@@ -132,12 +133,13 @@ def deployment_of(case: Case) -> Deployment:
     """
     cells = case.cells
     engine = ENGINES.get(cells.get("backend", "").lower())
-    model, card = cells.get("model_id", ""), cells.get("accelerator_id", "")
+    model = cells.get("model_id") or names.model_of(cells.get("model_path", ""))
+    card = cells.get("accelerator_id") or names.accelerator_of(cells.get("system", ""))
     if engine is None:
         raise FarthingError("the engine is not in the catalogue")
-    if model not in catalog.models():
+    if not model or model not in catalog.models():
         raise FarthingError("the model is not in the catalogue")
-    if card not in catalog.accelerators():
+    if not card or card not in catalog.accelerators():
         raise FarthingError("the accelerator is not in the catalogue")
     weights = weight_format(cells, model)
     apart = cells.get("mode", "agg") != "agg"

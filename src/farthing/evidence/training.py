@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from farthing.evidence.fine_tuning import (
     trains_adapters,
 )
 from farthing.evidence.outcome import compared, likeness_of, number, refused
+from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training_rows import Row, training_row
 from farthing.predict.device import peak_flop_per_s
 from farthing.predict.trace import untraced
@@ -81,9 +83,9 @@ def _compared(case: Case) -> list[Comparison]:
         if not value > 0:
             found.append(refused(case, name, value, "not a positive number", group=group_of(case, row, name)))
             continue
-        if name == "gpu_hours" and not row.workload.training_tokens:
-            reason = "the tokens of the run are not known"
-            found.append(refused(case, name, value, reason, group=GPU_HOURS))
+        unknown = _memory_reason(case, row, value) if name == "mem_gb_per_gpu" and not special else ""
+        if unknown:
+            found.append(refused(case, name, value, unknown, group=MEMORY))
             continue
         predicted, simple = _predicted(case, row, estimate, name, value)
         what = "training memory" if name == "mem_gb_per_gpu" else "training step"
@@ -100,6 +102,17 @@ def _compared(case: Case) -> list[Comparison]:
             )
         )
     return found
+
+
+def _memory_reason(case: Case, row: Row, measured: float) -> str:
+    """Why a row of pre-training says too little of its memory, or contradicts itself; else empty."""
+    if "analytic" not in case.cells.get("notes", "").lower():
+        card = row.cluster.groups[0].accelerator
+        if measured * GIB > card.memory_bytes:
+            return "more memory than the card has"
+    if row.micro_batch_stated or row.workload.global_batch_size == row.plan.dp:
+        return ""
+    return "the micro-batch is not stated"
 
 
 def group_of(case: Case, row: Row | None, quantity: str) -> str:
@@ -140,8 +153,9 @@ def _predicted(
     if name == "mem_gb_per_gpu":
         states = sum(part.value for part in estimate.memory.parts if part.name in STATES)
         special = is_fine_tuning(case) or is_small(case)
-        held = memory_gib(case, row, estimate) if special else counted_bytes(case, estimate) / GIB
-        return held, states / GIB
+        if special:
+            return memory_gib(case, row, estimate), states / GIB
+        return shown_bytes(case, row, plan.engine, estimate) / GIB, states / GIB
     if name == "gpu_hours":
         return estimate.accelerator_s / HOUR, estimate.accelerator_s / HOUR * ideal_s / estimate.step_s
     flop = counted_flop(case, row, estimate, name)
@@ -152,22 +166,17 @@ def _predicted(
     return rate / peak, best / peak
 
 
+CAUSAL: Final = r"megatron[- ]bridge|automodel|(?<!un)packed"
+"""Programs, and ways to fill a sequence, whose work is counted without the masked half of attention."""
+
 STATES: Final = ("weights", "gradients", "optimizer")
-
-
-def counted_bytes(case: Case, estimate: TrainingEstimate) -> float:
-    """What a source's figure holds: tensors alone where it says so, or all that the card has given away."""
-    notes = case.cells.get("notes", "").lower()
-    if "allocated" in notes or "analytic" in notes:
-        return sum(part.value for part in estimate.memory.parts if part.name != "workspace")
-    return estimate.memory.total_bytes
 
 
 def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) -> float:
     """The work of a step as the source counts it.
 
-    Sources count the whole square of attention or, later, its causal half; Megatron's older formula counts
-    what is recomputed. Where a row prints time and rate, the nearest of them counts; else what is usual.
+    Sources count the whole square of attention or, later, its causal half, and of packed sequences little;
+    Megatron's older formula counts what is recomputed. What was measured has no part in the choice.
     """
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens
@@ -181,14 +190,11 @@ def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) ->
         return whole
     short = float(untraced(model_flop(row.model, tokens, 0))) * whole_share(row)
     causal = (whole + short) / 2
-    step = number(case, "step_time_s")
-    if step > 0:
-        counted = number(case, "tflops_per_gpu") * 1e12 * step * estimate.accelerators
-        return min((whole, causal, recomputed), key=lambda flop: abs(math.log(flop / counted)))
     text = f"{case.cells.get('framework', '')} {case.cells.get('notes', '')}".lower()
     if "hardware flops" in text or "hardware-flops" in text or row.plan.engine == "gpt-neox":
         return recomputed
-    return causal if "megatron-core" in text and "nemo" not in text else whole
+    newer = re.search(CAUSAL, text) or ("megatron-core" in text and "nemo" not in text)
+    return causal if newer else whole
 
 
 def whole_share(row: Row) -> float:

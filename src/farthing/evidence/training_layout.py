@@ -6,6 +6,7 @@ import functools
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from farthing.errors import FarthingError, InvalidInput
@@ -89,6 +90,16 @@ def _fitting_plan(
     if tightest is None:
         raise InvalidInput("no layout shares the batch over the cards")
     return tightest[1]
+
+
+def fitting_recompute(
+    model: Model, cluster: Cluster, workload: TrainingWorkload, plan: TrainingPlan
+) -> TrainingPlan:
+    """The plan, with everything recomputed where it does not fit otherwise."""
+    run = training_run(model, cluster, workload, plan, ideal=False)
+    if float(run.memory().total_bytes) <= run.capacity_bytes:
+        return plan
+    return replace(plan, recompute="full")
 
 
 def _splits(

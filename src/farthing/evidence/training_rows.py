@@ -13,7 +13,7 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
 from farthing.evidence import names
 from farthing.evidence.outcome import number
-from farthing.evidence.training_layout import fitting_plan, model_parallel_of
+from farthing.evidence.training_layout import fitting_plan, fitting_recompute, model_parallel_of
 from farthing.evidence.training_models import training_model
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
@@ -50,6 +50,8 @@ class Row:
     ----------
     stated
         Whether the row itself gives the shape, the batch and the whole layout.
+    micro_batch_stated
+        Whether it gives the micro-batch.
     """
 
     model: Model
@@ -57,12 +59,18 @@ class Row:
     workload: TrainingWorkload
     plan: TrainingPlan
     stated: bool
+    micro_batch_stated: bool = True
+
+
+def is_contest(case: Case) -> bool:
+    """Whether a row is an entry of a contest: it prints the time to a given quality, and is tuned for it."""
+    return bool(re.search(r"time-to-train|division (?:closed|open)", case.cells.get("notes", "").lower()))
 
 
 def training_engine(case: Case) -> str:
     """The catalogue's engine of a row; empty where it is none in particular."""
     framework = case.cells.get("framework", "")
-    if case.source.startswith("MLPerf") and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
+    if is_contest(case) and re.search(r"nvidia|ngc|nemo|cuda|dgl|hugectr", framework.lower()):
         # Language models of entries on its software run on its Megatron.
         return "nemo"
     return names.engine_of(framework, "training") or ""
@@ -174,28 +182,28 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
 
 
 def compute_format_of(case: Case, card: Accelerator) -> str:
-    """As stated; entries of MLPerf take 8 bits where the card has them, since round 3.1."""
+    """As stated; entries of contests take 8 bits where card and framework have them."""
     dtype = case.cells.get("dtype", "").lower()
-    if not dtype and card.fp8_flop_per_s and re.match(r"MLPerf Training v(3\.1|[4-9])", case.source):
-        return "fp8"
+    if not dtype and card.fp8_flop_per_s and is_contest(case):
+        return "bf16" if "pytorch 1." in case.cells.get("framework", "").lower() else "fp8"
     return FORMATS.get(dtype, "bf16")
 
 
 def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool:
     """NeMo does since the middle of 2023; others where they say so."""
-    said = re.search(r"async ?-?tp", case.cells.get("notes", "").lower())
-    early = case.source.endswith("v3.0") or re.search(
-        r"\b2[0-2]\.|23\.0[1-7]", case.cells.get("framework", "")
-    )
+    notes = case.cells.get("notes", "").lower()
+    said = re.search(r"async ?-?tp", notes)
+    release = r"(?:\b|ngc)(?:2[0-2]\.[01][0-9]|23\.0[1-7])"
+    early = re.search(release, f"{case.cells.get('framework', '')} {notes}")
     return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
 def interleave_of(case: Case, model: Model, pp: int) -> int:
-    """As stated; entries of MLPerf give each virtual stage two layers where they fit."""
+    """As stated; entries of contests give each virtual stage two layers where they fit."""
     stated = number(case, "vpp")
     if pp == 1 or stated > 0:
         return int(stated) if pp > 1 else 1
-    if not case.source.startswith("MLPerf") or model.layers % pp:
+    if not is_contest(case) or model.layers % pp:
         return 1
     each = model.layers // pp
     return each // 2 if each % 2 == 0 else 1
@@ -204,6 +212,9 @@ def interleave_of(case: Case, model: Model, pp: int) -> int:
 def plan_options(case: Case, engine: str, card: Accelerator) -> dict[str, Any]:
     """Everything of the plan but its sizes."""
     fp32_gradients = engine in ("megatron-lm", "megatron-deepspeed", "gpt-neox")
+    if engine in ("megatron-deepspeed", "gpt-neox") and case.cells.get("dtype", "").lower() == "fp16":
+        # DeepSpeed scales the loss there and accumulates in 16 bits.
+        fp32_gradients = False
     stated = case.cells.get("sequence_parallel", "").lower()
     return {
         "engine": engine,
@@ -240,10 +251,15 @@ def training_row(case: Case) -> Row:
     }
     cluster = cluster_of(case, cards)
     options = plan_options(case, engine, card)
+    local = local_batch_of(case) if sizes.get("pp", 1) == 1 else 0
+    if local:
+        sizes.setdefault("micro_batch", local)
     sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
     if "tp" in sizes and "pp" in sizes:
         plan, batch = stated_plan(case, model, cards, sizes, options)
         workload = workload_of(case, sequence, batch)
+        if local and not cells.get("recompute"):
+            plan = fitting_recompute(model, cluster, workload, plan)
     else:
         workload = workload_of(case, sequence, batch_of(case, cards, sequence))
         given = tuple((name, size) for name, size in sizes.items() if name != "ep")
@@ -266,7 +282,22 @@ def training_row(case: Case) -> Row:
     )
     shaped = cells.get("model_id") or (cells.get("layers") and cells.get("hidden"))
     stated = bool(shaped) and all(cells.get(name) for name in needed)
-    return Row(model=model, cluster=cluster, workload=workload, plan=plan, stated=stated)
+    return Row(
+        model=model,
+        cluster=cluster,
+        workload=workload,
+        plan=plan,
+        stated=stated,
+        micro_batch_stated="micro_batch" in sizes,
+    )
+
+
+def local_batch_of(case: Case) -> int:
+    """Sequences that each replica takes at once, where the notes say so and nothing accumulates; else 0."""
+    found = re.search(
+        r"(?:batch size per dp|local batch(?: size)?) ([0-9]+)", case.cells.get("notes", "").lower()
+    )
+    return int(found.group(1)) if found else 0
 
 
 def workload_of(case: Case, sequence: int, batch: int) -> TrainingWorkload:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib
 import math
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from farthing import catalog
 from farthing.errors import CatalogError, FarthingError, InvalidInput
 from farthing.estimate.interval import interval
 from farthing.evidence.load import shipped
@@ -52,11 +54,17 @@ MEASURED: Final = {
 UNDER_LOAD: Final = {("serving_online", "prefill"): "first token under load"}
 """Times that queues make another thing of."""
 
+COUNTED: Final = ("traffic",)
+"""What is counted, so that no constant can be fitted to it."""
+
 CHUNK: Final = 150
 """Whole-model rows that a process takes at once."""
 
 DIGITS: Final = 16
 """Counts have fewer."""
+
+WORDS: Final = frozenset({"id", "source", "url_or_repo_path", "notes", "silicon_data_source"})
+"""Columns that may hold any text."""
 
 Progress = Callable[[int, int], None]
 
@@ -142,6 +150,7 @@ def _ignore_interrupts() -> None:
 def compare_chunk(cases: Sequence[Case]) -> list[Comparison]:
     """The comparisons of cases of one kind; a row that its reader stumbles over is refused alone."""
     module = importlib.import_module(f"farthing.evidence.{MODULES[cases[0].kind]}")
+    cases = [identified(case) for case in cases]
     try:
         for case in cases:
             check_range(case)
@@ -152,17 +161,47 @@ def compare_chunk(cases: Sequence[Case]) -> list[Comparison]:
         raise
     except (FarthingError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         if len(cases) == 1:
-            return unread(cases[0], str(error) or type(error).__name__)
+            return unread(cases[0], problem_of(error))
         half = len(cases) // 2
         return compare_chunk(cases[:half]) + compare_chunk(cases[half:])
-    return [checked(one) for one in found]
+    return [checked(one) for one in with_all(cases, found)]
+
+
+def identified(case: Case) -> Case:
+    """Without ids that are none of the catalogue's, so that names count."""
+    known = {"model_id": catalog.models(), "accelerator_id": catalog.accelerators()}
+    odd = {name: "" for name, ids in known.items() if case.cells.get(name) and case.cells[name] not in ids}
+    return dataclasses.replace(case, cells={**case.cells, **odd}) if odd else case
+
+
+def with_all(cases: Sequence[Case], found: Sequence[Comparison]) -> list[Comparison]:
+    """The comparisons, and a refusal for each row that has no measured number."""
+    rows: dict[int, list[Comparison]] = {id(case): [] for case in cases}
+    for one in found:
+        rows[id(one.case)].append(one)
+    return [one for case in cases for one in rows[id(case)] or [unmeasured(case)]]
+
+
+def unmeasured(case: Case) -> Comparison:
+    """A row without a measured number."""
+    names = MEASURED.get(case.kind)
+    return refused(case, names[0] if names else case.cells["metric"], math.nan, "no measured number is given")
 
 
 def check_range(case: Case) -> None:
     """Numbers that count nothing in this world would make readers count for ever."""
     for column, cell in case.cells.items():
-        if len(cell) > DIGITS and cell.isdigit() and column != "id":
+        if len(cell) > DIGITS and cell.isdigit() and column in header(case.kind) - WORDS:
             raise InvalidInput(f"{column} is out of range")
+
+
+def problem_of(error: Exception) -> str:
+    """What is wrong with a row, in words of its own."""
+    words = str(error) or type(error).__name__
+    if isinstance(error, ArithmeticError) or re.search("math domain|cannot convert float", words):
+        return "a number is out of range"
+    found = re.match(r"could not convert string to float: (.*)", words, re.DOTALL)
+    return f"{found[1]} is not a number" if found else words
 
 
 def unread(case: Case, problem: str) -> list[Comparison]:
@@ -176,7 +215,7 @@ def unread(case: Case, problem: str) -> list[Comparison]:
     reason = f"the row cannot be read: {problem}"
     return [
         refused(case, name, positive(text), reason) for name, text in cells.items() if text or len(cells) == 1
-    ]
+    ] or [unmeasured(case)]
 
 
 def positive(text: str) -> float:
@@ -189,9 +228,11 @@ def positive(text: str) -> float:
 
 
 def checked(one: Comparison) -> Comparison:
-    """Only positive numbers are compared."""
+    """Only positive numbers are compared; what was measured stays known where nothing is predicted."""
     if one.reason:
-        return one
+        column = one.quantity if one.case.kind in MEASURED else "value"
+        given = math.isfinite(one.measured)
+        return one if given else dataclasses.replace(one, measured=positive(one.case.cells.get(column, "")))
     for name, value in (("measured number", one.measured), ("prediction", one.predicted)):
         if not (math.isfinite(value) and value > 0):
             reason = f"the {name} is {value:g}, not a positive number"
@@ -203,11 +244,17 @@ def marked(one: Comparison, own: bool) -> Comparison:
     """Say where constants were fitted to the number; what waits in queues is a time of its own."""
     if what := UNDER_LOAD.get((one.case.kind, one.likeness.what)):
         one = dataclasses.replace(one, likeness=dataclasses.replace(one.likeness, what=what))
-    if not is_fitted(one.case):
+    if one.likeness.what in COUNTED or not is_fitted(one.case):
         return one
     if own and one.case.kind in KERNELS and _cells(one.case) not in shipped_cells(one.case.kind):
         return one
     return dataclasses.replace(one, fitted=True)
+
+
+@functools.cache
+def header(kind: str) -> frozenset[str]:
+    """The columns of a kind's layout; others are a user's own."""
+    return frozenset(shipped(kind)[0].cells)
 
 
 @functools.cache

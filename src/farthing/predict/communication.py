@@ -468,7 +468,7 @@ def all_reduce_time_s(message_bytes: Number, axis: Axis) -> Number:
     if axis.library is None:
         inside = direct_all_reduce_time_s(message_bytes, axis.inside, **way)
     else:
-        # Engines' own kernels read their peers' memory, which ends with the host: beyond it the library serves.
+        # Engines' own kernels read their peers' memory, which ends with the host; beyond, the library serves.
         alone = library_all_reduce_time_s(message_bytes, axis.inside, library=axis.library)
         steps = 2 * (axis.inside - 1)
         joined = library_time_s(message_bytes, axis.inside, library=axis.library, steps=steps, passes=2)

@@ -192,8 +192,8 @@ def _tiles_time_s(
     functions: tuple[Callable[..., Any], ...],
 ) -> Number:
     at_least, at_most, ceil = functions
-    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16.
-    height = select(m < 8, m, ceil(m / 16) * 16)
+    # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16 or so.
+    height = select(m < 8, m, ceil(m / tiling.rows) * tiling.rows)
     adding = m * n * count * 8 / tiling.cache_bytes_per_s
     best: Number = math.inf
     for full_rows, full_columns in TILES:
@@ -405,6 +405,8 @@ def experts_matmul_time_s(
     device: Device,
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
+    least_rows: Number = 1.0,
+    output_bytes_per_element: Number = 0.0,
 ) -> Number:
     """Time of one grouped product over the experts of a card.
 
@@ -422,6 +424,10 @@ def experts_matmul_time_s(
         The accelerator.
     weight_bytes_per_element, activation_bytes_per_element
         [byte]
+    least_rows
+        Rows of an expert that are computed at least, filled or not.
+    output_bytes_per_element
+        Of the result; 0 for that of the activations [byte].
 
     Returns
     -------
@@ -440,13 +446,15 @@ def experts_matmul_time_s(
     >>> round(experts_matmul_time_s(2, 2, 14336, 4096, device=ideal) * 1e6, 1)
     235.0
     """
-    traffic = (
-        active_experts * k * n * weight_bytes_per_element
-        + token_slots * (k + n) * activation_bytes_per_element
+    written = output_bytes_per_element or activation_bytes_per_element
+    traffic = active_experts * k * n * weight_bytes_per_element + token_slots * (
+        k * activation_bytes_per_element + n * written
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(
-        larger(token_slots / active_experts, 1.0) if device.tiling.units else token_slots / active_experts,
+        larger(token_slots / active_experts, least_rows)
+        if device.tiling.units
+        else token_slots / active_experts,
         n,
         k,
         traffic,

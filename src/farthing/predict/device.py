@@ -55,6 +55,8 @@ class Tiling:
     ----------
     units
         Units that each make one tile at a time; 0 where work counts as perfectly divisible.
+    rows
+        Rows that a tile fills up to, where more than a few are multiplied.
     load_bytes_per_s
         Rate at which one unit loads operands from the cache [byte/s].
     step_s
@@ -76,6 +78,7 @@ class Tiling:
     """
 
     units: int = 0
+    rows: float = 16.0
     load_bytes_per_s: float = math.inf
     step_s: float = 0.0
     wave_s: float = 0.0
@@ -113,6 +116,8 @@ class Device:
         Fixed time of a kernel, and of one of fused attention [s].
     expert_share
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
+    expert_rows
+        Fewest tokens of a pass whose routed experts are grouped; see `EngineEfficiency`.
     vector_s
         Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
@@ -121,6 +126,8 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
+    operand_bytes
+        Of one activation as the matrix units take it in inference: less than 2 in narrow formats.
     quantise_bytes
         Traffic of turning one element into the products' narrow format in training, as rows and as columns
         [byte]; 0 where products are computed in 16 bits.
@@ -143,10 +150,12 @@ class Device:
     kernel_s: float = 0.0
     attention_s: float = 0.0
     expert_share: float = 1.0
+    expert_rows: float = 0.0
     vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
+    operand_bytes: float = 2.0
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
@@ -283,25 +292,35 @@ def device(
         memory_share=efficiency.memory_share * engine.memory_share,
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         expert_share=engine.expert_share,
+        expert_rows=engine.expert_rows,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,
         attention_s=(efficiency.attention_s or efficiency.kernel_s) * engine.kernel_factor,
-        tiling=_tiling(accelerator, efficiency),
+        tiling=_tiling(accelerator, efficiency, engine),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
+        operand_bytes=_operand_bytes(accelerator, compute),
         quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
     )
 
 
-def _tiling(accelerator: Accelerator, efficiency: Efficiency) -> Tiling:
+def _operand_bytes(accelerator: Accelerator, compute: str) -> float:
+    """Of an activation in the narrowest format up to this one that the card has units for."""
+    if compute == "fp4" and accelerator.fp4_flop_per_s:
+        return 0.5625
+    return 1.0 if compute in ("fp4", "fp8") and accelerator.fp8_flop_per_s else 2.0
+
+
+def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEfficiency) -> Tiling:
     if not (efficiency.quantised_tiles and accelerator.compute_units):
         return Tiling()
     return Tiling(
         units=accelerator.compute_units,
+        rows=engine.tile_rows,
         load_bytes_per_s=efficiency.unit_load_bytes_per_s or math.inf,
         step_s=efficiency.inner_step_s,
         wave_s=efficiency.wave_s,

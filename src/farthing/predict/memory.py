@@ -32,6 +32,9 @@ CONTEXT_BYTES: Final = 0.75 * GIB
 """What a driver context, its kernels and its communication library hold on a card before any tensor is made.
 An assumption: NVIDIA contexts of current frameworks take 0.5 to 1 GiB."""
 
+COMMUNICATOR_BYTES: Final = 0.25 * GIB
+"""What NCCL holds for each group of cards: buffers of 4 MiB for both neighbours on about 32 channels."""
+
 FRAGMENTATION_SHARE: Final = 0.04
 """Share of the activations lost between blocks of a caching allocator; an assumption, not yet measured."""
 
@@ -223,6 +226,7 @@ def layer_activation_bytes(
     flash_attention: bool = True,
     recompute: str = "selective",
     frozen_ffn: bool = False,
+    dropped_inputs: str = "none",
     bytes_per_element: float = 2.0,
     product_bytes: float = 2.0,
 ) -> Number:
@@ -246,6 +250,9 @@ def layer_activation_bytes(
     frozen_ffn
         No weight or adapter of the feed-forward network is trained: the inputs of its products are not kept,
         those of its activation are.
+    dropped_inputs
+        Where adapters drop some of their input, so that the rest and a mask are kept beside the input itself:
+        ``none``, ``attention`` or ``all``.
     bytes_per_element, product_bytes
         Of an activation, and of an input of a product: those that are narrow are kept so [byte].
 
@@ -313,6 +320,10 @@ def layer_activation_bytes(
     if model.parallel_attention:
         elements = elements - 2 * model.hidden
     saved = (bytes_per_element - product_bytes) * (inputs / between_shards + inputs_sharded / tp)
+    if dropped_inputs == "attention" and kind.mixer != "none":
+        inputs, inputs_sharded = model.hidden, 0.0
+    if dropped_inputs != "none":
+        saved = saved - (bytes_per_element + 1.0) * (inputs / between_shards + inputs_sharded / tp)
     return slots * (bytes_per_element * (elements / between_shards + sharded / tp) - saved)
 
 
@@ -421,11 +432,13 @@ def lora_parameters(model: Model, kind: LayerKind, rank: int) -> int:
 
 
 @formula(reference="zhao-2023-fsdp")
-def communication_buffer_bytes(unit_parameters: Number, *, zero_stage: int) -> Number:
+def communication_buffer_bytes(
+    unit_parameters: Number, *, zero_stage: int, end_parameters: Number = 0.0, bucket_bytes: float = 1e8
+) -> Number:
     """Buffers that data-parallel traffic needs while it runs.
 
-    ZeRO-3 holds two gathered units (the running and the prefetched one) in 16 bits and one unit of unreduced
-    gradients; ZeRO-1 and -2 hold one bucket.
+    ZeRO-3 holds two gathered units (the running and the prefetched one) in 16 bits, one unit of unreduced
+    gradients and the gathered embedding and head; ZeRO-1 and -2 hold one bucket.
 
     Parameters
     ----------
@@ -433,6 +446,10 @@ def communication_buffer_bytes(unit_parameters: Number, *, zero_stage: int) -> N
         Parameters of the largest unit that is gathered at once, a layer; scalar or column.
     zero_stage
         0 to 3.
+    end_parameters
+        Parameters of embedding and head, which no layer's unit holds; scalar or column.
+    bucket_bytes
+        Most that one bucket takes [byte].
 
     Returns
     -------
@@ -449,8 +466,8 @@ def communication_buffer_bytes(unit_parameters: Number, *, zero_stage: int) -> N
     6.0
     """
     if zero_stage == 3:
-        return unit_parameters * 6.0
-    return np.minimum(unit_parameters * 2.0, 100e6)
+        return unit_parameters * 6.0 + end_parameters * 2.0
+    return np.minimum(unit_parameters * 2.0, bucket_bytes)
 
 
 @formula(reference="li-2023-article")

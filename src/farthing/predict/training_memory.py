@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from farthing.predict.memory import (
+    COMMUNICATOR_BYTES,
     CONTEXT_BYTES,
     FRAGMENTATION_SHARE,
     MASKED_SHARE,
@@ -56,6 +57,36 @@ class TrainingMemory:
     offloaded_bytes: Number
 
 
+def driver_bytes(plan: TrainingPlan, *, kind: str = "gpu") -> Number:
+    """What the driver and the communication library hold on a card, outside the framework's allocator.
+
+    Parameters
+    ----------
+    plan
+        A record; its sizes may be columns.
+    kind
+        Of the card: only GPUs talk through NCCL and its like.
+
+    Returns
+    -------
+    Number
+        [byte]
+
+    References
+    ----------
+    Plain arithmetic.
+
+    Examples
+    --------
+    >>> driver_bytes(TrainingPlan(tp=8, dp=2)) / 2**30
+    1.25
+    """
+    if kind != "gpu":
+        return CONTEXT_BYTES
+    groups = 1.0 * (plan.tp > 1) + (plan.pp > 1) + (plan.dp * plan.cp > 1) + (plan.ep > 1)
+    return CONTEXT_BYTES + COMMUNICATOR_BYTES * groups
+
+
 def training_memory(
     model: Model,
     workload: TrainingWorkload,
@@ -64,7 +95,11 @@ def training_memory(
     weight_bytes_per_parameter: float = 2.0,
     gradient_bytes_per_parameter: float = 2.0,
     plain: bool = False,
+    eager_loss: bool = False,
     product_bytes: float = 2.0,
+    step_copy_bytes_per_parameter: float = 0.0,
+    bucket_bytes: float = 1e8,
+    kind: str = "gpu",
 ) -> TrainingMemory:
     """Memory of the fullest card.
 
@@ -81,6 +116,14 @@ def training_memory(
         Of an input of a product that is kept for its gradient [byte].
     plain
         Each operation has a kernel and a tensor of its own; else norms and losses are fused.
+    eager_loss
+        The same of the loss alone.
+    step_copy_bytes_per_parameter
+        Copies of the gradients that the optimizer's step makes of what the card updates [byte].
+    bucket_bytes
+        Of a bucket of reduced gradients [byte].
+    kind
+        Of the card, as in `driver_bytes`.
 
     Returns
     -------
@@ -105,6 +148,7 @@ def training_memory(
     expert_replicas = np.maximum(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
     per_parameter = optimizer_bytes_per_parameter(workload.optimizer)
     unit = _unit_parameters(model, plan, expert_tp, replicas, expert_replicas)
+    outside = driver_bytes(plan, kind=kind)
     best: TrainingMemory | None = None
     for stage in stages(model, plan.pp):
         shared, experts = stage_parameters(
@@ -133,14 +177,15 @@ def training_memory(
             weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=weight_bytes_per_parameter)
             + 2.0 * frozen
         )
+        ends = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
         if weight_bytes_per_parameter < 2.0:
             # Embedding and head stay in 16 bits.
-            ends = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
             weights = weights + sharded(ends, 0.0, 3) * (2.0 - weight_bytes_per_parameter)
         gradients = gradient_bytes(
             sharded(trained, trained_experts, 2), bytes_per_parameter=gradient_bytes_per_parameter
         )
-        optimizer = optimizer_bytes(sharded(trained, trained_experts, 1), bytes_per_parameter=per_parameter)
+        updated = sharded(trained, trained_experts, 1)
+        optimizer = optimizer_bytes(updated, bytes_per_parameter=per_parameter)
         offloaded: Number = 0.0
         if plan.offload != "none":
             offloaded, optimizer = optimizer, 0.0 * optimizer
@@ -153,11 +198,19 @@ def training_memory(
             workload.lora_rank and workload.lora_targets == "attention" and weight_bytes_per_parameter >= 1
         )
         activations = _stage_activation_bytes(
-            model, workload, plan, stage, micro_batches, plain, frozen_ffn, product_bytes
+            model, workload, plan, stage, micro_batches, plain, eager_loss, frozen_ffn, product_bytes
         )
-        buffers = communication_buffer_bytes(unit, zero_stage=plan.zero_stage)
+        buffers = communication_buffer_bytes(
+            unit,
+            zero_stage=plan.zero_stage,
+            end_parameters=select(replicas > 1, ends, 0.0),
+            bucket_bytes=bucket_bytes,
+        )
+        buffers = buffers + step_copy_bytes_per_parameter * updated
         workspace = named(
-            "workspace_bytes", CONTEXT_BYTES + FRAGMENTATION_SHARE * activations, reference="kwon-2023"
+            "workspace_bytes",
+            outside + FRAGMENTATION_SHARE * activations,
+            reference="kwon-2023",
         )
         total = weights + gradients + optimizer + activations + buffers + workspace
         here = TrainingMemory(
@@ -204,6 +257,7 @@ def _stage_activation_bytes(
     stage: Stage,
     micro_batches: Number,
     plain: bool,
+    eager_loss: bool,
     frozen_ffn: bool,
     product_bytes: float,
 ) -> Number:
@@ -218,6 +272,8 @@ def _stage_activation_bytes(
         "sequence_parallel": plan.sequence_parallel,
         "flash_attention": plan.flash_attention,
         "frozen_ffn": frozen_ffn,
+        # Recipes of eager frameworks train adapters with dropout.
+        "dropped_inputs": workload.lora_targets if plain and workload.lora_rank else "none",
         "product_bytes": product_bytes,
     }
     stored: Number = 0.0
@@ -247,7 +303,7 @@ def _stage_activation_bytes(
     rows = plan.micro_batch_size * tokens
     # The last stage: input of the head, and logits with all that the loss makes of them, for one micro-batch.
     learned = MASKED_SHARE if model.encoder else 1.0
-    logit_bytes = PLAIN_LOGIT_BYTES if plain else FUSED_LOGIT_BYTES
+    logit_bytes = PLAIN_LOGIT_BYTES if plain or eager_loss else FUSED_LOGIT_BYTES
     logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
     head = stage.last * rows * (2.0 * model.hidden + logits)
     # What the loss made is dropped before the first layer is computed again.

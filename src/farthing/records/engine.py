@@ -25,6 +25,17 @@ class Engine:
         Whether unlike cards can share one model.
     memory_reserve_share
         Share of device memory that its default settings leave unused.
+    gradient_copy_bytes
+        Of a parameter: 16-bit gradients that it keeps beside those that it accumulates in fp32 [byte].
+    step_copy_bytes
+        Of a parameter that a card updates: copies of its gradient that the optimizer's step makes, in 16 bits
+        and in fp32 [byte].
+    bucket_bytes
+        Of the bucket in which sharded optimizers reduce gradients [byte].
+    eager_loss
+        Whether the loss runs as operations with a tensor each, though the layers are compiled.
+    wide_inputs
+        Whether inputs of 8-bit products are kept in 16 bits and cut again in the backward pass.
     """
 
     id: str
@@ -40,5 +51,10 @@ class Engine:
     data_parallel: bool = False
     mixed_accelerators: bool = False
     memory_reserve_share: float = 0.0
+    gradient_copy_bytes: float = 0.0
+    step_copy_bytes: float = 0.0
+    bucket_bytes: float = 1e8
+    eager_loss: bool = False
+    wide_inputs: bool = False
     notes: str = ""
     source: str = ""

@@ -39,6 +39,11 @@ class EngineEfficiency:
         Host time of a step that the device does not hide, and the part of it that each sequence adds.
     expert_share
         Factor on the rate of the routed experts' products, on top of ``matmul_share``.
+    tile_rows
+        Rows of activations that a tile of the engine's matrix kernels fills up to.
+    expert_rows
+        Fewest tokens of a pass whose routed experts run as grouped matrix products. With fewer, each token is
+        multiplied by its own experts alone, and an expert is read again for each; 0 always groups.
     vector_flop
         Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
         where so few tokens pass that no matrix units are used; 0 leaves it out.
@@ -57,6 +62,9 @@ class EngineEfficiency:
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.
+    reserved_share
+        Freed blocks that the framework's allocator keeps in training, over the bytes in use: the driver's
+        tools show them as used.
     fitted_on
         The measurements behind the figures.
     """
@@ -66,6 +74,8 @@ class EngineEfficiency:
     format: str = "*"
     compute: str = ""
     expert_share: float = math.nan
+    tile_rows: float = math.nan
+    expert_rows: float = math.nan
     vector_flop: float = math.nan
     kernel_factor: float = math.nan
     matmul_share: float = math.nan
@@ -84,6 +94,7 @@ class EngineEfficiency:
     exchange_s: float = math.nan
     waiting_share: float = math.nan
     head_factor: float = math.nan
+    reserved_share: float = math.nan
     fitted_on: str = ""
 
 
@@ -92,6 +103,8 @@ NO_OVERHEAD = EngineEfficiency(
     attention_share=1.0,
     memory_share=1.0,
     expert_share=1.0,
+    tile_rows=16.0,
+    expert_rows=0.0,
     vector_flop=0.0,
     kernel_factor=1.0,
     kv_share=1.0,
@@ -107,6 +120,7 @@ NO_OVERHEAD = EngineEfficiency(
     exchange_s=0.0,
     waiting_share=0.1,
     head_factor=1.0,
+    reserved_share=0.0,
     fitted_on="none: an engine that costs nothing",
 )
 """An engine that costs nothing: the architecture's own constants."""

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from farthing import catalog
-from farthing.evidence.consumer import compare, setup_of
+from farthing.errors import FarthingError
+from farthing.evidence.consumer import about_of, compare, setup_of
 from farthing.evidence.consumer_setup import CORE_BYTES_PER_S, card_of, power_limited
 from farthing.evidence.load import shipped
 from farthing.evidence.weight_names import sized, weight_format
@@ -75,6 +76,15 @@ def test_cards_share_layers_or_matrices() -> None:
 def test_early_engines_are_told_by_date() -> None:
     assert setup_of(case(engine="llama.cpp (May 2024)"), {}).plan.engine == "llama.cpp-2024"
     assert setup_of(case(engine="llama.cpp Vulkan"), {}).plan.engine == "llama.cpp-vulkan"
+    before = setup_of(case(engine="llama.cpp Vulkan (Jan 2025)"), {})
+    assert before.plan.engine == "llama.cpp-vulkan-2024"
+    assert about_of(before).devices[0].matmul_flop_per_s == before.card.fp32_flop_per_s
+
+
+def test_a_server_run_without_lengths_tells_no_context() -> None:
+    sweep = case(notes="kv_dtype_sweep; TTFT p50 34051.7 ms", prompt_len="", gen_len="")
+    with pytest.raises(FarthingError, match="length"):
+        setup_of(sweep, {})
 
 
 def test_power_limit_slows_all_but_never_below_memorys_own_draw() -> None:

@@ -92,8 +92,9 @@ def test_compiled_runs() -> None:
 
 def test_layouts_that_are_not_stated_follow_from_memory_and_batch() -> None:
     cells = {"model": "Llama-2-70B LoRA", "model_id": "llama-2-70b", "seq_len": "8192", "global_batch": "8"}
-    hopper = case("MLPerf Training v5.0", **cells, accelerator_id="h100-sxm", n_gpus="64")
+    cells["notes"] = "division closed"
+    hopper = case(**cells, accelerator_id="h100-sxm", n_gpus="64")
     plan = fine_tuning_row(hopper).plan
     assert (plan.tp, plan.cp, plan.dp, plan.engine) == (4, 2, 8, "nemo")
-    blackwell = case("MLPerf Training v5.0", **cells, accelerator_id="b200-sxm", n_gpus="8")
+    blackwell = case(**cells, accelerator_id="b200-sxm", n_gpus="8")
     assert fine_tuning_row(blackwell).plan.tp == 1

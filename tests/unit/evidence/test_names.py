@@ -71,10 +71,10 @@ def test_a_size_from_another_column_completes_a_name() -> None:
         ("TPU-trillium", "tpu-v6e"),
         ("Pi 500+ - 16GB", "raspberry-pi-5"),
         ("CPU i9 14900", "core-i9-14900k"),
+        ("CPU Apple M2 Max (CPU cores)", "m2-max-cpu"),
         ("3 hosts x 4 A5000 24GB + CPU experts", "rtx-a5000"),
-        # A phone's, a laptop's, a processor's: none of the cards.
+        # A phone's, a laptop's: none of the cards.
         ("RTX 3060 Laptop GPU", None),
-        ("CPU Apple M2 Max (CPU cores)", None),
         ("HiFive Premier P550 (4-core RISC-V)", None),
         ("AMD RX 6500 XT", None),
         ("", None),

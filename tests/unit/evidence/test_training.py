@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from farthing import api
+from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training import GPU_HOURS, INCOMPLETE, MEMORY, PRE_TRAINING, compare
 from farthing.evidence.training_rows import training_engine, training_row
 from farthing.records.comparison import Case
@@ -53,16 +55,63 @@ def test_habits_of_frameworks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "framework", "engine"),
+    ("notes", "framework", "engine"),
     [
-        ("somebody", "Megatron-DeepSpeed", "megatron-deepspeed"),
-        ("MLPerf Training v4.1", "PyTorch NVIDIA Release 24.04", "nemo"),
-        ("somebody", "Megatron-Bridge/Megatron-Core 26.02", "nemo"),
-        ("somebody", "", ""),
+        ("", "Megatron-DeepSpeed", "megatron-deepspeed"),
+        ("division closed", "PyTorch NVIDIA Release 24.04", "nemo"),
+        ("", "Megatron-Bridge/Megatron-Core 26.02", "nemo"),
+        ("", "", ""),
     ],
 )
-def test_engines(source: str, framework: str, engine: str) -> None:
-    assert training_engine(case(source, framework=framework)) == engine
+def test_engines(notes: str, framework: str, engine: str) -> None:
+    assert training_engine(case(framework=framework, notes=notes)) == engine
+
+
+def test_entries_of_contests_are_tuned() -> None:
+    entry = {"notes": "median time-to-train 9 min", "framework": "NVIDIA NeMo", "dtype": ""}
+    entry["accelerator_id"] = "h100-sxm"
+    usual, tuned = (
+        training_row(case(accelerator_id="h100-sxm", dtype="")).plan,
+        training_row(case(**entry)).plan,
+    )
+    assert (usual.compute_format, usual.interleave) == ("bf16", 1)
+    assert (tuned.compute_format, tuned.overlap_tensor_parallel) == ("fp8", 1.0)
+    assert tuned.interleave > 1
+    older = training_row(case(**entry | {"framework": "NVIDIA NeMo Megatron Release 23.04"})).plan
+    assert older.overlap_tensor_parallel == 0.0
+
+
+def test_deepspeed_accumulates_in_sixteen_bits_where_it_scales_the_loss() -> None:
+    half, brain = (
+        training_row(case(framework="Megatron-DeepSpeed", dtype=dtype)).plan for dtype in ("fp16", "bf16")
+    )
+    assert (half.gradient_format, brain.gradient_format) == ("bf16", "fp32")
+
+
+def test_a_local_batch_is_the_micro_batch_where_nothing_accumulates() -> None:
+    cells = {"micro_batch": "", "pp": "1", "tp": "1", "dp": "512", "global_batch": "4096", "recompute": ""}
+    cells |= {"framework": "Colossal-AI", "notes": "batch size per DP 8", "zero_stage": "2"}
+    plan = training_row(case(**cells)).plan
+    assert plan.micro_batch_size == 8
+
+
+def test_memory_needs_the_micro_batch_and_fits_the_card() -> None:
+    silent = case(mem_gb_per_gpu="40", micro_batch="")
+    assert [one.reason for one in compare([silent]) if one.quantity == "mem_gb_per_gpu"] == [
+        "the micro-batch is not stated"
+    ]
+    beyond = case(mem_gb_per_gpu="140")
+    assert [one.reason for one in compare([beyond]) if one.quantity == "mem_gb_per_gpu"] == [
+        "more memory than the card has"
+    ]
+
+
+def test_the_driver_shows_what_the_allocator_keeps() -> None:
+    row = training_row(case())
+    estimate = api.train(row.model, row.cluster, workload=row.workload, plan=row.plan)
+    used, driver = (shown_bytes(case(), row, engine, estimate) for engine in ("megatron-lm", "deepspeed"))
+    assert 1.1 * used < driver < estimate.memory.capacity_bytes
+    assert shown_bytes(case(notes="allocated"), row, "deepspeed", estimate) < used
 
 
 def test_models_cut_short() -> None:

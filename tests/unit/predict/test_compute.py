@@ -56,6 +56,15 @@ def test_waves_are_paid_whole() -> None:
     assert tiles_time_s(256, 12801, 256, flop_per_s=1e12, tiling=halved) < 1.3 * full
 
 
+def test_rows_fill_a_tile_of_the_engines_height() -> None:
+    times = [
+        tiles_time_s(9, 12800, 256, flop_per_s=1e12, tiling=dataclasses.replace(UNITS, rows=rows))
+        for rows in (16.0, 32.0)
+    ]
+    whole = tiles_time_s(32, 12800, 256, flop_per_s=1e12, tiling=dataclasses.replace(UNITS, rows=32.0))
+    assert times[0] < times[1] == whole
+
+
 def test_a_long_inner_width_is_split_among_idle_units() -> None:
     unsplit = dataclasses.replace(UNITS, split_s=1.0)
     asked = {"flop_per_s": 1e12, "weight_bytes_per_element": 2.0}

@@ -78,6 +78,21 @@ def test_few_tokens_touch_few_experts() -> None:
     assert many == pytest.approx(2 * (8 * expert + rest) / 1e12, rel=0.03)
 
 
+def test_engines_that_do_not_group_tokens_read_an_expert_for_each() -> None:
+    shape = model("mixtral-8x7b")
+    alone = dataclasses.replace(MEMORY_BOUND, expert_rows=32.0)
+    one, few, many = (
+        [
+            forward_time(shape, MOE, card, Shards(), sequences=tokens, new_tokens=1, decode=True).matmul_s
+            for card in (MEMORY_BOUND, alone)
+        ]
+        for tokens in (1, 16, 32)
+    )
+    assert one[0] == one[1]
+    assert few[1] > 3 * few[0]
+    assert many[1] == pytest.approx(many[0])
+
+
 def test_backward_is_twice_the_forward() -> None:
     forward = training_forward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), **SHAPE)
     backward, weights = training_backward_time(LLAMA, FULL, COMPUTE_BOUND, Shards(), **SHAPE)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from farthing.catalog import model
-from farthing.predict.memory import CONTEXT_BYTES, FRAGMENTATION_SHARE
+from farthing.predict.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES, FRAGMENTATION_SHARE
 from farthing.predict.parameters import total_parameters
-from farthing.predict.training_memory import TrainingMemory, training_memory
+from farthing.predict.training_memory import TrainingMemory, driver_bytes, training_memory
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
@@ -72,9 +72,9 @@ def test_adapters_keep_the_weights_alone() -> None:
 
 
 def test_gathered_layers_count_the_experts_that_are_replicated() -> None:
-    """DeepSeek-V3, all experts dealt out once: ZeRO-3 gathers no expert, only the rest of a layer."""
+    """DeepSeek-V3, all experts dealt out once: ZeRO-3 gathers no expert, only the rest of a layer, embedding and head."""
     apart = memory("deepseek-v3", dp=64, ep=64, expert_tp=1, zero_stage=3)
-    assert apart.buffer_bytes < 6 * 1e9
+    assert apart.buffer_bytes < 6 * 1e9 + 2 * 2e9
     together = memory("deepseek-v3", dp=64, ep=1, expert_tp=1, zero_stage=3)
     assert together.buffer_bytes > 6 * 11e9
 
@@ -88,3 +88,21 @@ def test_workspace() -> None:
     found = memory()
     expected = CONTEXT_BYTES + FRAGMENTATION_SHARE * found.activation_peak_bytes
     assert found.workspace_bytes == pytest.approx(expected)
+
+
+def test_deepspeed_copies_gradients_in_the_step_and_buckets_them() -> None:
+    usual = memory(dp=8, zero_stage=1)
+    deepspeed = training_memory(
+        model("llama-2-7b"),
+        TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+        TrainingPlan(dp=8, zero_stage=1),
+        step_copy_bytes_per_parameter=6.0,
+        bucket_bytes=1e9,
+    )
+    assert deepspeed.buffer_bytes > usual.buffer_bytes + 6 * 6.7e9 / 8
+
+
+def test_only_gpus_hold_buffers_of_communicators() -> None:
+    plan = TrainingPlan(tp=8, pp=2, dp=2)
+    assert driver_bytes(plan, kind="gpu") == CONTEXT_BYTES + 3 * COMMUNICATOR_BYTES
+    assert driver_bytes(plan, kind="tpu") == CONTEXT_BYTES
