@@ -52,10 +52,13 @@ OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
 
 KERNEL_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
 
+STARTS: Final[tuple[Mapping[str, float], ...]] = ({}, {"memory_share": 0.8}, {"matmul_share": 1.0})
+"""Where else the search for own kernels begins: reading and computing trade off, so that one start gets stuck."""
+
 PULL: Final = 0.002
 """Loss for each factor e between a constant and where the search began: none runs off for nothing."""
 
-MOST_ROWS: Final = 36
+MOST_ROWS: Final = 60
 """Of a source; more add nothing but time."""
 
 TPOT_CAP: Final = 0.2
@@ -154,7 +157,8 @@ def fitted(
         pull = sum(abs(np.log(trial[name] / origin[name])) for name in names)
         return loss(rows, form, _with(start, trial)) + PULL * float(pull)
 
-    best, _ = least(value, origin, LIMITS)
+    starts = STARTS if form != "*" else STARTS[:1]
+    best, _ = min((least(value, {**origin, **other}, LIMITS) for other in starts), key=lambda found: found[1])
     what = sorted({f"{row.setup.card} {row.setup.weight_format}" for row in rows})
     note = f"{len(rows)} online measurements in closed loops: {', '.join(what)}"
     return dataclasses.replace(_with(start, best), fitted_on=note)
