@@ -406,7 +406,6 @@ def experts_matmul_time_s(
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
     least_rows: Number = 1.0,
-    output_bytes_per_element: Number = 0.0,
 ) -> Number:
     """Time of one grouped product over the experts of a card.
 
@@ -426,8 +425,6 @@ def experts_matmul_time_s(
         [byte]
     least_rows
         Rows of an expert that are computed at least, filled or not.
-    output_bytes_per_element
-        Of the result; 0 for that of the activations [byte].
 
     Returns
     -------
@@ -446,9 +443,9 @@ def experts_matmul_time_s(
     >>> round(experts_matmul_time_s(2, 2, 14336, 4096, device=ideal) * 1e6, 1)
     235.0
     """
-    written = output_bytes_per_element or activation_bytes_per_element
-    traffic = active_experts * k * n * weight_bytes_per_element + token_slots * (
-        k * activation_bytes_per_element + n * written
+    traffic = (
+        active_experts * k * n * weight_bytes_per_element
+        + token_slots * (k + n) * activation_bytes_per_element
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(

@@ -126,8 +126,6 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
-    operand_bytes
-        Of one activation as the matrix units take it in inference: less than 2 in narrow formats.
     quantise_bytes
         Traffic of turning one element into the products' narrow format in training, as rows and as columns
         [byte]; 0 where products are computed in 16 bits.
@@ -155,7 +153,6 @@ class Device:
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
-    operand_bytes: float = 2.0
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
@@ -301,18 +298,10 @@ def device(
         tiling=_tiling(accelerator, efficiency, engine),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
-        operand_bytes=_operand_bytes(accelerator, compute),
         quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
     )
-
-
-def _operand_bytes(accelerator: Accelerator, compute: str) -> float:
-    """Of an activation in the narrowest format up to this one that the card has units for."""
-    if compute == "fp4" and accelerator.fp4_flop_per_s:
-        return 0.5625
-    return 1.0 if compute in ("fp4", "fp8") and accelerator.fp8_flop_per_s else 2.0
 
 
 def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEfficiency) -> Tiling:

@@ -181,12 +181,7 @@ whole corpus, not over what a few users ask for at a time."""
 
 
 def _routed_experts_time_s(
-    model: Model,
-    shards: Shards,
-    device: Device,
-    tokens: Number,
-    spread: float = 0.0,
-    operand_bytes: float = 2.0,
+    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
 ) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
@@ -208,8 +203,6 @@ def _routed_experts_time_s(
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
         least_rows=least_rows,
-        activation_bytes_per_element=operand_bytes,
-        output_bytes_per_element=2.0,
     )
     down = experts_matmul_time_s(
         slots,
@@ -219,8 +212,6 @@ def _routed_experts_time_s(
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
         least_rows=least_rows,
-        activation_bytes_per_element=operand_bytes,
-        output_bytes_per_element=2.0,
     )
     return named("routed experts_s", up + down)
 
@@ -274,7 +265,6 @@ def forward_time(
     """
     tokens = sequences * new_tokens
     known = {} if told is None else told
-    dense = device.wide or device
     matmul: Number = 0.0
     matrices = products(model, kind, shards)
     for product in matrices:
@@ -284,18 +274,14 @@ def forward_time(
                 tokens,
                 product.outputs,
                 product.inputs,
-                device=dense,
+                device=device.wide or device,
                 weight_bytes_per_element=shards.weight_bytes,
-                activation_bytes_per_element=dense.operand_bytes,
-                output_bytes_per_element=2.0,
             )
             known[part] = named(f"{product.title}_s", time)
         matmul = matmul + known[part]
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(
-            model, shards, device, tokens, ROUTING_SPREAD, device.operand_bytes
-        )
+        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
         launched += 2
     if (kind.mixer,) not in known:
         known[kind.mixer,] = _attention_time_s(
@@ -307,7 +293,7 @@ def forward_time(
     # and adds; a latent is normed and split.
     kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
     # Narrow products want their inputs in their own format.
-    if dense.quantise_bytes:
+    if (device.wide or device).quantise_bytes:
         kernels += len(matrices)
         moved = moved + tokens * CONVERTED_BYTES * sum(product.inputs for product in matrices)
     if kind.feed_forward == "moe" and device.quantise_bytes:
