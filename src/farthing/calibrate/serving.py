@@ -53,7 +53,7 @@ OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
 KERNEL_CONSTANTS: Final = ("matmul_share", "memory_share", "step_s")
 
 STARTS: Final[tuple[Mapping[str, float], ...]] = ({}, {"memory_share": 0.8}, {"matmul_share": 1.0})
-"""Where else the search for own kernels begins: reading and computing trade off, so that one start gets stuck."""
+"""Where else the search for own kernels begins: reading and computing trade off, and one start gets stuck."""
 
 PULL: Final = 0.002
 """Loss for each factor e between a constant and where the search began: none runs off for nothing."""
