@@ -77,7 +77,7 @@ def default_plan(
         tp = next(size for size in range(most, 0, -1) if per_host % size == 0 and cuts_heads(model, size))
     if "pp" not in chosen:
         able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
-        pp = max(1, min(cluster.hosts if able else cluster.count, model.layers))
+        pp = max(1, min(cluster.hosts if able else cluster.count, cluster.count // tp, model.layers))
         if "dp" in chosen:
             pp = max(1, min(pp, cluster.count // (tp * dp)))
         elif "tp" in chosen and cluster.hosts == 1 and able:
@@ -333,14 +333,30 @@ def _intervals(run: Run, ttft_s: float, tpot_s: float, tokens_per_s: float) -> t
     prefill, decode = (
         inference_likeness(run.about, run.workload, run.plan, what) for what in ("prefill", "decode")
     )
-    first = error_bar(run.about, "ttft_s", ttft_s, prefill)
+    prefill_s, decode_s = _least_s(run)
+    first = error_bar(run.about, "ttft_s", ttft_s, prefill, share=prefill_s / ttft_s)
     if not run.workload.output_tokens:
         return (first,)
+    share = decode_s / tpot_s
     return (
         first,
-        error_bar(run.about, "tpot_s", tpot_s, decode),
-        error_bar(run.about, "tokens_per_s", tokens_per_s, decode, rate=True),
+        error_bar(run.about, "tpot_s", tpot_s, decode, share=share),
+        error_bar(run.about, "tokens_per_s", tokens_per_s, decode, rate=True, share=share),
     )
+
+
+def _least_s(run: Run) -> tuple[float, float]:
+    """What the peaks allow at least: computing a prompt, and reading the weights for each token [s].
+
+    Drafted tokens share a reading, so that nothing is certain of them.
+    """
+    about, model = run.about, run.about.model
+    inner = active_parameters(model) - model.vocab * model.hidden
+    compute = max(card.matmul_flop_per_s for card in about.devices) * run.plan.tp
+    memory = max(card.memory_bytes_per_s for card in about.devices) * run.plan.tp
+    least = min(about.weights.bytes_per_element, about.dense.bytes_per_element)
+    reading = 0.0 if run.workload.draft_tokens else inner * least / memory
+    return 2 * inner * run.new_prompt_tokens / compute, reading
 
 
 def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:

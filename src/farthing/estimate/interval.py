@@ -94,15 +94,23 @@ def _interval(likeness: Likeness, exclude_source: str) -> Interval:
     )
 
 
+LOCAL_ENGINES: Final = ("llama.cpp", "mlx", "exllamav2", "mlc-llm", "tinychat", "ktransformers")
+"""Families of engines that people run at home."""
+
+
 def widening_key(likeness: Likeness) -> str:
-    """What intervals are widened alike: between hosts the network adds errors of its own.
+    """What intervals are widened alike: networks add errors, and servers differ from engines at home.
 
     Examples
     --------
     >>> widening_key(Likeness(what="decode", regime="over hosts, batch 1"))
     'decode over hosts'
+    >>> widening_key(Likeness(what="prefill", engine="mlx"))
+    'prefill at home'
     """
-    return f"{likeness.what} over hosts" if likeness.regime.startswith("over hosts") else likeness.what
+    if likeness.regime.startswith("over hosts"):
+        return f"{likeness.what} over hosts"
+    return f"{likeness.what} at home" if likeness.engine in LOCAL_ENGINES else likeness.what
 
 
 def level(one: Likeness, other: Likeness) -> int:
