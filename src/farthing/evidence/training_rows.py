@@ -193,8 +193,10 @@ def overlaps_tensor_parallel(case: Case, engine: str, card: Accelerator) -> bool
     """NeMo does since the middle of 2023; others where they say so."""
     notes = case.cells.get("notes", "").lower()
     said = re.search(r"async ?-?tp", notes)
-    release = r"(?:\b|ngc)(?:2[0-2]\.[01][0-9]|23\.0[1-7])"
-    early = re.search(release, f"{case.cells.get('framework', '')} {notes}")
+    # A release's date, or that of a round of a contest: 3.0 closed in May 2023.
+    release = r"(?:\b|ngc)(?:2[0-2]\.[01][0-9]|23\.0[1-7])|training_results_v(?:[0-2]\.|3\.0)"
+    dated = (case.cells.get("framework", ""), notes, case.cells.get("url_or_repo_path", ""))
+    early = re.search(release, " ".join(dated))
     return bool(said) or (engine == "nemo" and card.year > 2021 and not early)
 
 
