@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from farthing import api
 from farthing.cli.main import cli
 
 README = Path(__file__).parents[2] / "README.md"
@@ -34,6 +35,11 @@ def test_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # Measurements of one's own: a few of the shipped ones.
     cases = files("farthing.evidence") / "cases" / "consumer.csv"
     Path("runs.csv").write_text("\n".join(cases.read_text("utf-8").splitlines()[:20]) + "\n", "utf-8")
-    result = CliRunner().invoke(cli, shlex.split(command))
+    monkeypatch.setenv("FARTHING_CONFIG", str(tmp_path / "config"))
+    try:
+        result = CliRunner().invoke(cli, shlex.split(command))
+    finally:
+        # Constants that the command refitted are not for other tests.
+        api.forget_refit()
     assert result.exit_code == 0, result.stderr
     assert result.stdout
