@@ -89,6 +89,8 @@ _PLAN: Final = (
             (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
         ),
         (
+            # Its attention reads masked entries; those of other makers' kernels skip blocks of them.
+            (("llama.cpp", "nvidia", "*"), "masked_share", 1.0),
             (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
             (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
         ),
@@ -138,7 +140,10 @@ _PLAN: Final = (
             (("llama.cpp", "amd", "gguf"), ("memory_share", "matmul_share")),
             (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
         ),
-        ((("llama.cpp", "amd", "gguf"), "compute", "int8"),),
+        (
+            (("llama.cpp", "amd", "*"), "masked_share", 1.0),
+            (("llama.cpp", "amd", "gguf"), "compute", "int8"),
+        ),
     ),
     _Group(
         "Vulkan",

@@ -83,6 +83,14 @@ def workload_options(function: Any) -> Any:
         field_option(
             _LOAD,
             record,
+            "routing_spread",
+            "--routing-spread",
+            type=Number(),
+            text="Unevenness of the experts' popularity among the tokens of a step; 0 is even.",
+        ),
+        field_option(
+            _LOAD,
+            record,
             "draft_tokens",
             "--draft-tokens",
             type=Count(0),

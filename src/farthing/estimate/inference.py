@@ -33,6 +33,7 @@ from farthing.predict.inference import (
     sequences_that_fit,
     speculated_tokens,
     step_time,
+    window_spare_tokens,
 )
 from farthing.predict.inference_memory import InferenceMemory, inference_memory
 from farthing.predict.parameters import active_parameters, total_parameters
@@ -179,6 +180,7 @@ class Run:
             expert_bytes=self.about.weights.bytes_per_element,
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
+            routing_spread=self.workload.routing_spread,
             engine=self.about.overheads,
             wiring=self.about.wiring,
         )
@@ -198,6 +200,7 @@ class Run:
             head_size=self.about.head_bytes,
             kv_size=self.about.kv.bytes_per_element,
             reserve_share=self.about.engine.memory_reserve_share,
+            window_spare_tokens=window_spare_tokens(self.plan, self.about.overheads),
         )
 
     def prefill(self, sequences: float) -> tuple[StepTime, Any]:

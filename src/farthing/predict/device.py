@@ -118,6 +118,8 @@ class Device:
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
     expert_rows
         Fewest tokens of a pass whose routed experts are grouped; see `EngineEfficiency`.
+    masked_share, sequence_products
+        How attention treats masked entries, and how state-space layers project; see `EngineEfficiency`.
     vector_s
         Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
@@ -149,6 +151,8 @@ class Device:
     attention_s: float = 0.0
     expert_share: float = 1.0
     expert_rows: float = 0.0
+    masked_share: float = 0.0
+    sequence_products: float = 0.0
     vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
@@ -290,6 +294,8 @@ def device(
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         expert_share=engine.expert_share,
         expert_rows=engine.expert_rows,
+        masked_share=engine.masked_share,
+        sequence_products=engine.sequence_products,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,

@@ -66,6 +66,7 @@ def step_time(
     expert_bytes: float = 0.0,
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
+    routing_spread: float = 0.0,
     engine: EngineEfficiency = NO_OVERHEAD,
     wiring: Wiring = PEERS,
 ) -> StepTime:
@@ -86,6 +87,8 @@ def step_time(
     weight_bytes, expert_bytes, head_bytes, kv_bytes
         Of one element of the layers' weights, of the routed experts' (0: as the others), of embedding and
         head, of the cache [byte].
+    routing_spread
+        Unevenness of the experts' popularity; see `experts_touched`.
     engine
         Host times of the engine; its factors on rates are in the places' devices already.
     wiring
@@ -127,6 +130,7 @@ def step_time(
         weight_bytes=weight_bytes,
         expert_bytes=expert_bytes,
         kv_bytes=kv_bytes,
+        window_spare_tokens=window_spare_tokens(plan, engine),
     )
     times: dict[int, _GroupTimes] = {}
     matmul: Number = 0.0
@@ -151,6 +155,7 @@ def step_time(
                 cached_tokens,
                 decode,
                 head_bytes,
+                routing_spread,
                 engine,
                 wiring,
             )
@@ -207,6 +212,11 @@ def step_time(
     )
 
 
+def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
+    """Entries that the cache of a window layer has beyond the window: room for the tokens of one pass."""
+    return engine.window_spare_tokens and max(engine.window_spare_tokens, float(plan.chunk_tokens))
+
+
 def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:
     """Experts go over the tensor-parallel cards, then over replicas, which lie a whole pipeline apart."""
     cards = parallel_axis(cluster, place.group, plan.tp, efficiency=place.efficiency)
@@ -245,6 +255,7 @@ def _group_times(
     cached_tokens: Number,
     decode: bool,
     head_bytes: float,
+    routing_spread: float,
     engine: EngineEfficiency,
     wiring: Wiring,
 ) -> _GroupTimes:
@@ -266,6 +277,7 @@ def _group_times(
             new_tokens=new_tokens,
             cached_tokens=cached_tokens,
             decode=decode,
+            routing_spread=routing_spread,
             told=told,
         )
         layers.append(

@@ -55,6 +55,7 @@ def inference_memory(
     head_size: float = 2.0,
     kv_size: float = 2.0,
     reserve_share: float = 0.0,
+    window_spare_tokens: float = 0.0,
 ) -> InferenceMemory:
     """Memory of the card with the least room left.
 
@@ -73,6 +74,8 @@ def inference_memory(
         cache [byte].
     reserve_share
         Share of the card that the engine leaves unused.
+    window_spare_tokens
+        Entries that the engine's cache of a window layer has beyond the window.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def inference_memory(
     kinds: list[Number] = []
     for kind in layer_kinds(model):
         per_token = kv_bytes_per_token(model, kind, bytes_per_element=kv_size, tp=plan.tp)
-        cached = kv_cache_bytes(1, kept_tokens(model, kind, context_tokens), bytes_per_token=per_token)
+        kept = kept_tokens(model, kind, context_tokens, spare_tokens=window_spare_tokens)
+        cached = kv_cache_bytes(1, kept, bytes_per_token=per_token)
         kinds.append(cached + state_bytes(model, kind, tp=plan.tp))
     width = larger(model.ffn_hidden, model.experts_per_token * model.moe_ffn_hidden)
     inner = (

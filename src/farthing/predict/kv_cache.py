@@ -179,7 +179,7 @@ def kv_bytes_per_token(
     return layer_kv_bytes_per_token(larger(kv_heads / tp, 1.0), qk_dim, v_dim, bytes_per_element)
 
 
-def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number:
+def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number, *, spare_tokens: Number = 0) -> Number:
     """Entries of a sequence that a layer's cache holds: a window forgets, compression merges.
 
     Parameters
@@ -188,6 +188,8 @@ def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number
         The model, and which of its layer kinds.
     context_tokens
         Scalar or column.
+    spare_tokens
+        Entries beyond the window that an engine's cache has.
 
     Returns
     -------
@@ -206,7 +208,7 @@ def kept_tokens(model: Model, kind: LayerKind, context_tokens: Number) -> Number
     1024
     """
     if kind.mixer == "window":
-        return smaller(context_tokens, model.window)
+        return smaller(context_tokens, model.window + spare_tokens)
     if model.kv_compression > 1:
         return context_tokens / model.kv_compression
     return context_tokens

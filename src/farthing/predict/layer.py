@@ -43,6 +43,8 @@ class Shards:
         Work between tensor-parallel regions is split too.
     weight_bytes, expert_bytes, kv_bytes
         Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
+    window_spare_tokens
+        Entries that the cache of a window layer has beyond the window.
     """
 
     tp: Number = 1
@@ -53,6 +55,7 @@ class Shards:
     weight_bytes: float = 2.0
     expert_bytes: float = 0.0
     kv_bytes: float = 2.0
+    window_spare_tokens: Number = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,12 +175,13 @@ FEED_FORWARD: Final = frozenset(
 )
 """Products that belong to a layer's feed-forward; all others to its mixer."""
 
+STATE_SPACE: Final = frozenset(
+    ("linear attention input", "time step and state", "time step", "linear attention output")
+)
+"""Projections of a layer with a recurrent state."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
-
-ROUTING_SPREAD: Final = 0.5
-"""Unevenness of experts' popularity within a batch; see `experts_touched`. Trained routers even it out over a
-whole corpus, not over what a few users ask for at a time."""
 
 
 def _routed_experts_time_s(
@@ -226,6 +230,7 @@ def forward_time(
     new_tokens: Number,
     cached_tokens: Number = 0,
     decode: bool = False,
+    routing_spread: float = 0.0,
     told: dict[tuple[str, ...], Number] | None = None,
 ) -> LayerTime:
     """Forward pass of one layer in inference: fused kernels, flash attention, keys and values cached.
@@ -240,6 +245,8 @@ def forward_time(
         Sequences, tokens of each that are computed now, tokens of each that are cached; scalar or column.
     decode
         One token a sequence; MLA then computes in its latent space.
+    routing_spread
+        Unevenness of the experts' popularity among the tokens of the pass; see `experts_touched`.
     told
         Times of parts that another kind of layer in the same pass has told; grows.
 
@@ -270,18 +277,20 @@ def forward_time(
     for product in matrices:
         part = (product.title, kind.feed_forward if product.title in FEED_FORWARD else kind.mixer)
         if part not in known:
+            apart = device.sequence_products and product.title in STATE_SPACE and model.is_state_space
             time = matmul_time_s(
-                tokens,
+                new_tokens if apart else tokens,
                 product.outputs,
                 product.inputs,
                 device=device.wide or device,
                 weight_bytes_per_element=shards.weight_bytes,
+                count=sequences if apart else 1,
             )
             known[part] = named(f"{product.title}_s", time)
         matmul = matmul + known[part]
     launched = len(matrices) + 1
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, ROUTING_SPREAD)
+        matmul = matmul + _routed_experts_time_s(model, shards, device, tokens, routing_spread)
         launched += 2
     if (kind.mixer,) not in known:
         known[kind.mixer,] = _attention_time_s(
@@ -352,7 +361,8 @@ def _attention_time_s(
     if kind.mixer == "none":
         return 0.0
     heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
-    window = model.window if kind.mixer == "window" else 0
+    spare = shards.window_spare_tokens * device.masked_share
+    window = model.window + spare if kind.mixer == "window" else 0
     context = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=not model.encoder)
     if model.kv_compression > 1 and kind.mixer == "full":
         context = context / model.kv_compression
@@ -366,7 +376,7 @@ def _attention_time_s(
         everything = mean_context_tokens(new_tokens, cached_tokens, causal=not model.encoder)
         work = work + 2 * tokens * everything * model.index_heads * model.index_head_dim
     per_token = kv_bytes_per_token(model, kind, bytes_per_element=shards.kv_bytes, tp=shards.tp)
-    held = kept_tokens(model, kind, cached_tokens + new_tokens)
+    held = kept_tokens(model, kind, cached_tokens + new_tokens, spare_tokens=spare)
     if model.index_topk and kind.mixer == "full" and decode:
         held = smaller(held, model.index_topk)
     traffic = sequences * held * per_token + tokens * 2.0 * heads / shards.tp * (qk_dim + v_dim)

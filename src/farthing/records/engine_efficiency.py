@@ -62,6 +62,14 @@ class EngineEfficiency:
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.
+    window_spare_tokens
+        Entries that the cache of a window layer has beyond the window: tokens of a pass land there before the
+        oldest are given up. At least a plan's chunk; 1e9 where the whole context stays.
+    masked_share
+        Share of those entries that attention reads and multiplies before the mask drops them.
+    sequence_products
+        1 where state-space layers project each sequence by itself, reading the matrices again for each; 0
+        where one product serves all sequences of a pass.
     reserved_share
         Freed blocks that the framework's allocator keeps in training, over the bytes in use: the driver's
         tools show them as used.
@@ -94,6 +102,9 @@ class EngineEfficiency:
     exchange_s: float = math.nan
     waiting_share: float = math.nan
     head_factor: float = math.nan
+    window_spare_tokens: float = math.nan
+    masked_share: float = math.nan
+    sequence_products: float = math.nan
     reserved_share: float = math.nan
     fitted_on: str = ""
 
@@ -120,6 +131,9 @@ NO_OVERHEAD = EngineEfficiency(
     exchange_s=0.0,
     waiting_share=0.1,
     head_factor=1.0,
+    window_spare_tokens=0.0,
+    masked_share=0.0,
+    sequence_products=0.0,
     reserved_share=0.0,
     fitted_on="none: an engine that costs nothing",
 )

@@ -245,6 +245,11 @@ class Model:
         return "m" in self.ffn_pattern and self.experts > 0
 
     @property
+    def is_state_space(self) -> bool:
+        """Whether its linear layers are state-space models (Mamba)."""
+        return self.linear_kind.startswith("mamba")
+
+    @property
     def is_mla(self) -> bool:
         """Whether attention keeps a latent and not keys and values."""
         return self.kv_lora_rank > 0

@@ -88,6 +88,9 @@ class InferenceWorkload:
         ``prompt + output / 2``.
     prefix_share
         Share of the prompt whose keys and values are cached already.
+    routing_spread
+        Unevenness of the experts' popularity among the tokens of a pass, their variance over their squared
+        mean: trained routers even it out over a whole corpus, not over what a few users ask for at a time.
     draft_tokens, acceptance_rate, draft_cost_share
         Speculative decoding: tokens proposed a step (0: none), the chance that each is accepted, and the
         time of a draft step as a share of the target model's.
@@ -98,6 +101,7 @@ class InferenceWorkload:
     output_tokens: int = 256
     context_tokens: int = 0
     prefix_share: float = 0.0
+    routing_spread: float = 0.5
     draft_tokens: int = 0
     acceptance_rate: float = 0.7
     draft_cost_share: float = 0.05
@@ -108,7 +112,7 @@ class InferenceWorkload:
             "inference", 0, whole=True, output_tokens=self.output_tokens, context_tokens=self.context_tokens
         )
         _at_least("inference", 0, whole=True, draft_tokens=self.draft_tokens)
-        for share in ("draft_cost_share", "prefix_share", "acceptance_rate"):
+        for share in ("draft_cost_share", "prefix_share", "acceptance_rate", "routing_spread"):
             _at_least("inference", 0, whole=False, **{share: getattr(self, share)})
         if not 0 <= self.prefix_share < 1:
             raise InvalidInput(f"inference: prefix_share must be in [0, 1), not {self.prefix_share:g}")

@@ -31,6 +31,13 @@ def test_weights_and_cache() -> None:
     assert found.sequence_bytes == 2048 * 327680
 
 
+def test_windows_may_hold_the_tokens_of_a_pass_beside_themselves() -> None:
+    gemma = model("gemma-3-27b")
+    bare, ring = (memory("1x1:mi300x", "gemma-3-27b", window_spare_tokens=spare) for spare in (0.0, 512.0))
+    layers = sum(kind.mixer == "window" for kind in gemma.layer_kinds)
+    assert ring.sequence_bytes - bare.sequence_bytes == layers * 512 * 2 * 16 * 128 * 2
+
+
 def test_parts_and_room() -> None:
     found = memory("1x8:rtx-4090", tp=8)
     parts = found.weight_bytes + found.kv_cache_bytes + found.activation_peak_bytes + found.workspace_bytes

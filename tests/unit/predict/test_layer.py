@@ -78,6 +78,50 @@ def test_few_tokens_touch_few_experts() -> None:
     assert many == pytest.approx(2 * (8 * expert + rest) / 1e12, rel=0.03)
 
 
+def test_popular_experts_are_read_once_for_many_tokens() -> None:
+    """16 tokens that pick 2 of 8 experts each touch 7.92 of them if routing is even, fewer if it is not."""
+    shape = model("mixtral-8x7b")
+    load = {"sequences": 16, "new_tokens": 1, "decode": True}
+    even, uneven = (
+        forward_time(shape, MOE, MEMORY_BOUND, Shards(), routing_spread=spread, **load).matmul_s
+        for spread in (0.0, 3.0)
+    )
+    expert = 2 * 3 * 4096 * 14336 / 1e12
+    assert even - uneven == pytest.approx(
+        (8 * 0.75**16 * -1 + 6 * (1 + 3 * 15 / 4) ** (-1 / 3)) * expert, rel=0.02
+    )
+
+
+def test_masked_entries_of_a_window_are_read() -> None:
+    """The cache of a window layer holds a pass's tokens too, and some kernels read those before masking."""
+    gemma, window = model("gemma-3-27b"), LayerKind("window", "dense")
+    ring = Shards(window_spare_tokens=512)
+    heads = 2 * 32 * 256 * 2
+    for masked, entries in ((0.0, 1024), (1.0, 1536)):
+        card = dataclasses.replace(MEMORY_BOUND, masked_share=masked)
+        time = forward_time(
+            gemma, window, card, ring, sequences=1, new_tokens=1, cached_tokens=8191, decode=True
+        )
+        assert time.attention_s == pytest.approx((entries * 2 * 16 * 128 * 2 + heads / 2) / 1e12)
+
+
+def test_engines_may_project_sequences_of_state_space_layers_one_by_one() -> None:
+    hybrid = next(m for m in models().values() if m.linear_kind == "mamba2")
+    kind = LayerKind("linear", "none")
+    alone = dataclasses.replace(MEMORY_BOUND, sequence_products=1.0)
+    read = 2 * sum(p.inputs * p.outputs for p in products(hybrid, kind, Shards())) / 1e12
+    one, four = (
+        forward_time(hybrid, kind, alone, Shards(), sequences=n, new_tokens=1, decode=True).matmul_s
+        for n in (1, 4)
+    )
+    together = forward_time(
+        hybrid, kind, MEMORY_BOUND, Shards(), sequences=4, new_tokens=1, decode=True
+    ).matmul_s
+    assert one == pytest.approx(read, rel=1e-3)
+    assert four == pytest.approx(4 * one)
+    assert together == pytest.approx(read, rel=1e-2)
+
+
 def test_engines_that_do_not_group_tokens_read_an_expert_for_each() -> None:
     shape = model("mixtral-8x7b")
     alone = dataclasses.replace(MEMORY_BOUND, expert_rows=32.0)
