@@ -139,7 +139,7 @@ def tiles_time_s(
 ) -> Number:
     """Time in which the compute units make a product tile by tile, its operands at hand in the cache.
 
-    Each unit makes one tile at a time, in steps along the inner dimension: a step takes as long as its
+    Each unit makes one tile at a time, or a few at a share of its rate each, in steps along the inner dimension: a step takes as long as its
     arithmetic, as loading its operands, or as the units' latency allows, whichever is longest. Idle units of
     the last wave are paid in part, since kernels choose among tile shapes. Where tiles are fewer than units
     the inner dimension may be split among these, which then add their parts.
@@ -195,20 +195,24 @@ def _tiles_time_s(
     # A few rows need no tile: vector units take up to 7 as they are, tensor units multiples of 16 or so.
     height = select(m < 8, m, ceil(m / tiling.rows) * tiling.rows)
     adding = m * n * count * 8 / tiling.cache_bytes_per_s
+    slots = tiling.units * tiling.unit_tiles
     best: Number = math.inf
     for full_rows, full_columns in TILES:
         rows, columns = at_most(full_rows, height), at_most(full_columns, n)
         tiles = ceil(m / full_rows) * ceil(n / full_columns) * count
         step = at_least(
             at_least(
-                rows * columns * (2.0 * tiling.units) / flop_per_s,
+                rows * columns * (2.0 * slots) / flop_per_s,
                 (rows * activation_bytes + columns * weight_bytes) / tiling.load_bytes_per_s,
             ),
             tiling.step_s * activation_bytes,
         )
-        full = tiles / tiling.units
+        full = tiles / slots
         waves = at_least(full + tiling.tail_share * (ceil(full) - full), 1.0)
         whole = waves * (tiling.wave_s + k * step)
+        if not tiling.splits:
+            best = at_most(best, whole)
+            continue
         parts = at_least(at_most(1 / full, k / SPLIT_WIDTH), 1.0)
         split = tiling.wave_s + k / parts * step + tiling.split_s + adding * parts
         best = at_most(best, select(parts >= 2, at_most(whole, split), whole))

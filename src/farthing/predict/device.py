@@ -57,6 +57,10 @@ class Tiling:
         Units that each make one tile at a time; 0 where work counts as perfectly divisible.
     rows
         Rows that a tile fills up to, where more than a few are multiplied.
+    unit_tiles
+        Tiles that a unit must have in flight to reach its rate.
+    splits
+        Whether the inner dimension may be split among idle units.
     load_bytes_per_s
         Rate at which one unit loads operands from the cache [byte/s].
     step_s
@@ -79,6 +83,8 @@ class Tiling:
 
     units: int = 0
     rows: float = 16.0
+    unit_tiles: float = 1.0
+    splits: bool = True
     load_bytes_per_s: float = math.inf
     step_s: float = 0.0
     wave_s: float = 0.0
@@ -316,6 +322,8 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEffi
     return Tiling(
         units=accelerator.compute_units,
         rows=engine.tile_rows,
+        unit_tiles=engine.unit_tiles,
+        splits=engine.inner_splits > 0,
         load_bytes_per_s=efficiency.unit_load_bytes_per_s or math.inf,
         step_s=efficiency.inner_step_s,
         wave_s=efficiency.wave_s,

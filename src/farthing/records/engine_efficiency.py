@@ -41,6 +41,11 @@ class EngineEfficiency:
         Factor on the rate of the routed experts' products, on top of ``matmul_share``.
     tile_rows
         Rows of activations that a tile of the engine's matrix kernels fills up to.
+    unit_tiles
+        Tiles that a compute unit must have in flight to reach its rate: more than 1 where small ones hide
+        each other's latency.
+    inner_splits
+        1 where the inner dimension of a product with few tiles is split among idle units, 0 where it is not.
     expert_rows
         Fewest tokens of a pass whose routed experts run as grouped matrix products. With fewer, each token is
         multiplied by its own experts alone, and an expert is read again for each; 0 always groups.
@@ -83,6 +88,8 @@ class EngineEfficiency:
     compute: str = ""
     expert_share: float = math.nan
     tile_rows: float = math.nan
+    unit_tiles: float = math.nan
+    inner_splits: float = math.nan
     expert_rows: float = math.nan
     vector_flop: float = math.nan
     kernel_factor: float = math.nan
@@ -115,6 +122,8 @@ NO_OVERHEAD = EngineEfficiency(
     memory_share=1.0,
     expert_share=1.0,
     tile_rows=16.0,
+    unit_tiles=1.0,
+    inner_splits=1.0,
     expert_rows=0.0,
     vector_flop=0.0,
     kernel_factor=1.0,

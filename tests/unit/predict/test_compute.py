@@ -73,6 +73,22 @@ def test_a_long_inner_width_is_split_among_idle_units() -> None:
     assert split > UNITS.split_s
 
 
+def test_units_may_need_several_tiles_in_flight() -> None:
+    """100 tiles on 100 units that need two each leave half of every unit idle; 200 tiles fill them."""
+    single, double = (Tiling(units=100, unit_tiles=tiles, splits=False) for tiles in (1.0, 2.0))
+    for columns, factor in ((6400, 2.0), (12800, 1.0)):
+        times = [tiles_time_s(64, columns, 256, flop_per_s=1e12, tiling=units) for units in (single, double)]
+        assert times[1] == pytest.approx(factor * times[0])
+
+
+def test_kernels_may_leave_the_inner_width_whole() -> None:
+    whole = dataclasses.replace(UNITS, splits=False)
+    asked = {"flop_per_s": 1e12}
+    assert tiles_time_s(64, 64, 65536, tiling=whole, **asked) > tiles_time_s(
+        64, 64, 65536, tiling=UNITS, **asked
+    )
+
+
 def test_small_tiles_wait_for_the_latency_of_a_step() -> None:
     assert tiles_time_s(1, 32, 500, flop_per_s=1e15, tiling=UNITS) >= 500 * 2 * UNITS.step_s
 
