@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from importlib import resources
 from pathlib import Path
@@ -21,6 +22,7 @@ from farthing.evidence.consumer import GROUPS, Setup, rate_of, setup_of, stated_
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import number
 from farthing.evidence.split import is_fitted
+from farthing.predict.compute import VECTOR_ROWS
 from farthing.records.comparison import Case
 from farthing.records.engine_efficiency import EngineEfficiency
 
@@ -37,6 +39,8 @@ _SHARES: Final = tuple(float(share) for share in np.geomspace(0.05, 1.3, 30))
 _FACTORS: Final = tuple(float(factor) for factor in np.geomspace(0.5, 12.0, 33))
 _OPERATIONS: Final = (0.0, *(float(flop) for flop in np.geomspace(1.0, 300.0, 41)))
 _TIMES: Final = (0.0, *(float(time) for time in np.geomspace(2e-6, 0.3, 36)))
+_KERNEL_TIMES: Final = (0.0, *(float(time) for time in np.geomspace(2e-7, 5e-5, 25)))
+_TILES: Final = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 _GRIDS: Final[Mapping[str, Sequence[float]]] = {
     "kernel_factor": _FACTORS,
     "vector_flop": _OPERATIONS,
@@ -44,6 +48,8 @@ _GRIDS: Final[Mapping[str, Sequence[float]]] = {
     "step_s": _TIMES,
     "sequence_s": _TIMES,
     "exchange_s": _TIMES,
+    "ungraphed_kernel_s": _KERNEL_TIMES,
+    "unit_tiles": _TILES,
 }
 
 
@@ -55,6 +61,8 @@ class _Group:
     picks: Callable[[Setup], bool]
     constants: tuple[tuple[Key, tuple[str, ...]], ...]
     fixed: tuple[tuple[Key, str, str | float], ...] = ()
+    rests_on: str = ""
+    """Title of a group whose constants count where this one has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +79,27 @@ def _maker(*vendors: str, kind: str = "") -> Callable[[Setup], bool]:
 
 _READING: Final = ("kernel_factor", "memory_share", "matmul_share")
 _DEEP: Final = ("kv_share", "attention_share", "expert_share")
+_UNPACKING: Final = ("vector_flop", "matmul_share")
+"""Of quantised weights: on the vector units for a few tokens, in tiles for many."""
 
 _PLAN: Final = (
     _Group(
         "NVIDIA",
         lambda setup: _maker("NVIDIA")(setup) and "llama.cpp" in setup.plan.engine,
         (
-            (("llama.cpp", "nvidia", "*"), _READING),
-            (("llama.cpp", "nvidia", "gguf"), ("matmul_share",)),
-            (("llama.cpp", "ampere", "*"), ("memory_share",)),
-            (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
-            (("llama.cpp", "ampere", "gguf"), ("matmul_share",)),
-            (("llama.cpp", "hopper", "gguf"), ("matmul_share",)),
-            (("llama.cpp", "blackwell-gb10", "gguf"), ("matmul_share",)),
-            (("llama.cpp", "orin", "gguf"), ("matmul_share",)),
+            (("llama.cpp", "nvidia", "*"), (*_READING, "ungraphed_kernel_s", "expert_share")),
+            (("llama.cpp", "nvidia", "gguf"), _UNPACKING),
+            (("llama.cpp", "nvidia", "gguf-k"), _UNPACKING),
+            (("llama.cpp", "nvidia", "gguf-codebook"), _UNPACKING),
+            (("llama.cpp", "hopper", "*"), ("matmul_share",)),
+            *(
+                (("llama.cpp", architecture, "gguf"), ("matmul_share",))
+                for architecture in ("ampere-ga10x", "ampere", "ada", "hopper", "blackwell-gb10", "orin")
+            ),
+            *(
+                (("llama.cpp", architecture, "gguf"), (*_UNPACKING, "memory_share"))
+                for architecture in ("pascal", "volta")
+            ),
             (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
             (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
         ),
@@ -92,6 +107,8 @@ _PLAN: Final = (
             # Its attention reads masked entries; those of other makers' kernels skip blocks of them.
             (("llama.cpp", "nvidia", "*"), "masked_share", 1.0),
             (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
+            # Products of quantised weights load a tile, wait, and compute (mmq.cuh): no asynchronous copies.
+            (("llama.cpp", "nvidia", "gguf"), "overlap_power", 1.0),
             (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
         ),
     ),
@@ -99,14 +116,19 @@ _PLAN: Final = (
         "Apple",
         lambda setup: _maker("Apple")(setup) and "llama.cpp" in setup.plan.engine,
         (
-            (("llama.cpp", "apple", "*"), _READING),
+            (("llama.cpp", "apple", "*"), (*_READING, "unit_tiles", "kv_share", "expert_share")),
+            (("llama.cpp", "apple", "float"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
             (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
         ),
-        # Metal kernels make 64 x 32 tiles, and group the tokens of an expert from 32 on.
+        # Metal kernels make 64 x 32 tiles of whole inner widths, load a tile before they compute, and group
+        # the tokens of an expert from 32 on.
         (
             (("llama.cpp", "apple", "*"), "tile_rows", 32.0),
+            (("llama.cpp", "apple", "*"), "inner_splits", 0.0),
+            (("llama.cpp", "apple", "*"), "prompt_cuts", 0.0),
+            (("llama.cpp", "apple", "*"), "overlap_power", 1.0),
             (("llama.cpp", "apple", "*"), "expert_rows", 32.0),
         ),
     ),
@@ -134,16 +156,32 @@ _PLAN: Final = (
     ),
     _Group(
         "AMD graphics",
-        lambda setup: _maker("AMD")(setup) and setup.plan.engine == "llama.cpp",
+        lambda setup: setup.card.architecture == "rdna3.5" and setup.plan.engine == "llama.cpp",
         (
             (("llama.cpp", "amd", "*"), (*_READING, *_DEEP)),
-            (("llama.cpp", "amd", "gguf"), ("memory_share", "matmul_share")),
+            (("llama.cpp", "amd", "gguf"), ("memory_share", *_UNPACKING)),
             (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
         ),
         (
             (("llama.cpp", "amd", "*"), "masked_share", 1.0),
+            (("llama.cpp", "amd", "gguf"), "overlap_power", 1.0),
             (("llama.cpp", "amd", "gguf"), "compute", "int8"),
         ),
+    ),
+    _Group(
+        "AMD cards",
+        lambda setup: (
+            _maker("AMD")(setup) and setup.plan.engine == "llama.cpp" and setup.card.architecture != "rdna3.5"
+        ),
+        tuple(
+            constants
+            for architecture in ("gcn5", "cdna1", "rdna2", "rdna3", "rdna4")
+            for constants in (
+                (("llama.cpp", architecture, "*"), ("matmul_share", "attention_share")),
+                (("llama.cpp", architecture, "gguf"), ("memory_share", *_UNPACKING)),
+            )
+        ),
+        rests_on="AMD graphics",
     ),
     _Group(
         "Vulkan",
@@ -153,6 +191,7 @@ _PLAN: Final = (
             (("llama.cpp-vulkan", "rdna3.5", "gguf"), ("memory_share", "matmul_share")),
             (("llama.cpp-vulkan", "rdna3.5", "gguf-k"), ("memory_share",)),
         ),
+        rests_on="AMD graphics",
     ),
     _Group(
         "processors",
@@ -173,21 +212,30 @@ _PLAN: Final = (
             (("ik_llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
             (("ik_llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
         ),
+        rests_on="processors",
     ),
 )
 
 
 def fit() -> None:
     """Fit every group and write its rows into the table of engines' constants."""
-    cases = shipped("consumer")
-    rows = _rows(cases)
+    found: dict[str, dict[Key, EngineEfficiency]] = {"": {}}
+    with ProcessPoolExecutor() as pool:
+        while waiting := [group for group in _PLAN if group.title not in found]:
+            ready = [group for group in waiting if group.rests_on in found]
+            titles, below = [group.title for group in ready], [found[group.rests_on] for group in ready]
+            found |= zip(titles, pool.map(_fitted_alone, titles, below), strict=True)
+    _write({key: row for group in _PLAN for key, row in found[group.title].items()})
+
+
+def _fitted_alone(title: str, below: Mapping[Key, EngineEfficiency]) -> dict[Key, EngineEfficiency]:
+    """Those that a group rests on, and its own."""
+    group = next(group for group in _PLAN if group.title == title)
+    rows = [row for row in _rows(shipped("consumer")) if group.picks(row.setup)]
     table = {
         key: row for row in catalog.engine_efficiencies().values() if (key := _key(row)) not in _own_keys()
     }
-    for group in _PLAN:
-        mine = _weighted([row for row in rows if group.picks(row.setup)])
-        table |= _fitted(group, mine, table)
-    _write({key: row for key, row in table.items() if key in _own_keys()})
+    return {**below, **_fitted(group, _weighted(rows), {**table, **below})}
 
 
 def _own_keys() -> set[Key]:
@@ -212,11 +260,22 @@ def _rows(cases: Sequence[Case]) -> list[_Row]:
     return found
 
 
+_MOST: Final = 24
+"""Rows of a chip and format of a source that are fitted at most: more add time, not knowledge."""
+
+
 def _weighted(rows: Sequence[_Row]) -> list[_Row]:
     """Every chip and format of every source has the same say, however many rows it has."""
-    names = [(row.case.source, row.setup.card.id, row.setup.plan.weight_format) for row in rows]
-    counts = {name: names.count(name) for name in names}
-    return [replace(row, weight=counts[name] ** -0.5) for row, name in zip(rows, names, strict=True)]
+    kinds: dict[tuple[str, str, str], list[_Row]] = {}
+    for row in rows:
+        name = (row.case.source, row.setup.card.id, row.setup.plan.weight_format.partition("@")[0])
+        kinds.setdefault(name, []).append(row)
+    chosen: list[_Row] = []
+    for mine in kinds.values():
+        step = max(len(mine) / _MOST, 1.0)
+        few = [mine[int(n * step)] for n in range(min(len(mine), _MOST))]
+        chosen += [replace(row, weight=len(few) ** -0.5) for row in few]
+    return chosen
 
 
 def _fitted(
@@ -254,18 +313,26 @@ def _fitted(
     return trial
 
 
-_PROMPT_ONLY: Final = ("matmul_share", "attention_share", "expert_share", "request_s")
+_MANY_ONLY: Final = ("matmul_share", "attention_share", "expert_share", "request_s", "unit_tiles")
+_FEW_ONLY: Final = ("vector_flop",)
 
 
 def _touches(key: Key, name: str, row: _Row) -> bool:
-    """Whether a constant can change a row: products of many rows and prompts' attention no decode step."""
-    metric = row.case.cells["metric"]
-    other = "decode_tok_s" if name in _PROMPT_ONLY else "prefill_tok_s"
-    if metric == other and name not in ("kernel_factor", "memory_share"):
+    """Whether a constant can change a row: tiles and vector units do not where few and many tokens pass."""
+    many = _pass_tokens(row) > VECTOR_ROWS
+    if name in (_FEW_ONLY if many else _MANY_ONLY) and row.case.cells["metric"] != "total_tok_s":
         return False
     only = EngineEfficiency(engine=key[0], architecture=key[1], format=key[2], matmul_share=0.5)
     weights = catalog.number_format(row.setup.plan.weight_format)
     return catalog.laid_over([only], row.setup.plan.engine, row.setup.card, weights).matmul_share == 0.5
+
+
+def _pass_tokens(row: _Row) -> float:
+    """Tokens of a pass: of a decode step all sequences', of a prompt a chunk's."""
+    load = row.setup.workload
+    if row.case.cells["metric"] == "decode_tok_s":
+        return load.batch_size
+    return min(load.batch_size * load.prompt_tokens, row.setup.plan.chunk_tokens or math.inf)
 
 
 Name = tuple[Key, str]

@@ -25,7 +25,7 @@ from farthing.estimate.subject import (
     refitted_note,
     subject,
 )
-from farthing.predict.compute import balance_tokens, experts_touched
+from farthing.predict.compute import VECTOR_ROWS, balance_tokens, experts_touched
 from farthing.predict.energy import energy_per_token_j
 from farthing.predict.inference import (
     StepTime,
@@ -209,7 +209,8 @@ class Run:
         chunk = self.plan.chunk_tokens
         if chunk and chunk < new * sequences:
             pieces = math.ceil(new * sequences / chunk)
-            step = self.step(sequences, new / pieces, cached + new * (1 - 1 / pieces) / 2, decode=False)
+            few = chunk <= VECTOR_ROWS
+            step = self.step(sequences, new / pieces, cached + new * (1 - 1 / pieces) / 2, decode=few)
         else:
             pieces = max(1, min(self.plan.pp, math.floor(sequences)))
             step = self.step(sequences / pieces, new, cached, decode=False)

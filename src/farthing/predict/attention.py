@@ -49,6 +49,8 @@ def prompt_blocks(
     heads: Number,
     window: Number = 0,
     causal: bool = True,
+    group: float = 1.0,
+    cut: bool = False,
 ) -> Blocks:
     """Blocks of the attention of prompts: 128 queries of one head each.
 
@@ -62,6 +64,10 @@ def prompt_blocks(
         Tokens that a windowed layer sees; 0 sees all.
     causal
         False for encoders.
+    group
+        Query heads that share keys and are packed into a block together.
+    cut
+        Whether the keys of a block may be cut among idle units.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def prompt_blocks(
     (128.0, 1.125, 1.78)
     """
     half = KEY_TILE / 2
-    rows = rounded_up(new_tokens / half) * half
+    rows = rounded_up(new_tokens * group / half) * half / group
     last = cached_tokens + rows
     mean = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=causal)
     # The last step of keys is half masked on average, and a window begins in the midst of a step as well.
@@ -86,10 +92,11 @@ def prompt_blocks(
     padded = smaller(mean + (ends if causal else 0.0), last)
     longest = smaller(last, window + QUERY_TILE) if window else last
     return Blocks(
-        blocks=sequences * heads * rounded_up(new_tokens / QUERY_TILE),
+        blocks=sequences * heads / group * rounded_up(new_tokens * group / QUERY_TILE),
         scores=sequences * heads * rows * padded,
         padding=rows * padded / (new_tokens * mean),
         longest=larger(longest / padded, 1.0) if causal else 1.0,
+        parts=larger(padded / KEY_TILE, 1.0) if cut else 1.0,
     )
 
 

@@ -139,10 +139,11 @@ def tiles_time_s(
 ) -> Number:
     """Time in which the compute units make a product tile by tile, its operands at hand in the cache.
 
-    Each unit makes one tile at a time, or a few at a share of its rate each, in steps along the inner dimension: a step takes as long as its
-    arithmetic, as loading its operands, or as the units' latency allows, whichever is longest. Idle units of
-    the last wave are paid in part, since kernels choose among tile shapes. Where tiles are fewer than units
-    the inner dimension may be split among these, which then add their parts.
+    Each unit makes one tile at a time, or a few at a share of its rate each, in steps along the inner
+    dimension: a step takes as long as its arithmetic, as loading its operands, or as the units' latency
+    allows, whichever is longest. Idle units of the last wave are paid in part, since kernels choose among
+    tile shapes. Where tiles are fewer than units the inner dimension may be split among these, which then add
+    their parts.
 
     Parameters
     ----------
@@ -304,7 +305,7 @@ def _kernel_time_s(
     """Computing at a share of the reached rate, reading and writing, and a kernel's fixed time [s].
 
     Ideal hardware does both at once; tiles wait for each other where both take long, and the root of the
-    squares lies between the longer of the two and their sum.
+    powers lies between the longer of the two and their sum.
     """
     moving = named("reading and writing_s", traffic / device.reached_memory_bytes_per_s)
     if not device.tiling.units:
@@ -321,10 +322,12 @@ def _kernel_time_s(
         activation_bytes_per_element=activation_bytes,
         count=count,
     )
+    power = device.overlap_power
+    taken = (computing**power + moving**power) ** (1 / power)
     if device.vector_s:
         vector = m * n * k * count * device.vector_s
-        computing = select(m <= VECTOR_ROWS, vector, computing)
-    return (computing**2 + moving**2) ** 0.5 + device.kernel_start_s
+        taken = select(m <= VECTOR_ROWS, (vector**2 + moving**2) ** 0.5, taken)
+    return taken + device.kernel_start_s
 
 
 @formula(reference="williams-2009")

@@ -124,8 +124,11 @@ class Device:
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
     expert_rows
         Fewest tokens of a pass whose routed experts are grouped; see `EngineEfficiency`.
-    masked_share, sequence_products
-        How attention treats masked entries, and how state-space layers project; see `EngineEfficiency`.
+    masked_share, sequence_products, cuts_prompts
+        How attention treats masked entries, how state-space layers project, and how the attention of prompts
+        falls apart; see `EngineEfficiency`.
+    overlap_power
+        How well matrix kernels compute while they read; see `EngineEfficiency`.
     vector_s
         Time of one weight and one token on the vector units, where few tokens pass [s]; 0 leaves it out.
     tiling
@@ -159,6 +162,8 @@ class Device:
     expert_rows: float = 0.0
     masked_share: float = 0.0
     sequence_products: float = 0.0
+    cuts_prompts: bool = False
+    overlap_power: float = 2.0
     vector_s: float = 0.0
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
@@ -302,6 +307,8 @@ def device(
         expert_rows=engine.expert_rows,
         masked_share=engine.masked_share,
         sequence_products=engine.sequence_products,
+        cuts_prompts=engine.prompt_cuts > 0,
+        overlap_power=engine.overlap_power,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,

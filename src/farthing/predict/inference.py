@@ -188,6 +188,9 @@ def step_time(
         hops = hops + place.hops_inside * here.hop_inside + place.hops_across * hop_across
         # The device waits where the host cannot issue kernels as fast as it runs them.
         waiting = larger(kernels * launch_s - busy - exposed, 0.0) + host_s
+        if engine.ungraphed_kernel_s:
+            several = sequences * new_tokens > 1
+            waiting = waiting + select(several, kernels * engine.ungraphed_kernel_s, 0.0)
         overhead = overhead + copies * waiting
         slowest = larger(slowest, busy + exposed + longest_hop + waiting)
     if wiring.hops == "direct":

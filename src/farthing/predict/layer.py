@@ -392,7 +392,14 @@ def _attention_time_s(
         )
     else:
         blocks = prompt_blocks(
-            sequences, new_tokens, cached_tokens, heads=per_card, window=window, causal=not model.encoder
+            sequences,
+            new_tokens,
+            cached_tokens,
+            heads=per_card,
+            window=window,
+            causal=not model.encoder,
+            group=heads / kv_heads if device.cuts_prompts else 1.0,
+            cut=device.cuts_prompts,
         )
     return attention_time_s(
         work, traffic, device=device, decode=decode, query_group=heads / kv_heads, blocks=blocks

@@ -52,6 +52,12 @@ class EngineEfficiency:
     vector_flop
         Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
         where so few tokens pass that no matrix units are used; 0 leaves it out.
+    ungraphed_kernel_s
+        What each kernel takes longer in a pass of several tokens, where only passes of one are replayed from
+        a graph.
+    overlap_power
+        How well matrix kernels compute while they read: the p of ``(computing^p + reading^p)^(1/p)``. 1 where
+        they take turns, 2 where other tiles of a unit fill most of the wait.
     kernel_factor
         Kernels that it launches for each one counted: more than 1 where it fuses less.
     compute
@@ -72,6 +78,9 @@ class EngineEfficiency:
         oldest are given up. At least a plan's chunk; 1e9 where the whole context stays.
     masked_share
         Share of those entries that attention reads and multiplies before the mask drops them.
+    prompt_cuts
+        1 where the attention of a prompt packs the query heads that share keys into one block, and cuts the
+        keys of a block among idle units; 0 where it does neither.
     sequence_products
         1 where state-space layers project each sequence by itself, reading the matrices again for each; 0
         where one product serves all sequences of a pass.
@@ -92,6 +101,8 @@ class EngineEfficiency:
     inner_splits: float = math.nan
     expert_rows: float = math.nan
     vector_flop: float = math.nan
+    ungraphed_kernel_s: float = math.nan
+    overlap_power: float = math.nan
     kernel_factor: float = math.nan
     matmul_share: float = math.nan
     attention_share: float = math.nan
@@ -111,6 +122,7 @@ class EngineEfficiency:
     head_factor: float = math.nan
     window_spare_tokens: float = math.nan
     masked_share: float = math.nan
+    prompt_cuts: float = math.nan
     sequence_products: float = math.nan
     reserved_share: float = math.nan
     fitted_on: str = ""
@@ -126,6 +138,8 @@ NO_OVERHEAD = EngineEfficiency(
     inner_splits=1.0,
     expert_rows=0.0,
     vector_flop=0.0,
+    ungraphed_kernel_s=0.0,
+    overlap_power=2.0,
     kernel_factor=1.0,
     kv_share=1.0,
     elementwise_factor=1.0,
@@ -142,6 +156,7 @@ NO_OVERHEAD = EngineEfficiency(
     head_factor=1.0,
     window_spare_tokens=0.0,
     masked_share=0.0,
+    prompt_cuts=0.0,
     sequence_products=0.0,
     reserved_share=0.0,
     fitted_on="none: an engine that costs nothing",

@@ -69,6 +69,14 @@ def test_prompts_fall_into_tiles_of_queries() -> None:
     assert prompt_blocks(3, 8192, heads=4, window=128).scores < long.scores / 10
 
 
+def test_heads_that_share_keys_may_be_packed_and_their_keys_cut() -> None:
+    """16 queries of 4 heads fill one tile of 64; alone each head would pad its 16 to 64."""
+    alone, packed = (prompt_blocks(1, 16, 4080, heads=32, group=group, cut=group > 1) for group in (1.0, 4.0))
+    assert (alone.blocks, packed.blocks) == (32, 8)
+    assert alone.scores == pytest.approx(4 * packed.scores, rel=0.02)
+    assert (alone.parts, packed.parts) == (1.0, pytest.approx(4096 / 128))
+
+
 def test_idle_units_take_parts_of_the_keys() -> None:
     whole = Blocks(blocks=1)
     assert blocks_time_s(1e-3, 0, whole, tiling=UNITS) == pytest.approx(0.1 + 1e-6)

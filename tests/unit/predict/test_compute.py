@@ -89,6 +89,21 @@ def test_kernels_may_leave_the_inner_width_whole() -> None:
     )
 
 
+@pytest.mark.parametrize(("power", "expected"), [(1.0, 2.0), (2.0, 2**0.5)])
+def test_kernels_overlap_computing_and_reading_or_take_turns(power: float, expected: float) -> None:
+    """A cube of 1024: 2.1 ms of arithmetic, and as long to read 2 MB of weights and 4 MB of tokens."""
+    card = Device(
+        matmul_flop_per_s=1e12,
+        attention_flop_per_s=1e12,
+        memory_bytes=1e12,
+        memory_bytes_per_s=3e9,
+        overlap_power=power,
+        tiling=Tiling(units=1),
+    )
+    time = matmul_time_s(1024, 1024, 1024, device=card)
+    assert time == pytest.approx(expected * 2 * 1024**3 / 1e12, rel=0.02)
+
+
 def test_small_tiles_wait_for_the_latency_of_a_step() -> None:
     assert tiles_time_s(1, 32, 500, flop_per_s=1e15, tiling=UNITS) >= 500 * 2 * UNITS.step_s
 

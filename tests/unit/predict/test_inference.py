@@ -43,6 +43,18 @@ def hops(cluster: str, **sizes: Any) -> tuple[float, float]:
     return sum(p.hops_inside for p in found), sum(p.hops_across for p in found)
 
 
+def test_only_passes_of_one_token_are_replayed_from_a_graph() -> None:
+    """Each kernel of a larger pass takes longer by a fixed time."""
+    shape, machines, plan = model("llama-2-7b"), parse_cluster("1x1:rtx-4090"), InferencePlan()
+    card = device(machines.groups[0].accelerator, "bf16")
+    placed = places(shape, machines, plan, [card], [IDEAL])
+    engine = dataclasses.replace(NO_OVERHEAD, ungraphed_kernel_s=2e-6)
+    load = {"new_tokens": 1, "cached_tokens": 100, "decode": True, "engine": engine}
+    one, two = (step_time(shape, machines, placed, plan, sequences=n, **load).overhead_s for n in (1, 2))
+    kernels = 32 * (5 + 4) + 3
+    assert (one, two) == (0.0, pytest.approx(kernels * 2e-6))
+
+
 @pytest.mark.parametrize(
     ("cluster", "sizes", "expected"),
     [
