@@ -115,6 +115,8 @@ def wiring(engine: str, version: str = "") -> Wiring:
     ('mesh', 'root')
     """
     rows = wirings()
+    if engine not in rows:
+        engine = engine_family(engine)
     if version:
         asked = tuple(int(part) for part in version.split(".")[:2])
         last = {

@@ -239,7 +239,13 @@ def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> 
     """Place the stages."""
     layer_bytes = total_parameters(about.model) / about.model.layers * about.weights.bytes_per_element
     placed = places(
-        about.model, about.cluster, plan, about.devices, about.efficiencies, layer_bytes=layer_bytes
+        about.model,
+        about.cluster,
+        plan,
+        about.devices,
+        about.efficiencies,
+        layer_bytes=layer_bytes,
+        by_memory=about.wiring.layers_by == "memory",
     )
     return Run(about, workload, plan, placed)
 

@@ -16,7 +16,7 @@ from farthing.errors import FarthingError
 from farthing.estimate.inference import run_of
 from farthing.estimate.likeness import serving_likeness, slowest
 from farthing.estimate.subject import Subject, cuts_heads, subject
-from farthing.evidence.cluster_setup import engine_named, machines_of, model_named, weight_format
+from farthing.evidence.cluster_setup import engine_named, machines_of, model_named, repacked, weight_format
 from farthing.evidence.outcome import compared, number, refused
 from farthing.predict.inference import StepTime
 from farthing.predict.parameters import active_parameters
@@ -31,6 +31,10 @@ from farthing.records.workload import InferenceWorkload
 GROUP: Final = "cluster over slow links"
 PARTS: Final = "cluster, parts of a step"
 RATES: Final = ("decode_tokens_per_s", "decode_steps_per_s")
+PROMPT: Final = "prefill_tokens_per_s"
+PROMPT_CHUNK: Final = {"llama.cpp": 512}
+"""Tokens of one pass of a prompt, where an engine's default is small."""
+
 USUAL_CONTEXT: Final = 64
 """Where a row does not say how far its sequence has got: benchmarks of slow machines are short."""
 
@@ -62,6 +66,19 @@ class Setup:
         slowest = min(group.accelerator.memory_bytes_per_s for group in about.cluster.groups)
         read = active_parameters(about.model) * about.weights.bytes_per_element
         return float(np.asarray(read / self.plan.tp / slowest))
+
+    @property
+    def simple_prompt_s(self) -> float:
+        """Of a prompt: computing it at the peak of the slowest card."""
+        peak = min(card.matmul_flop_per_s for card in self.about.devices)
+        return float(2 * active_parameters(self.about.model) * self.context / peak / self.plan.tp)
+
+    def prompt_s(self) -> float:
+        """Time of a prompt as long as the context."""
+        chunk = PROMPT_CHUNK.get(self.plan.engine, 0)
+        load = InferenceWorkload(batch_size=1, prompt_tokens=int(self.context), output_tokens=0)
+        run = run_of(self.about, load, dataclasses.replace(self.plan, chunk_tokens=chunk))
+        return float(np.asarray(run.prefill(1)[1]))
 
     def step(self) -> StepTime:
         """Time of one decode step."""
@@ -104,13 +121,14 @@ def _predicted(case: Case, metric: str) -> tuple[float, float, Likeness]:
             raise FarthingError(reason)
     if metric == "kB_transferred_per_token":
         return _traffic(case)
-    if metric not in (*RATES, "ms_per_token", "ms_compute_per_token", "ms_transfer_per_token"):
+    prompt = metric == PROMPT and case.cells.get("context", "").isdigit()
+    if metric not in (*RATES, "ms_per_token", "ms_compute_per_token", "ms_transfer_per_token") and not prompt:
         raise FarthingError("the length of the sequences is not stated")
     setup = setup_of(case)
     plan, cluster = setup.plan, setup.about.cluster
     simple_s, batch = setup.simple_s, setup.batch
     likeness = serving_likeness(
-        "decode",
+        "prefill" if prompt else "decode",
         engine=plan.engine,
         card=slowest(setup.about),
         cards=plan.tp * plan.pp,
@@ -118,6 +136,8 @@ def _predicted(case: Case, metric: str) -> tuple[float, float, Likeness]:
         per_host=cluster.groups[0].accelerators_per_host,
         batch_size=batch,
     )
+    if prompt:
+        return setup.context / setup.prompt_s(), setup.context / setup.simple_prompt_s, likeness
     if metric == "ms_transfer_per_token":
         if plan.tp == 1:
             raise FarthingError("one machine exchanges nothing")
@@ -152,13 +172,15 @@ def setup_of(case: Case) -> Setup:
     engine, version = engine_named(case)
     cluster = machines_of(case, model)
     tp, pp = _split(case.cells.get("parallelism", "").lower(), model, cluster)
-    plan = InferencePlan(tp=tp, pp=pp, weight_format=weight_format(case, model, engine), engine=engine)
+    weights, dense = repacked(model, weight_format(case, model, engine), engine)
+    plan = InferencePlan(tp=tp, pp=pp, weight_format=weights, dense_format=dense, engine=engine)
     context = number(case, "context") if case.cells.get("context", "").isdigit() else USUAL_CONTEXT
     batch = number(case, "batch") if case.cells.get("batch", "").isdigit() else 1.0
     about = subject(
         model,
         cluster,
         weight_format=plan.weight_format,
+        dense_format=plan.dense_format,
         compute_format="",
         kv_format="fp16",
         engine=engine,

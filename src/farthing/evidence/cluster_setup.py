@@ -7,6 +7,8 @@ import math
 import re
 from typing import Final
 
+import numpy as np
+
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
@@ -26,12 +28,19 @@ _LINKS: Final = (
     (r"\bvm\b|cloud|\bgcp|\baws", "25gbe"),
     (r"10 ?gbe|10 ?gbit", "10gbe"),
     (r"2\.5 ?gbe", "2.5gbe"),
+    (r"\broce|connectx", "200g-roce"),
+    (r"infiniband", "ib-hdr"),
     (r"usb4", "usb4"),
     (r"100 ?mb", "100mbe"),
 )
 """Networks by what a row says of them; nothing said is taken for gigabit Ethernet."""
 
-_BY_RATE: Final = {0.1: "100mbe", 1.0: "1gbe", 2.5: "2.5gbe", 5.0: "5gbe", 10.0: "10gbe", 25.0: "25gbe"}
+_BY_RATE: Final = {
+    "ethernet": {0.1: "100mbe", 1.0: "1gbe", 2.5: "2.5gbe", 5.0: "5gbe", 10.0: "10gbe", 25.0: "25gbe"}
+    | {rate: f"{rate:g}gbe" for rate in (40.0, 50.0, 100.0, 200.0, 400.0)},
+    "roce": {rate: f"{rate:g}g-roce" for rate in (25.0, 50.0, 100.0, 200.0, 400.0)},
+}
+"""Links of a kind by their rate [Gbit/s]."""
 
 _FORMATS: Final = (
     (r"\bq40\b", "q4_0"),
@@ -39,12 +48,21 @@ _FORMATS: Final = (
     (r"\bq8\b", "q8_0"),
     (r"\bq4\b", "q4_k_m"),
     (r"\b(nf4)\b", "bnb-nf4"),
+    (r"\bawq\b", "awq-int4"),
+    (r"\bgptq\b", "gptq-int4"),
+    (r"\bint4\b|\bw4a16\b", "w4a16"),
     (r"\bint8\b|8-bit", "int8"),
     (r"\bfp8\b", "fp8"),
+    (r"\b([3468])[- ]?bit\b", r"mlx-\1bit"),
     (r"\bbf16\b", "bf16"),
     (r"\bfp?16\b", "fp16"),
-    (r"\b([3468])[- ]?bit\b", r"mlx-\1bit"),
 )
+
+BUILDS: Final = ((6829, 2694), (8832, 3500), (11474, 4569), (12943, 5133), (16276, 6605), (17116, 6987))
+"""Threads of llama.cpp on GitHub, whose numbers grow with time as builds do, and the build of their day."""
+
+FLASH_ATTENTION: Final = 3070
+"""Build of June 2024; `llama.cpp-2024` is what came before."""
 
 PETALS_FORMATS: Final = {"bloom": "bnb-int8", "": "bnb-nf4"}
 """What Petals stores a family in by default: 8 bits at first, NF4 since it serves LLaMA."""
@@ -71,9 +89,33 @@ def engine_named(case: Case) -> tuple[str, str]:
     """Id of the engine and its version; both may be empty."""
     cells = case.cells
     text = " ".join(cells.get(name, "") for name in ("source", "parallelism", "hardware", "url_or_repo_path"))
+    text = text.replace("huggingface.co", "")
     engine = engine_of(text) or ("exo" if "exo" in text.lower() else "") or engine_of(cells.get("notes", ""))
+    if engine == "llama.cpp":
+        build = _build(cells.get("notes", ""), cells.get("source", ""))
+        early = build and int(build) < FLASH_ATTENTION
+        return "llama.cpp-2024" if early else engine, build
     version = re.search(r"\bv(\d+\.\d+)", cells.get("notes", ""))
     return engine or "", version[1] if version else _told_version(engine or "", cells.get("notes", ""))
+
+
+def _build(notes: str, source: str) -> str:
+    """The build of llama.cpp that a row ran: as it says, or that of the day when its thread was opened.
+
+    Examples
+    --------
+    >>> _build("tg128, b7315", ""), _build("", "llama.cpp PR #6829"), _build("", "a blog")
+    ('7315', '2694', '')
+    """
+    stated = re.search(r"\bb(\d{4,5})\b|\bbuild (\d{4,5})\b", notes)
+    if stated:
+        return stated[1] or stated[2]
+    thread = re.search(r"llama\.cpp (?:pr|issue|discussion) #(\d+)", source.lower())
+    if not thread:
+        return ""
+    return (
+        f"{np.interp(float(thread[1]), [number for number, _ in BUILDS], [build for _, build in BUILDS]):.0f}"
+    )
 
 
 def _told_version(engine: str, notes: str) -> str:
@@ -100,19 +142,32 @@ def weight_format(case: Case, model: Model, engine: str) -> str:
         if total_parameters(model) > 20e9:
             raise FarthingError("the quantisation is not stated")
         return "fp16"
-    named = re.search(r"\b(iq\d_\w+|q\d_k_[sml]|q\d_k|q\d_[01])\b", text)
+    named = re.search(r"\b(iq\d_\w+|q\d_k_[sml]|q\d_k(?=_xl)|q\d_k|q\d_[01])(?:_xl)?\b", text)
     if named:
-        known = [id for id in (f"{named[1]}-file", named[1], f"{named[1]}_m") if id in catalog.formats()]
+        known = [id for id in (f"{named[1]}-file", f"{named[1]}_m", named[1]) if id in catalog.formats()]
         if known:
             return known[0]
     for pattern, id in _FORMATS:
         found = re.search(pattern, text)
         if found:
             id = found.expand(id)
-            if engine in ("exo", "mlx") and id in ("q4_k_m", "q8_0"):
-                return f"mlx-{id[1]}bit"
+            if engine in ("exo", "mlx") and id in ("q4_k_m", "q8_0", "int8"):
+                return "mlx-4bit" if id == "q4_k_m" else "mlx-8bit"
             return "bnb-int8" if (engine, id) == ("petals", "int8") else id
     raise FarthingError("the quantisation is not in the catalogue")
+
+
+def repacked(model: Model, weights: str, engine: str) -> tuple[str, str]:
+    """Formats of the routed experts and of the rest, where MLX keeps what the publisher quantised already.
+
+    Examples
+    --------
+    >>> [repacked(catalog.model(id), "mlx-4bit", "exo") for id in ("kimi-k2.5", "kimi-k2")]
+    [('mlx-4bit-g32', 'bf16'), ('mlx-4bit', '')]
+    """
+    if engine in ("exo", "mlx") and (weights, model.native_format) == ("mlx-4bit", "w4a16-g32"):
+        return "mlx-4bit-g32", "bf16"
+    return weights, ""
 
 
 def network_of(case: Case) -> Link:
@@ -127,8 +182,9 @@ def network_of(case: Case) -> Link:
     text = " ".join(cells.get(name, "") for name in ("hardware", "parallelism", "notes")).lower()
     rate, trip = _middle(cells.get("link_gbps", "")), _middle(cells.get("link_rtt_ms", ""))
     id = next((id for pattern, id in _LINKS if re.search(pattern, text)), "1gbe")
-    if not math.isnan(rate) and id not in ("wan",):
-        id = _BY_RATE[min(_BY_RATE, key=lambda known: abs(math.log(known / rate)))]
+    if not math.isnan(rate) and id != "wan":
+        known = _BY_RATE.get(catalog.link(id).kind, _BY_RATE["ethernet"])
+        id = known[min(known, key=lambda one: abs(math.log(one / rate)))]
     link = catalog.link(id)
     if not math.isnan(rate):
         link = dataclasses.replace(link, id=f"{rate:g}gbit", bytes_per_s=rate * 0.125e9)

@@ -25,6 +25,7 @@ from farthing.predict.fabric import (
 )
 from farthing.predict.layer import LayerTime, Shards, forward_time
 from farthing.predict.placement import Place
+from farthing.predict.remote_graph import graph_tensors, mask_bytes
 from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, formula, larger, named, select, untraced
@@ -244,7 +245,9 @@ class _GroupTimes:
     gather: Number
     hop_inside: Number
     hop_across: Number
+    answer: Number
     logits: Number
+    latency: Number
 
 
 def _group_times(
@@ -317,36 +320,36 @@ def _group_times(
     else:
         head = matmul_time_s(
             judged,
-            model.vocab / (1 if wiring.head_on_root else plan.tp),
+            model.vocab / (1 if wiring.whole_head else plan.tp),
             model.hidden,
             device=place.device,
             weight_bytes_per_element=head_bytes,
         )
-        if wiring.head_on_root:
+        if wiring.whole_head:
             head = head * engine.head_factor
     gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
-    graph = wiring.graph_bytes * model.layers / plan.pp
+    activations = message * wiring.hop_bits / 16 / plan.tp
+    described = sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
+    mask = mask_bytes(model, sequences * new_tokens, cached_tokens + new_tokens, rows=wiring.mask_rows)
+    across = {
+        "bytes_per_s": across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
+        "latency_s": across_latency_s(cluster, place.group, place.efficiency),
+    }
     return _GroupTimes(
         layers=tuple(layers),
         layer_traffic=tuple(traffic),
         exchange=exchange,
         head=named("LM head_s", head),
-        gather=0.0 if wiring.head_on_root else gather,
+        gather=0.0 if wiring.whole_head else gather,
         hop_inside=point_to_point_time_s(
             message / plan.tp,
             bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
             latency_s=inside_latency_s(place.group, place.efficiency),
         ),
-        hop_across=point_to_point_time_s(
-            (message + graph) / plan.tp,
-            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
-            latency_s=across_latency_s(cluster, place.group, place.efficiency),
-        ),
-        logits=point_to_point_time_s(
-            judged * model.vocab * 4.0,
-            bytes_per_s=across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
-            latency_s=across_latency_s(cluster, place.group, place.efficiency),
-        ),
+        hop_across=point_to_point_time_s(activations + (described + mask) / plan.tp, **across),
+        answer=point_to_point_time_s(activations, **across),
+        logits=point_to_point_time_s(judged * model.vocab * 4.0, **across),
+        latency=across["latency_s"],
     )
 
 
@@ -399,10 +402,16 @@ def _outside_hops_s(
     first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
     if wiring.hops == "client":
         return hops + first.hop_across + last.hop_across
-    back = sum(place.hops_across * times[id(place.group)].hop_across for place in placed)
-    remote = 2 * first.hop_across if wiring.hops == "remote" else 0.0
-    far = wiring.hops == "remote" or sum(place.hops_across for place in placed)
-    return hops + back + remote + select(far, last.logits, 0.0)
+    crossing = sum(place.hops_across for place in placed)
+    back = sum(place.hops_across * times[id(place.group)].answer for place in placed)
+    if wiring.hops == "remote":
+        # The first machine sends to every stage, and each answers it.
+        back = back + first.hop_across + first.answer
+        crossing = crossing + 1
+    if wiring.hops == "remote" or wiring.logits_return:
+        # The last answer is the logits.
+        back = back + select(crossing > 0, last.logits - last.answer, 0.0)
+    return hops + back + crossing * wiring.answered_calls * 2 * first.latency
 
 
 def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:

@@ -85,6 +85,7 @@ def places(
     efficiencies: Sequence[Efficiency],
     *,
     layer_bytes: float = 0.0,
+    by_memory: bool = False,
 ) -> tuple[Place, ...]:
     """Where the stages lie: on one kind of host (columns allowed), or in order over unlike ones (scalars).
 
@@ -98,6 +99,8 @@ def places(
         For each group of the cluster.
     layer_bytes
         Weights and cache of one layer, to split layers over unlike cards [byte].
+    by_memory
+        Unlike cards get layers in proportion to their memory, not to their speed.
 
     Returns
     -------
@@ -145,7 +148,10 @@ def places(
     ][: plan.pp]
     split = plan.stage_layers
     if not split:
-        speeds = [devices[g].memory_bytes_per_s * devices[g].memory_share for g, _ in slots]
+        speeds = [
+            devices[g].memory_bytes if by_memory else devices[g].memory_bytes_per_s * devices[g].memory_share
+            for g, _ in slots
+        ]
         capacities = [
             max(devices[g].memory_bytes * USABLE_SHARE * plan.tp / layer_bytes, 1)
             if layer_bytes

@@ -50,6 +50,8 @@ def test_a_version_that_counts_exchanges_as_computing_has_the_same_whole() -> No
         ({"link_gbps": "1", "link_rtt_ms": "<5"}, 0.125e9, 1.25e-3),
         ({}, 0.125e9, 62.5e-6),
         ({"hardware": "14 volunteer servers EU+NA"}, 0.0125e9, 0.05),
+        ({"hardware": "2x DGX Spark, RoCE", "link_gbps": "200"}, 25e9, 2.7e-6),
+        ({"hardware": "2x DGX Spark", "link_gbps": "200"}, 25e9, 20e-6),
     ],
 )
 def test_networks(cells: dict[str, str], rate: float, latency: float) -> None:
@@ -76,6 +78,66 @@ def test_odd_cells_become_a_reason(cells: dict[str, str]) -> None:
     found = compare([row(**cells)])[0]
     assert found.reason
     assert math.isnan(found.predicted)
+
+
+def test_a_prompt_of_stated_length_is_predicted() -> None:
+    cells = {"source": "llama.cpp PR #16276", "quant": "Q4_0", "hardware": "2x RTX 3090", "n_nodes": "2"}
+    cells |= {
+        "parallelism": "RPC layer split",
+        "metric": "prefill_tokens_per_s",
+        "context": "512",
+        "value": "900",
+    }
+    found = compare([row(**cells)])[0]
+    assert 100 < found.predicted < found.simple
+
+
+@pytest.mark.parametrize(
+    ("cells", "engine", "wiring"),
+    [
+        ({"source": "llama.cpp PR #6829"}, "llama.cpp-2024", "llama.cpp@3680"),
+        ({"source": "llama.cpp issue #11474"}, "llama.cpp", "llama.cpp@5187"),
+        (
+            {"source": "a blog", "parallelism": "llama.cpp RPC", "notes": "tg128, b7315"},
+            "llama.cpp",
+            "llama.cpp@7340",
+        ),
+        ({"source": "a blog", "parallelism": "llama.cpp RPC"}, "llama.cpp", "llama.cpp"),
+    ],
+)
+def test_builds_date_what_llama_cpp_sends(cells: dict[str, str], engine: str, wiring: str) -> None:
+    setup = setup_of(row(quant="Q4_0", hardware="2x RTX 3090", n_nodes="2", **cells))
+    assert (setup.plan.engine, setup.about.wiring.id) == (engine, wiring)
+
+
+@pytest.mark.parametrize(
+    ("model", "quant", "formats"),
+    [
+        ("Kimi-K2-Thinking", "4bit experts, bf16 rest", ("mlx-4bit-g32", "bf16")),
+        ("Kimi-K2.5", "Q4", ("mlx-4bit-g32", "bf16")),
+        ("DeepSeek-V3", "8-bit", ("mlx-8bit", "")),
+    ],
+)
+def test_mlx_keeps_weights_that_come_quantised(model: str, quant: str, formats: tuple[str, str]) -> None:
+    plan = setup_of(
+        row(source="exo", model=model, quant=quant, hardware="4x Mac Studio M3 Ultra", parallelism="tensor")
+    ).plan
+    assert (plan.weight_format, plan.dense_format) == formats
+
+
+@pytest.mark.parametrize(
+    ("quant", "expected"),
+    [
+        ("GPTQ int4", "gptq-int4"),
+        ("AWQ", "awq-int4"),
+        ("INT4", "w4a16"),
+        ("UD-Q4_K_XL", "q4_k_m"),
+        ("Q6_K", "q6_k"),
+    ],
+)
+def test_formats_as_people_write_them(quant: str, expected: str) -> None:
+    cells = {"source": "vLLM over two hosts", "hardware": "2x DGX Spark", "n_nodes": "2", "quant": quant}
+    assert setup_of(row(**cells)).plan.weight_format == expected
 
 
 def test_no_prediction_beats_the_memory() -> None:
