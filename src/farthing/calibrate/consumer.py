@@ -177,8 +177,8 @@ _PLAN: Final = (
             constants
             for architecture in ("gcn5", "cdna1", "rdna2", "rdna3", "rdna4")
             for constants in (
-                (("llama.cpp", architecture, "*"), ("matmul_share", "attention_share")),
-                (("llama.cpp", architecture, "gguf"), ("memory_share", *_UNPACKING)),
+                (("llama.cpp", architecture, "gguf"), (*_UNPACKING, "memory_share")),
+                (("llama.cpp", architecture, "*"), ("attention_share", "matmul_share")),
             )
         ),
         rests_on="AMD graphics",
@@ -356,6 +356,8 @@ def _values(trial: Mapping[Key, EngineEfficiency], moved: Sequence[Name], sweep:
 
 
 def _start(name: str) -> float:
+    if name in ("matmul_share", "attention_share"):
+        return 0.5
     return 2.0 if name == "kernel_factor" else 0.0 if name == "vector_flop" or name.endswith("_s") else 1.0
 
 

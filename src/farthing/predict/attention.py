@@ -32,6 +32,8 @@ class Blocks:
         Work of the longest block over that of the mean one: causal blocks are unequal.
     parts
         Parts that the keys of a block can be cut into.
+    even
+        Whether blocks are cut such that all units end together.
     """
 
     blocks: Number
@@ -39,6 +41,7 @@ class Blocks:
     padding: Number = 1.0
     longest: Number = 1.0
     parts: Number = 1.0
+    even: bool = False
 
 
 def prompt_blocks(
@@ -67,7 +70,7 @@ def prompt_blocks(
     group
         Query heads that share keys and are packed into a block together.
     cut
-        Whether the keys of a block may be cut among idle units.
+        Whether the keys of blocks are cut such that all units end together.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def prompt_blocks(
         padding=rows * padded / (new_tokens * mean),
         longest=larger(longest / padded, 1.0) if causal else 1.0,
         parts=larger(padded / KEY_TILE, 1.0) if cut else 1.0,
+        even=cut,
     )
 
 
@@ -318,6 +322,9 @@ def blocks_time_s(products_s: Number, read_bytes: Number, blocks: Blocks, *, til
     one = busy / full
     waves = larger(full + tiling.tail_share * (rounded_up(full) - full), 1.0)
     whole = larger(waves * (one + tiling.block_s), blocks.longest * one + tiling.block_s)
+    if blocks.even:
+        least = larger(1 / blocks.parts, full) / full
+        return smaller(whole, busy * least + larger(full, 1.0) * tiling.block_s + tiling.split_s)
     cut = larger(smaller(1 / full, blocks.parts), 1.0)
     return select(cut >= 2, smaller(whole, one / cut + tiling.block_s + tiling.split_s), whole)
 

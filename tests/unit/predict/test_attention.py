@@ -84,6 +84,19 @@ def test_idle_units_take_parts_of_the_keys() -> None:
     assert blocks_time_s(1e-3, 0, cut, tiling=UNITS) < 0.1 / 40
 
 
+def test_evenly_cut_blocks_leave_no_unit_idle() -> None:
+    """60 blocks on 100 units: whole ones leave 40 idle, even cuts none, and two parts of 10 reach 20 units."""
+    whole, even, few = (
+        Blocks(blocks=60),
+        Blocks(blocks=60, parts=8, even=True),
+        Blocks(blocks=10, parts=2, even=True),
+    )
+    bare = Tiling(units=100)
+    assert blocks_time_s(1e-3, 0, whole, tiling=bare) == pytest.approx(1e-3 / 0.6)
+    assert blocks_time_s(1e-3, 0, even, tiling=bare) == pytest.approx(1e-3)
+    assert blocks_time_s(1e-3, 0, few, tiling=bare) == pytest.approx(5e-3)
+
+
 def test_exponentials_and_reading_take_their_time() -> None:
     many = Blocks(blocks=10_000, scores=1e9)
     assert blocks_time_s(1e-3, 0, many, tiling=UNITS) == pytest.approx(1e-3 + 1e-2 + 1e-4)
