@@ -85,7 +85,7 @@ def test_idle_units_take_parts_of_the_keys() -> None:
 
 
 def test_evenly_cut_blocks_leave_no_unit_idle() -> None:
-    """60 blocks on 100 units: whole ones leave 40 idle, even cuts none, and two parts of 10 reach 20 units."""
+    """60 blocks leave 40 of 100 units idle if whole, none if cut; 10 in two parts each reach 20 units."""
     whole, even, few = (
         Blocks(blocks=60),
         Blocks(blocks=60, parts=8, even=True),
