@@ -18,6 +18,10 @@ from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
 
 _MODELS: Final = (
+    ("nvila-8b", "qwen2-7b"),
+    ("nvila-2b", "qwen2-1.5b"),
+    ("vila-7b", "llama-2-7b"),
+    ("vila-13b", "llama-2-13b"),
     ("vila1.5-3b", "sheared-llama-2.7b"),
     ("vila1.5-13b", "llama-2-13b"),
     ("vila1.5-40b", "yi-34b"),
@@ -71,6 +75,8 @@ def card_of(case: Case) -> Accelerator:
 
 CORE_BYTES_PER_S: Final = 40e9
 """Memory bandwidth that one core of a desktop processor draws alone; an assumption."""
+INTEGER_PRODUCTS: Final = 7676
+"""Pull request of llama.cpp that brought integer products on tensor cores to its CUDA backend (June 2024)."""
 COOPERATIVE_MATRICES: Final = 10597
 """Pull request of llama.cpp that brought matrix units to its Vulkan backend (December 2024)."""
 MEMORY_POWER_SHARE: Final = 0.3
@@ -133,13 +139,14 @@ def engine_of(case: Case, card: Accelerator) -> str:
         return "ik_llama.cpp"
     if "llama" in text:
         dated = f"{text} {case.source.lower()}"
+        pull = re.search(r"llama\.cpp pr #(\d+)", dated)
         if "vulkan" in text:
-            pull = re.search(r"llama\.cpp pr #(\d+)", dated)
             old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
                 pull and int(pull[1]) < COOPERATIVE_MATRICES
             )
             return "llama.cpp-vulkan-2024" if old else "llama.cpp-vulkan"
-        return "llama.cpp-2024" if _early(dated) else "llama.cpp"
+        early = int(pull[1]) < INTEGER_PRODUCTS if pull else _early(dated)
+        return "llama.cpp-2024" if early else "llama.cpp"
     if known := names.engine_of(text):
         return known
     if re.match(r"i?q\d_|gguf", case.cells.get("quant", "").lower()):

@@ -178,7 +178,8 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
         return int(stated)
     if engine == "megatron-lm" and is_early(engine, card):
         return 0
-    return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
+    # MaxText shards all over `fsdp` unless told otherwise (ici_fsdp_parallelism in its base.yml).
+    return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp", "maxtext") else 1
 
 
 def compute_format_of(case: Case, card: Accelerator) -> str:
