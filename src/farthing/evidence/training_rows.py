@@ -265,7 +265,7 @@ def training_row(case: Case) -> Row:
             plan = fitting_recompute(model, cluster, workload, plan)
     else:
         workload = workload_of(case, sequence, batch_of(case, cards, sequence))
-        given = tuple((name, size) for name, size in sizes.items() if name != "ep")
+        given = tuple(sizes.items())
         plan = fitting_plan(
             model,
             cluster,

@@ -129,7 +129,7 @@ def _gguf(name: str) -> str:
         candidates.append(f"{name.removesuffix('_m')}-file")
     if name.endswith("_xl"):
         candidates += [name.removesuffix("_xl"), f"{name.removesuffix('_k_xl')}_0"]
-    return next((id for id in candidates if id in known), "")
+    return next((id for id in candidates if id in known and known[id].weights), "")
 
 
 def sized(weights: str, dense: str, model: Model, file_bytes: float) -> tuple[str, str]:
