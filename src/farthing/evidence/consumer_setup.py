@@ -12,6 +12,7 @@ from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError
 from farthing.evidence import names
+from farthing.evidence.bridges import bridged
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
@@ -197,7 +198,8 @@ def cluster_of(case: Case, card: Accelerator, split: Split) -> Cluster:
         return _cluster(f"{count}x1:{card.id}@5gbe", card, "", None)
     pcie = re.search(r"pcie ([3-5])\.0 x(\d+)", link)
     direct = None if "p2p" not in link else "disable" not in link
-    return _cluster(f"1x{count}:{card.id}", card, f"pcie{pcie[1]}-x{pcie[2]}" if pcie else "", direct)
+    found = _cluster(f"1x{count}:{card.id}", card, f"pcie{pcie[1]}-x{pcie[2]}" if pcie else "", direct)
+    return bridged(found, link)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -342,10 +342,14 @@ def _accelerators_of(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(_named_cards(text))
 
 
+_COUNTED: Final = re.compile(r"(?:(\d{1,3}) ?[x×] ?(?=[a-z\d]))?(.*?)(?: \(?[x×] ?(\d{1,3})\)?)?$")
+"""A name with how many there are before it, or after it as in "RTX 3090 (x4)"."""
+
+
 def _named_cards(text: str) -> Iterator[tuple[int, str]]:
     processors_only = text.startswith("cpu ")
     for part in re.split(r"\s\+\s|,\s|;\s|:\s| and | over |(?<=\S)\s(?=\d+x ?[a-z0-9])", text):
-        counted = re.match(r"(?:(\d{1,3}) ?[x×] ?(?=[a-z\d]))?(.*?)(?: \(?[x×] ?(\d{1,3})\)?)?$", part.strip())
+        counted = _COUNTED.match(part.strip())
         count, name = (int(counted[1] or counted[3] or 1), counted[2]) if counted else (1, part)
         found = name if name in catalog.accelerators() else _best_card(_card_words(name))
         if found and not (processors_only and catalog.accelerators()[found].kind != "cpu"):

@@ -75,8 +75,8 @@ def _fitting_plan(
             if not dp or tp * pp * cp * dp != cluster.count:
                 continue
             stated = sizes.get("micro_batch")
-            micro_batches = (stated,) if stated else MICRO_BATCHES
-            for ep, micro_batch in itertools.product(_expert_sizes(model, sizes, tp * cp * dp), micro_batches):
+            experts = _expert_sizes(model, sizes, tp * cp * dp)
+            for ep, micro_batch in itertools.product(experts, (stated,) if stated else MICRO_BATCHES):
                 if workload.global_batch_size % (dp * micro_batch):
                     continue
                 plan = TrainingPlan(

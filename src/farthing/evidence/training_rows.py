@@ -12,6 +12,7 @@ from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
 from farthing.evidence import names
+from farthing.evidence.bridges import bridged
 from farthing.evidence.outcome import number
 from farthing.evidence.training_layout import fitting_plan, fitting_recompute, model_parallel_of
 from farthing.evidence.training_models import training_model
@@ -100,7 +101,7 @@ def cluster_of(case: Case, cards: int) -> Cluster:
     if cards % each:
         each = next(size for size in range(each, 0, -1) if cards % size == 0)
     network = network_of(case.cells.get("interconnect_inter", ""), card, each)
-    return _cluster(cards // each, each, card.id, network)
+    return bridged(_cluster(cards // each, each, card.id, network), case.cells.get("interconnect_intra", ""))
 
 
 @functools.lru_cache(maxsize=4096)
