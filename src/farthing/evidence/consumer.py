@@ -120,6 +120,9 @@ def setup_of(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Setup
         size = float(text)
     if not quant and "gguf_q4_0" in notes:
         quant = "q4_0"
+    if not quant and engine == "ollama" and "gpt-oss" not in case.cells.get("model", "").lower():
+        # What its library serves under a name without a tag for the format.
+        quant = "q4_k_m"
     kernels = "llama.cpp" if "llama" in engine else engine
     weights, dense = weight_format(quant, case.cells.get("model", ""), kernels)
     file_bytes = size * (GIB if "equal GiB" in notes else 1e9)

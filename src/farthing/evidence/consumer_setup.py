@@ -12,12 +12,17 @@ from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError
 from farthing.evidence import names
+from farthing.evidence.bridges import bridged
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.model import Model
 
 _MODELS: Final = (
+    ("nvila-8b", "qwen2-7b"),
+    ("nvila-2b", "qwen2-1.5b"),
+    ("vila-7b", "llama-2-7b"),
+    ("vila-13b", "llama-2-13b"),
     ("vila1.5-3b", "sheared-llama-2.7b"),
     ("vila1.5-13b", "llama-2-13b"),
     ("vila1.5-40b", "yi-34b"),
@@ -71,6 +76,8 @@ def card_of(case: Case) -> Accelerator:
 
 CORE_BYTES_PER_S: Final = 40e9
 """Memory bandwidth that one core of a desktop processor draws alone; an assumption."""
+INTEGER_PRODUCTS: Final = 7676
+"""Pull request of llama.cpp that brought integer products on tensor cores to its CUDA backend (June 2024)."""
 COOPERATIVE_MATRICES: Final = 10597
 """Pull request of llama.cpp that brought matrix units to its Vulkan backend (December 2024)."""
 MEMORY_POWER_SHARE: Final = 0.3
@@ -133,13 +140,14 @@ def engine_of(case: Case, card: Accelerator) -> str:
         return "ik_llama.cpp"
     if "llama" in text:
         dated = f"{text} {case.source.lower()}"
+        pull = re.search(r"llama\.cpp pr #(\d+)", dated)
         if "vulkan" in text:
-            pull = re.search(r"llama\.cpp pr #(\d+)", dated)
             old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
                 pull and int(pull[1]) < COOPERATIVE_MATRICES
             )
             return "llama.cpp-vulkan-2024" if old else "llama.cpp-vulkan"
-        return "llama.cpp-2024" if _early(dated) else "llama.cpp"
+        early = int(pull[1]) < INTEGER_PRODUCTS if pull else _early(dated)
+        return "llama.cpp-2024" if early else "llama.cpp"
     if known := names.engine_of(text):
         return known
     if re.match(r"i?q\d_|gguf", case.cells.get("quant", "").lower()):
@@ -190,7 +198,8 @@ def cluster_of(case: Case, card: Accelerator, split: Split) -> Cluster:
         return _cluster(f"{count}x1:{card.id}@5gbe", card, "", None)
     pcie = re.search(r"pcie ([3-5])\.0 x(\d+)", link)
     direct = None if "p2p" not in link else "disable" not in link
-    return _cluster(f"1x{count}:{card.id}", card, f"pcie{pcie[1]}-x{pcie[2]}" if pcie else "", direct)
+    found = _cluster(f"1x{count}:{card.id}", card, f"pcie{pcie[1]}-x{pcie[2]}" if pcie else "", direct)
+    return bridged(found, link)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -215,10 +215,8 @@ def recompute_of(case: Case, engine: str, cards: int) -> str:
 
 
 def shards_weights(case: Case, engine: str, cards: int) -> bool:
-    """Whether a recipe shards the weights: LitGPT on several cards, and DeepSpeed where all are trained."""
-    if engine == "litgpt":
-        return cards > 1
-    if engine == "deepspeed":
+    """Whether a recipe shards the weights: these on several cards, others where all weights are trained."""
+    if engine in ("litgpt", "deepspeed", "torchtune"):
         return cards > 1
     return engine in ("hf-trainer", "llama-factory") and not trains_adapters(case)
 

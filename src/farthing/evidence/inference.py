@@ -157,21 +157,37 @@ def _splits(setup: Setup) -> list[dict[str, int]]:
 
 def _kept_in_flight(setup: Setup, metric: str) -> tuple[InferenceEstimate, float, str]:
     """So many requests at any time: as one ends the next is read, which holds the others up."""
-    batch = max(setup.batch, setup.options.get("dp", 1))
-    estimate = _infer(setup, batch)
-    if metric == "output_tok_s" and 0 < estimate.largest_batch_size < batch:
-        estimate = _infer(setup, estimate.largest_batch_size)
-    waiting = _first_tokens_s(estimate) - estimate.ttft_s
+    users = max(setup.batch, setup.options.get("dp", 1))
+    estimate = _infer(setup, users)
+    served = users
+    if 0 < estimate.largest_batch_size < users:
+        served = estimate.largest_batch_size
+        estimate = _infer(setup, served)
+    # The prompts of the others: some are read before a request's own, the rest holds its answer up.
+    others = _first_tokens_s(estimate) - estimate.ttft_s
+    share = _waiting_share(setup)
+    ttft = estimate.ttft_s + others * share + estimate.tpot_s / 2
+    tpot = estimate.tpot_s + others * (1 - share) / setup.output
+    answered = ttft + max(setup.output - 1, 0) * tpot
+    # Who finds no room waits for whole answers of those before.
+    queued = (users - served) / served * answered
     if metric == "ttft_ms":
-        return estimate, (estimate.ttft_s + waiting / 2) * 1e3, "prefill"
+        return estimate, (ttft + queued) * 1e3, "prefill"
     if metric == "tpot_ms":
-        return estimate, (estimate.tpot_s + waiting / 2 / setup.output) * 1e3, "decode"
+        return estimate, tpot * 1e3, "decode"
     if metric == "e2e_latency_ms":
-        return estimate, _request_s(estimate) * 1e3, "request"
+        return estimate, (answered + queued) * 1e3, "request"
     if metric in RATES:
         share = 1 + setup.prompt / setup.output if metric == "total_tok_s" else 1.0
         return estimate, estimate.served_tokens_per_s * share, "request"
     raise FarthingError(f"{metric} is not predicted")
+
+
+def _waiting_share(setup: Setup) -> float:
+    """Share of the other users' prompts that a request of a closed loop waits for, as serving has it."""
+    card = setup.cluster.groups[0].accelerator
+    weights = catalog.number_format(setup.options["weight_format"])
+    return catalog.engine_efficiency(setup.engine, card, weights).waiting_share
 
 
 REQUESTS: Final = 500

@@ -10,6 +10,7 @@ from typing import Any, Final
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
 from farthing.evidence import names
+from farthing.evidence.bridges import bridged
 from farthing.evidence.outcome import number
 from farthing.records.comparison import Case
 from farthing.records.hardware import Cluster
@@ -133,6 +134,7 @@ def setup_of(case: Case) -> Setup:
     }
     network = f"@{_network(cells, card)}" if hosts > 1 else ""
     cluster = parse_cluster(f"{hosts}x{cards // hosts}:{card}{network}")
+    cluster = bridged(cluster, cells.get("interconnect", ""))
     batch, closed = _whole(case, "batch", 0), False
     if not batch and (concurrency := _whole(case, "concurrency", 0)):
         batch, closed = concurrency, True

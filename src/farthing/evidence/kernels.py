@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import FarthingError
+from farthing.evidence import names
 from farthing.evidence.outcome import compared, number, refused
 from farthing.predict.attention import (
     attention_flop,
@@ -44,8 +45,39 @@ SYSTEMS: Final = {
     "a100_sxm": "a100-sxm-80gb",
     "a100_pcie": "a100-pcie-80gb",
     "b60": "arc-pro-b60",
+    "h20_sxm": "h20",
 }
 """Machines whose name is not the card's id with underscores."""
+
+_SIXTEEN_BITS: Final = dict.fromkeys(("float16", "fp16", "half", "bf16", "auto"), "bfloat16")
+_EIGHT_BITS: Final = dict.fromkeys(("fp8_e4m3", "fp8_e5m2", "float8_e4m3fn"), "fp8")
+SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "gemm_dtype": {
+        **_SIXTEEN_BITS,
+        **_EIGHT_BITS,
+        **dict.fromkeys(("fp8_static", "fp8_ootb"), "fp8"),
+        **dict.fromkeys(("int8", "w8a8"), "sq"),
+        **dict.fromkeys(("w4a16", "int4", "awq", "gptq"), "int4_wo"),
+        "w8a16": "int8_wo",
+        "fp4": "nvfp4",
+    },
+    "phase": {"prefill": "context", "decode": "generation"},
+    "attn_dtype": {**_SIXTEEN_BITS, **_EIGHT_BITS},
+    "kv_cache_dtype": {**_SIXTEEN_BITS, **_EIGHT_BITS, "int8": "fp8"},
+    "op_name": {
+        "allreduce": "all_reduce",
+        "allgather": "all_gather",
+        "reducescatter": "reduce_scatter",
+        "all_to_all": "alltoall",
+    },
+    "dtype": {
+        **dict.fromkeys(("float16", "fp16"), "half"),
+        "bf16": "bfloat16",
+        "fp32": "float",
+        **dict.fromkeys(("fp8", "uint8"), "int8"),
+    },
+}
+"""Other names of what the sources call otherwise: of one width and, in products, of one rate."""
 
 PRODUCTS: Final = {
     "bfloat16": ("bf16", 2.0, 2.0),
@@ -89,7 +121,15 @@ def compare(cases: Sequence[Case]) -> list[Comparison]:
 
 def card_of(system: str) -> Accelerator:
     """The card of a machine's name; raises `UnknownName`."""
-    return catalog.accelerator(SYSTEMS.get(system, system.replace("_", "-")))
+    id = SYSTEMS.get(system, system.replace("_", "-"))
+    if id not in catalog.accelerators():
+        id = names.accelerator_of(system.replace("_", " ")) or id
+    return catalog.accelerator(id)
+
+
+def _word(case: Case, column: str) -> str:
+    text = case.cells.get(column, "").strip().lower().removesuffix(".0")
+    return SYNONYMS.get(column, {}).get(text, text)
 
 
 def _by_columns(
@@ -104,12 +144,13 @@ def _by_columns(
     for place, case in enumerate(cases):
         try:
             values = [number(case, column) for column in ("latency_ms", *numbers)]
-            if not all(value >= 0 for value in values) or values[0] == 0:
+            sizes = dict(zip(numbers, values[1:], strict=True))
+            if values[0] <= 0 or not all(sizes[name] >= (0 if name == "step" else 1) for name in numbers):
                 raise FarthingError("a size or the time is missing")
         except FarthingError as error:
             found[place] = refused(case, "latency_ms", np.nan, str(error))
             continue
-        groups.setdefault(tuple(case.cells.get(word, "") for word in words), []).append((place, values))
+        groups.setdefault(tuple(_word(case, word) for word in words), []).append((place, values))
     for key, rows in groups.items():
         table = np.array([values for _, values in rows]).T
         columns = dict(zip(numbers, table[1:], strict=True))
@@ -264,6 +305,8 @@ def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column,
         raise FarthingError("window_size is not a whole number")
     if phase not in ("context", "generation"):
         raise FarthingError(f"no such phase of attention: {phase}")
+    if unknown := {words["attn_dtype"], words["kv_cache_dtype"]} - {"bfloat16", "fp8"}:
+        raise FarthingError(f"no such format of attention: {', '.join(sorted(unknown))}")
     constants = catalog.efficiency(card)
     kernels = catalog.attention_efficiency(words["backend"], attention_format(words), constants.id, phase)
     time = attention_kernel_time_s(sizes, words, card, constants, kernels)

@@ -39,6 +39,23 @@ _MODEL_SPELLINGS: Final = (
     (r"\bgpt-?2-large$", "gpt-2-774m"),
     (r"\bgpt-?2-medium$", "gpt-2-355m"),
     (r"\bgpt-?2$", "gpt-2-124m"),
+    (r"\btinyllama-1\.1b-.*", "tinyllama-1.1b"),
+    (r"\bdeepseek2 16b", "deepseek-v2-lite"),
+    (r"\bdeepseek2 236b", "deepseek-v2 236b"),
+    (r"\bqwen2 (?=(?:3|14|32)b\b)", "qwen2.5-"),
+    (r"\bqwen3(\d)(?:moe)? (?=\d)", r"qwen3.\1-"),
+    (r"\bllama 8x(?=7b|22b)", "mixtral-8x"),
+    (r"\bglm4moe 106b", "glm-4.5-air 106b"),
+    (r"\bglm4moe 355b", "glm-4.6 355b"),
+    (r"\bphi3 3b", "phi-3-mini"),
+    (r"\bphi3 14b", "phi-3-medium"),
+    (r"\bmistral3 24b", "mistral-small-3.1-24b"),
+    (r"\bdots1 142b", "dots.llm1"),
+    (r"\bnemotron_h_moe 120b", "nemotron-3-super-120b"),
+    (r"\bnemotron_h_moe 31b.a3.5b", "nemotron-3-nano-30b-a3b"),
+    (r"\bdeepseek[- ]r1[:\- ](?=(?:1\.5|7|14|32)b\b)", "qwen2.5-"),
+    (r"\bdeepseek[- ]r1[:\- ](?=8b\b)", "llama-3.1-"),
+    (r"\bdeepseek[- ]r1[:\- ](?=70b\b)", "llama-3.3-"),
     (r"distill[- _]qwen[- _](?=1\.5|7b|14b|32b)", "qwen2.5-"),
     (r"distill[- _]llama[- _](?=8b)", "llama-3.1-"),
     (r"distill[- _]llama[- _](?=70b)", "llama-3.3-"),
@@ -97,7 +114,11 @@ _CARD_SPELLINGS: Final = (
     (r"\((\d+) gpu core\)|\((\d+)[- ]gpu[- ]core\)", r"\1\2c"),
     (r"\bmax\+", "max"),
     (r"\bstrix[- ]halo\b|\bframework (desktop|mainboard)\b.*|\b8060s\b|^395\+?$", "ryzen ai max 395"),
-    (r"\bdgx spark\b|\bgb10\b|^spark$", "dgx spark"),
+    (r"^.*\b(?:dgx spark|gb10)\b.*$|^ ?spark$", "dgx spark"),
+    (r"\borion o6\b|\bms r1\b|\bc[dp]8180\b", "cix p1"),
+    (r"^ ?w(?=[67][5-9]00\b)", "pro w"),
+    (r"^ ?(?=a[357][158]0$|b5[78]0$)", "arc "),
+    (r"^v(?=[2-7][ep]?(?: \d+)?$)", "tpu v"),
     (r"\b(raspberry )?(pi|compute module) ?(5|500)\b\+?|\bcm5\b", "raspberry pi 5"),
     (r"\b(raspberry )?(pi|compute module) ?(4b?|400)\b|\bcm4\b", "raspberry pi 4b"),
     (r"\btpu[- ]?trillium\b|\btrillium\b", "tpu v6e"),
@@ -322,10 +343,14 @@ def _accelerators_of(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(_named_cards(text))
 
 
+_COUNTED: Final = re.compile(r"(?:(\d{1,3}) ?[x×] ?(?=[a-z\d]))?(.*?)(?: \(?[x×] ?(\d{1,3})\)?)?$")
+"""A name with how many there are before it, or after it as in "RTX 3090 (x4)"."""
+
+
 def _named_cards(text: str) -> Iterator[tuple[int, str]]:
     processors_only = text.startswith("cpu ")
     for part in re.split(r"\s\+\s|,\s|;\s|:\s| and | over |(?<=\S)\s(?=\d+x ?[a-z0-9])", text):
-        counted = re.match(r"(?:(\d{1,3}) ?[x×] ?(?=[a-z\d]))?(.*?)(?: [x×] ?(\d{1,3}))?$", part.strip())
+        counted = _COUNTED.match(part.strip())
         count, name = (int(counted[1] or counted[3] or 1), counted[2]) if counted else (1, part)
         found = name if name in catalog.accelerators() else _best_card(_card_words(name))
         if found and not (processors_only and catalog.accelerators()[found].kind != "cpu"):

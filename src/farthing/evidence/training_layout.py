@@ -22,6 +22,9 @@ TP: Final = (1, 2, 4, 8)
 PP: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 MICRO_BATCHES: Final = (4, 2, 1)
 
+EP: Final = (8, 16, 32, 64)
+"""Cards that share the experts of a layer: one host, or as many as the weights need."""
+
 USABLE_SHARE: Final = 0.92
 """Share of the memory that a layout may take."""
 
@@ -72,11 +75,20 @@ def _fitting_plan(
             if not dp or tp * pp * cp * dp != cluster.count:
                 continue
             stated = sizes.get("micro_batch")
-            for micro_batch in (stated,) if stated else MICRO_BATCHES:
+            experts = _expert_sizes(model, sizes, tp * cp * dp)
+            for ep, micro_batch in itertools.product(experts, (stated,) if stated else MICRO_BATCHES):
                 if workload.global_batch_size % (dp * micro_batch):
                     continue
                 plan = TrainingPlan(
-                    tp=tp, pp=pp, cp=cp, dp=dp, micro_batch_size=micro_batch, recompute=recompute, **words
+                    tp=tp,
+                    pp=pp,
+                    cp=cp,
+                    dp=dp,
+                    ep=ep,
+                    expert_tp=1 if ep > 1 else 0,
+                    micro_batch_size=micro_batch,
+                    recompute=recompute,
+                    **words,
                 )
                 try:
                     run = training_run(model, cluster, workload, plan, ideal=False)
@@ -90,6 +102,14 @@ def _fitting_plan(
     if tightest is None:
         raise InvalidInput("no layout shares the batch over the cards")
     return tightest[1]
+
+
+def _expert_sizes(model: Model, sizes: dict[str, int], cards: int) -> tuple[int, ...]:
+    """Expert parallel sizes to try among the cards of a stage."""
+    if not model.is_moe or "ep" in sizes:
+        return (sizes.get("ep", 1) if model.is_moe else 1,)
+    sharing = tuple(ep for ep in EP if cards % ep == 0 and model.experts % ep == 0)
+    return sharing or (next(ep for ep in (4, 2, 1) if cards % ep == 0 and model.experts % ep == 0),)
 
 
 def fitting_recompute(

@@ -35,6 +35,9 @@ def training_model(cells: Mapping[str, str]) -> Model:
         The row says too little about it.
     """
     columns = tuple(cells.get(name, "") for name in SHAPE)
+    scale = re.fullmatch(r"(\d+)b model", cells.get("model", "").lower())
+    if scale and "maxtext" in cells.get("framework", "").lower() and not any(columns):
+        return _maxtext(int(scale.group(1)))
     return _model(cells.get("model_id", ""), cells.get("model", ""), cells.get("params_b", ""), columns)
 
 
@@ -50,6 +53,32 @@ def _model(model_id: str, name: str, billions: str, columns: tuple[str, ...]) ->
             raise InvalidInput("the model's shape is not known")
         given = _gpt_sizes(size, given) | given
     return _gpt(name, given) if re.match(GPT_NAMES, name.lower()) else _llama(name, given)
+
+
+@functools.lru_cache(maxsize=32)
+def _maxtext(scale: int) -> Model:
+    """MaxText's own model of a ``global_parameter_scale``, which its examples are named after.
+
+    Doubling the scale three times doubles layers, width, heads and the network inside each; single steps
+    double heads and network first, then the width (get_individual_scales in MaxText's configs/types.py, the
+    model of scale 1 in its configs/base.yml).
+    """
+    steps = scale.bit_length() - 1
+    if scale != 1 << steps:
+        raise InvalidInput("the model's shape is not known")
+    whole, rest = divmod(steps, 3)
+    wider, heads = whole + (rest > 1), 16 << (whole + (rest > 0))
+    return Model(
+        id=f"maxtext-{scale}b",
+        layers=16 << whole,
+        hidden=2048 << wider,
+        heads=heads,
+        kv_heads=heads,
+        head_dim=128,
+        vocab=LLAMA_VOCAB,
+        max_context=2048,
+        ffn_hidden=7168 << (whole + (rest > 0)),
+    )
 
 
 def _catalogued(model_id: str, name: str, billions: str) -> Model | None:

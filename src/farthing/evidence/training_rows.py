@@ -12,6 +12,7 @@ from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
 from farthing.evidence import names
+from farthing.evidence.bridges import bridged
 from farthing.evidence.outcome import number
 from farthing.evidence.training_layout import fitting_plan, fitting_recompute, model_parallel_of
 from farthing.evidence.training_models import training_model
@@ -100,7 +101,7 @@ def cluster_of(case: Case, cards: int) -> Cluster:
     if cards % each:
         each = next(size for size in range(each, 0, -1) if cards % size == 0)
     network = network_of(case.cells.get("interconnect_inter", ""), card, each)
-    return _cluster(cards // each, each, card.id, network)
+    return bridged(_cluster(cards // each, each, card.id, network), case.cells.get("interconnect_intra", ""))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -178,7 +179,8 @@ def zero_stage_of(case: Case, engine: str, card: Accelerator) -> int:
         return int(stated)
     if engine == "megatron-lm" and is_early(engine, card):
         return 0
-    return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp") else 1
+    # MaxText shards all over `fsdp` unless told otherwise (ici_fsdp_parallelism in its base.yml).
+    return 3 if engine in ("llm-foundry", "torchtitan", "pytorch-fsdp", "fms-fsdp", "maxtext") else 1
 
 
 def compute_format_of(case: Case, card: Accelerator) -> str:
@@ -264,7 +266,7 @@ def training_row(case: Case) -> Row:
             plan = fitting_recompute(model, cluster, workload, plan)
     else:
         workload = workload_of(case, sequence, batch_of(case, cards, sequence))
-        given = tuple((name, size) for name, size in sizes.items() if name != "ep")
+        given = tuple(sizes.items())
         plan = fitting_plan(
             model,
             cluster,

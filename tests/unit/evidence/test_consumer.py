@@ -44,12 +44,28 @@ def case(**cells: str) -> Case:
         ("4bit", "Qwen3-8B-4bit", "mlx", ("mlx-4bit", "")),
         ("INT4-g32-symmetric", "Laguna", "vllm", ("w4a16-g32", "")),
         ("unknown", "QuantTrio-Qwen3.6-27B-AWQ", "vllm", ("awq-int4", "")),
+        ("GPTQ-Int8", "", "vllm", ("gptq-int8", "")),
+        ("W8A16", "", "vllm", ("w8a16", "")),
+        ("nf4", "", "transformers", ("bnb-nf4", "")),
+        ("q4f16_1", "", "mlc-llm", ("w4a16-g32", "")),
+        ("4-bit", "", "tinychat", ("awq-int4", "")),
+        ("AWQ, int8 KV", "", "vllm", ("awq-int4", "")),
+        ("Q4 kv-q8", "", "llama.cpp", ("q4_k_m", "")),
+        ("Q6_K_L", "", "llama.cpp", ("q6_k", "")),
+        ("", "gpt-oss-120b", "llama.cpp", ("mxfp4", "q8_0")),
     ],
 )
 def test_names_of_quantisations(quant: str, model: str, engine: str, formats: tuple[str, str]) -> None:
     found = weight_format(quant, model, engine)
     assert found == formats
     assert all(id in catalog.formats() for id in found if id)
+
+
+def test_a_format_that_is_not_known_is_told_by_its_bits_or_refused() -> None:
+    assert weight_format("IQ3_K - 3.4325 bpw", "", "ik_llama.cpp")[0] == "q3_k@3.4325"
+    for quant, reason in (("hqq2", "not in the catalogue"), ("?", "not stated")):
+        with pytest.raises(FarthingError, match=reason):
+            weight_format(quant, "", "vllm")
 
 
 def test_file_size_tells_the_bits() -> None:
@@ -79,6 +95,12 @@ def test_early_engines_are_told_by_date() -> None:
     before = setup_of(case(engine="llama.cpp Vulkan (Jan 2025)"), {})
     assert before.plan.engine == "llama.cpp-vulkan-2024"
     assert about_of(before).devices[0].matmul_flop_per_s == before.card.fp32_flop_per_s
+
+
+def test_early_engines_are_told_by_the_number_of_a_change() -> None:
+    card = catalog.accelerator("rtx-3090")
+    found = [engine_of(case(engine=f"llama.cpp PR #{pull}"), card) for pull in (7675, 7676)]
+    assert found == ["llama.cpp-2024", "llama.cpp"]
 
 
 def test_a_server_run_without_lengths_tells_no_context() -> None:

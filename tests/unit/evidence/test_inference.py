@@ -176,3 +176,18 @@ def test_a_first_token_behind_others_is_no_mere_prefill() -> None:
     )
     assert (alone.likeness.what, behind.likeness.what) == ("prefill", "first token under load")
     assert behind.likeness.regime == f"{alone.likeness.regime}, arriving"
+
+
+def test_a_closed_loop_reads_the_others_prompts_in_a_first_token_or_in_the_answer() -> None:
+    loop = {"batch": "", "concurrency": "8", "input_len": "2048", "notes": "q=B; closed loop"}
+    first, step, whole, rate = (
+        predicted(metric=metric, value="30", **loop).predicted
+        for metric in ("ttft_ms", "tpot_ms", "e2e_latency_ms", "output_tok_s")
+    )
+    alone = predicted(metric="ttft_ms", value="30", batch="1", input_len="2048").predicted
+    apart = predicted(metric="tpot_ms", value="30", batch="8", input_len="2048").predicted
+    assert whole == pytest.approx(first + 127 * step)
+    # All eight prompts are read once a turn: what a first token does not wait for holds the answer up.
+    others = (first - alone - apart / 2) + (step - apart) * 128
+    assert others == pytest.approx(7 * alone, rel=0.1)
+    assert rate == pytest.approx(8 * 128 / whole * 1e3, rel=0.1)

@@ -107,3 +107,24 @@ def test_odd_cells_are_refused_with_a_reason(kind: str, cells: dict[str, str]) -
 def test_comparisons_keep_the_order_of_the_cases() -> None:
     cells = [{**GEMM, **SHAPE, "m": "64"}, {**GEMM, **SHAPE, "system": "l40s"}, {**GEMM, **SHAPE, "m": "65"}]
     assert [one.case.cells for one in compare([case("gemm", **one) for one in cells])] == cells
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "other"),
+    [
+        ("gemm", GEMM | SHAPE, {"system": "H100 SXM"}),
+        ("gemm", GEMM | SHAPE, {"gemm_dtype": "float16"}),
+        ("gemm", GEMM | SHAPE | {"gemm_dtype": "sq"}, {"gemm_dtype": "w8a8"}),
+        ("attention", ATTENTION, {"phase": "decode", "window_size": "0.0"}),
+        ("attention", ATTENTION | {"kv_cache_dtype": "fp8"}, {"kv_cache_dtype": "fp8_e5m2"}),
+        ("collective", REDUCE, {"op_name": "AllReduce", "num_gpus": "8.0", "dtype": "fp16"}),
+    ],
+)
+def test_other_names_of_the_same(kind: str, cells: dict[str, str], other: dict[str, str]) -> None:
+    one, two = compare([case(kind, **cells), case(kind, **cells | other)])
+    assert one.predicted == two.predicted > 0
+
+
+def test_a_format_of_the_cache_that_nobody_knows_is_not_taken_for_sixteen_bits() -> None:
+    (found,) = compare([case("attention", **ATTENTION | {"kv_cache_dtype": "nvfp4"})])
+    assert "nvfp4" in found.reason

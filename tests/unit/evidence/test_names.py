@@ -30,6 +30,15 @@ from farthing.evidence.names import accelerator_of, accelerators_of, engine_of, 
         ("gptj-99.9", "gpt-j-6b"),
         ("GPT-3", "gpt-3-175b"),
         ("BLOOM-175B", "bloom-176b"),
+        # Names that llama.cpp prints after an architecture and a size.
+        ("deepseek2 16B Q4_K - Medium", "deepseek-v2-lite"),
+        ("qwen2 14B Q4_K - Medium", "qwen2.5-14b"),
+        ("qwen2 7B Q4_0", "qwen2-7b"),
+        ("phi3 14B Q4_K - Medium", "phi-3-medium"),
+        ("glm4moe 106B.A12B Q4_K - Medium", "glm-4.5-air"),
+        # A tag of ollama's is a distilled model, but for the largest.
+        ("deepseek-r1:14b", "qwen2.5-14b"),
+        ("deepseek-r1:70b", "llama-3.3-70b"),
         # Other models of a known family, and names that say too little.
         ("Gemma 3n E2B", None),
         ("Nemotron-3-Nano-77B", None),
@@ -72,11 +81,17 @@ def test_a_size_from_another_column_completes_a_name() -> None:
         ("Pi 500+ - 16GB", "raspberry-pi-5"),
         ("CPU i9 14900", "core-i9-14900k"),
         ("CPU Apple M2 Max (CPU cores)", "m2-max-cpu"),
+        ("Nvidia Spark", "dgx-spark"),
+        ("Asus GX10 GB10", "dgx-spark"),
+        ("Orion O6", "cix-p1"),
+        ("AMD RX 580 8GB", "rx-580"),
+        ("Arc B580", "arc-b580"),
+        ("W7900", "radeon-pro-w7900"),
         ("3 hosts x 4 A5000 24GB + CPU experts", "rtx-a5000"),
         # A phone's, a laptop's: none of the cards.
         ("RTX 3060 Laptop GPU", None),
         ("HiFive Premier P550 (4-core RISC-V)", None),
-        ("AMD RX 6500 XT", None),
+        ("AMD RX 6400", None),
         ("", None),
     ],
 )
@@ -93,6 +108,7 @@ def test_several_cards_come_with_their_numbers() -> None:
         (2, "rtx-a4000"),
         (4, "rtx-a5000"),
     ]
+    assert accelerators_of("RTX 3090 (x4)") == [(4, "rtx-3090")]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import math
 import pytest
 
 from farthing import api
+from farthing.errors import InvalidInput
 from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training import GPU_HOURS, INCOMPLETE, MEMORY, PRE_TRAINING, compare
 from farthing.evidence.training_rows import training_engine, training_row
+from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case
 
 GPT: dict[str, str] = {
@@ -127,6 +129,46 @@ def test_a_layout_that_is_not_told_fits() -> None:
     assert not row.stated
     assert row.plan.tp * row.plan.pp * row.plan.dp == 512
     assert row.plan.tp * row.plan.pp >= 8  # 175B parameters do not fit on fewer
+
+
+def test_a_mixture_s_experts_are_shared_where_the_layout_is_not_told() -> None:
+    cells = {
+        "model": "DeepSeek-V3",
+        "model_id": "deepseek-v3",
+        "accelerator_id": "h100-sxm",
+        "n_gpus": "1024",
+    }
+    plan = training_row(case(**cells, tp="", pp="", dp="", micro_batch="", layers="", hidden="")).plan
+    assert plan.ep >= 8
+    assert 256 % plan.ep == 0
+
+
+def test_maxtext_names_models_by_their_scale() -> None:
+    shape = dict.fromkeys(("layers", "hidden", "heads", "vocab"), "")
+    cells = {"framework": "MaxText", "tp": "1", "pp": "1", "dp": "", **shape}
+    row = training_row(case(model="128B model", **cells))
+    # Seven doublings of the model of scale 1: two whole turns, and heads and network once more.
+    assert (row.model.layers, row.model.hidden, row.model.heads, row.model.ffn_hidden) == (
+        64,
+        8192,
+        128,
+        57344,
+    )
+    # 64 * (4 * 8192 * 16384 + 3 * 8192 * 57344) + 2 * 32000 * 8192
+    assert total_parameters(row.model) == pytest.approx(125.1e9, rel=1e-3)
+    assert row.plan.zero_stage == 3
+    with pytest.raises(InvalidInput, match="shape is not known"):
+        training_row(case(model="22B model", **cells))
+
+
+def test_a_bridge_joins_cards_where_the_row_states_one() -> None:
+    cells = {"accelerator_id": "h200-nvl", "n_gpus": "8", "tp": "4", "pp": "1", "dp": "2"}
+    links = [
+        training_row(case(interconnect_intra=text, **cells)).cluster.groups[0].intra_link.id
+        for text in ("4-way NVLink bridge", "PCIe Gen5")
+    ]
+    assert links[0] == "nvlink-bridge-h200-nvl"
+    assert links[1].startswith("pcie")
 
 
 def test_rates_in_the_source_s_convention() -> None:
