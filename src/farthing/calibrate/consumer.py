@@ -89,17 +89,22 @@ _PLAN: Final = (
         (
             (("llama.cpp", "nvidia", "*"), (*_READING, "ungraphed_kernel_s", "expert_share")),
             (("llama.cpp", "nvidia", "gguf"), _UNPACKING),
-            (("llama.cpp", "nvidia", "gguf-k"), _UNPACKING),
-            (("llama.cpp", "nvidia", "gguf-codebook"), _UNPACKING),
-            (("llama.cpp", "hopper", "*"), ("matmul_share",)),
+            (("llama.cpp", "nvidia", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp", "nvidia", "gguf-codebook"), ("vector_flop",)),
+            # Too few reads in flight for fast memory.
+            (("llama.cpp", "ampere", "*"), ("memory_share",)),
+            (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
+            # Memory that is shared with the processor.
+            (("llama.cpp", "blackwell-gb10", "*"), ("memory_share",)),
+            (("llama.cpp", "orin", "*"), ("memory_share",)),
             *(
                 (("llama.cpp", architecture, "gguf"), ("matmul_share",))
-                for architecture in ("ampere-ga10x", "ampere", "ada", "hopper", "blackwell-gb10", "orin")
+                for architecture in (
+                    *("pascal", "ampere-ga10x", "ampere", "ada", "hopper"),
+                    *("blackwell-rtx", "blackwell-gb10", "orin"),
+                )
             ),
-            *(
-                (("llama.cpp", architecture, "gguf"), (*_UNPACKING, "memory_share"))
-                for architecture in ("pascal", "volta")
-            ),
+            (("llama.cpp", "volta", "gguf"), _UNPACKING),
             (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
             (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
         ),
@@ -120,6 +125,10 @@ _PLAN: Final = (
             (("llama.cpp", "apple", "float"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
+            (("llama.cpp", "apple-m1", "*"), ("memory_share",)),
+            # From the M3 on, integer and floating-point work run side by side.
+            (("llama.cpp", "apple-m3-on", "gguf-plain"), ("vector_flop",)),
+            (("llama.cpp", "apple-m3-on", "gguf-k"), ("vector_flop",)),
             (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
         ),
         # Metal kernels make 64 x 32 tiles of whole inner widths, load a tile before they compute, and group
@@ -175,9 +184,9 @@ _PLAN: Final = (
         ),
         tuple(
             constants
-            for architecture in ("gcn5", "cdna1", "rdna2", "rdna3", "rdna4")
+            for architecture in ("gcn5", "cdna1", "rdna2")
             for constants in (
-                (("llama.cpp", architecture, "gguf"), (*_UNPACKING, "memory_share")),
+                (("llama.cpp", architecture, "gguf"), _UNPACKING),
                 (("llama.cpp", architecture, "*"), ("attention_share", "matmul_share")),
             )
         ),
@@ -260,15 +269,16 @@ def _rows(cases: Sequence[Case]) -> list[_Row]:
     return found
 
 
-_MOST: Final = 24
-"""Rows of a chip and format of a source that are fitted at most: more add time, not knowledge."""
+_MOST: Final = 8
+"""Rows of a chip, model and format of a source that are fitted at most: more add time, not knowledge."""
 
 
 def _weighted(rows: Sequence[_Row]) -> list[_Row]:
-    """Every chip and format of every source has the same say, however many rows it has."""
-    kinds: dict[tuple[str, str, str], list[_Row]] = {}
+    """Every chip, model and format of a source has the same say, however many rows it has."""
+    kinds: dict[tuple[str, ...], list[_Row]] = {}
     for row in rows:
-        name = (row.case.source, row.setup.card.id, row.setup.plan.weight_format.partition("@")[0])
+        setup = row.setup
+        name = row.case.source, setup.card.id, setup.model.id, setup.plan.weight_format.partition("@")[0]
         kinds.setdefault(name, []).append(row)
     chosen: list[_Row] = []
     for mine in kinds.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from importlib import resources
@@ -280,11 +281,13 @@ def laid_over(
 def _card_names(card: Accelerator) -> tuple[str, ...]:
     """What rows may call a card, the widest first.
 
-    Makers stand for their graphics processors, ``geforce`` for NVIDIA's consumer cards.
+    Makers stand for their graphics processors, ``geforce`` for NVIDIA's consumer cards, ``apple-m3-on`` for
+    Apple's since their third generation.
     """
     vendor = () if card.kind == "cpu" else (card.vendor.lower(),)
     geforce = ("geforce",) if card.vendor == "NVIDIA" and not card.datacenter_licence else ()
-    return card.kind, *vendor, *geforce, card.architecture, _consumer(card)
+    later = ("apple-m3-on",) if re.fullmatch(r"apple-m([3-9]|\d\d)", card.architecture) else ()
+    return card.kind, *vendor, *geforce, *later, card.architecture, _consumer(card)
 
 
 def _format_names(weights: NumberFormat) -> tuple[str, ...]:
