@@ -106,10 +106,9 @@ def _groups() -> dict[Key, list[_Row]]:
         except FarthingError:
             continue
         ttft_s, tpot_s = number(case, "silicon_ttft_ms") / 1e3, number(case, "silicon_tpot_ms") / 1e3
-        if setup.stated:
-            # Some measurements are printed twice.
-            row = _Row(setup, ttft_s, tpot_s, case.source)
-            by_source.setdefault(case.source, {})[setup, ttft_s, tpot_s] = row
+        # Some measurements are printed twice.
+        row = _Row(setup, ttft_s, tpot_s, case.source)
+        by_source.setdefault(case.source, {})[setup, ttft_s, tpot_s] = row
     groups: dict[Key, list[_Row]] = {}
     for rows in by_source.values():
         for row in list(rows.values())[:: -(-len(rows) // MOST_ROWS)]:

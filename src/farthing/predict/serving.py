@@ -122,6 +122,7 @@ def continuous_batching(
     output_tokens: Number,
     waiting_share: Number,
     request_s: Number = 0.0,
+    step_tokens: Number = 1.0,
 ) -> Serving:
     """A replica that reads prompts between the decode steps of the others.
 
@@ -145,6 +146,8 @@ def continuous_batching(
         larger where they go before it, half where all requests start at once.
     request_s
         Host time before the first pass [s].
+    step_tokens
+        That a step adds to each answer: more than one where drafted tokens are accepted.
 
     Returns
     -------
@@ -171,13 +174,13 @@ def continuous_batching(
     decoding = served
     for _ in range(_ROUNDS):
         step = decode_s(decoding)
-        answer = (step + disturbed) * np.maximum(output_tokens - 1, 1)
+        answer = (step / step_tokens + disturbed) * np.maximum(output_tokens - 1, 1)
         decoding = np.maximum(served * answer / (answer + waited + step / 2), np.minimum(served, 1.0))
     ttft = waited + step / 2
     queued = (users - served) / served * (ttft + answer)
     return Serving(
         ttft_s=ttft + queued,
-        tpot_s=step + disturbed,
+        tpot_s=step / step_tokens + disturbed,
         decoding=decoding,
         requests_per_s=served / (ttft + answer),
     )
@@ -195,6 +198,7 @@ def disaggregated(
     waiting_share: Number,
     transfer_s: Number = 0.0,
     request_s: Number = 0.0,
+    step_tokens: Number = 1.0,
 ) -> Serving:
     """Prompts read by workers of their own, which hand keys and values on to the workers that decode.
 
@@ -213,7 +217,7 @@ def disaggregated(
         Places that each work alone: workers times their data-parallel ranks.
     slots
         Sequences whose keys and values find room at one decode place.
-    output_tokens, waiting_share, request_s
+    output_tokens, waiting_share, request_s, step_tokens
         As in `continuous_batching`.
     transfer_s
         Handing over the keys and values of one prompt [s].
@@ -239,7 +243,7 @@ def disaggregated(
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
-        answer = step * np.maximum(output_tokens - 1, 1)
+        answer = step / step_tokens * np.maximum(output_tokens - 1, 1)
         handed = request_s + transfer_s + step
         queue = queue_time_s(prefill_s, answer + handed, users=users, servers=prefill_places)
         ttft = queue + burst + handed
@@ -248,7 +252,7 @@ def disaggregated(
     ttft = ttft + beyond / room * answer
     return Serving(
         ttft_s=ttft,
-        tpot_s=step,
+        tpot_s=step / step_tokens,
         decoding=decoding,
         requests_per_s=users / (ttft + answer),
     )
