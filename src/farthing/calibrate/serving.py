@@ -62,7 +62,7 @@ MOST_ROWS: Final = 60
 """Of a source; more add nothing but time."""
 
 TPOT_CAP: Final = 0.2
-"""Logarithmic error beyond which a row counts no more: it ran with what it does not tell, as draft tokens."""
+"""Logarithmic error beyond which a row counts no more: it ran with what it does not tell."""
 TTFT_CAP: Final = 1.0
 TTFT_WEIGHT: Final = 0.3
 """Of a row's first token beside its other tokens; none where prompts are read apart."""
@@ -104,6 +104,9 @@ def _groups() -> dict[Key, list[_Row]]:
         try:
             setup = deployment_of(case)
         except FarthingError:
+            continue
+        if setup.draft_tokens:
+            # These tell of the drafts' acceptance as much as of the engine.
             continue
         ttft_s, tpot_s = number(case, "silicon_ttft_ms") / 1e3, number(case, "silicon_tpot_ms") / 1e3
         # Some measurements are printed twice.

@@ -177,6 +177,7 @@ class Run:
             decode=decode,
             weight_bytes=self.about.dense.bytes_per_element,
             expert_bytes=self.about.weights.bytes_per_element,
+            narrow=self.about.narrow,
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
             engine=self.about.overheads,

@@ -11,7 +11,7 @@ from typing import Final
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError, InvalidInput
-from farthing.estimate.inference import run_of
+from farthing.estimate.inference import STEP_TOKENS, run_of
 from farthing.estimate.likeness import serving_likeness
 from farthing.estimate.subject import check_tensor_parallel, subject
 from farthing.evidence.outcome import compared, number, refused
@@ -141,11 +141,12 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             slots=decode.slots,
             **common,
         )
-    prefill_s = _Passes(setup, setup.prefill, engine, ideal).prefill_s()
+    prefill = _Passes(setup, setup.prefill, engine, ideal)
     decode_places = setup.decode.count * setup.decode.dp
     return disaggregated(
         decode.decode_s,
-        prefill_s,
+        prefill.prefill_s(),
+        shared_prefill_s=prefill.shared_prefill_s(),
         users=setup.users,
         prefill_places=setup.prefill.count * setup.prefill.dp,
         decode_places=decode_places,
@@ -208,3 +209,9 @@ class _Passes:
     def prefill_s(self) -> Number:
         """Reading one prompt."""
         return self.run.step(1, self.run.workload.prompt_tokens, 0, decode=False).total_s
+
+    def shared_prefill_s(self) -> Number:
+        """What one prompt takes of the fullest pass."""
+        prompt = self.run.workload.prompt_tokens
+        together = max(STEP_TOKENS // prompt, 1)
+        return self.run.step(together, prompt, 0, decode=False).total_s / together

@@ -43,6 +43,8 @@ class Shards:
         Work between tensor-parallel regions is split too.
     weight_bytes, expert_bytes, kv_bytes
         Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
+    narrow
+        Titles of products that are stored like the routed experts.
     """
 
     tp: Number = 1
@@ -53,6 +55,7 @@ class Shards:
     weight_bytes: float = 2.0
     expert_bytes: float = 0.0
     kv_bytes: float = 2.0
+    narrow: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +175,10 @@ FEED_FORWARD: Final = frozenset(
 )
 """Products that belong to a layer's feed-forward; all others to its mixer."""
 
+FP8_BYTES: Final = 1.0
+"""Of a cached number in 8 bits. Latents in it are multiplied as they are: decoding with them computes so much that
+kernels would else wait for products (TensorRT-LLM, examples/models/core/deepseek_v3/README.md, FP8 KV cache)."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
 
@@ -270,12 +277,13 @@ def forward_time(
     for product in matrices:
         part = (product.title, kind.feed_forward if product.title in FEED_FORWARD else kind.mixer)
         if part not in known:
+            narrow = product.title in shards.narrow
             time = matmul_time_s(
                 tokens,
                 product.outputs,
                 product.inputs,
-                device=device.wide or device,
-                weight_bytes_per_element=shards.weight_bytes,
+                device=device if narrow else device.wide or device,
+                weight_bytes_per_element=shards.expert_bytes if narrow else shards.weight_bytes,
             )
             known[part] = named(f"{product.title}_s", time)
         matmul = matmul + known[part]
@@ -361,6 +369,8 @@ def _attention_time_s(
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
+    if decode and model.is_mla and shards.kv_bytes == FP8_BYTES:
+        work = work / device.narrow_attention_factor
     if model.index_heads and kind.mixer == "full":
         # The indexer scores every token before attention reads the best of them.
         everything = mean_context_tokens(new_tokens, cached_tokens, causal=not model.encoder)

@@ -199,6 +199,7 @@ def disaggregated(
     transfer_s: Number = 0.0,
     request_s: Number = 0.0,
     step_tokens: Number = 1.0,
+    shared_prefill_s: Number | None = None,
 ) -> Serving:
     """Prompts read by workers of their own, which hand keys and values on to the workers that decode.
 
@@ -219,6 +220,9 @@ def disaggregated(
         Sequences whose keys and values find room at one decode place.
     output_tokens, waiting_share, request_s, step_tokens
         As in `continuous_batching`.
+    shared_prefill_s
+        What a prompt takes of a pass that it shares with as many as the engine puts into one [s]; without it as
+        long as alone.
     transfer_s
         Handing over the keys and values of one prompt [s].
 
@@ -238,15 +242,17 @@ def disaggregated(
     (0.78, 11.5, 30.0)
     """
     room = slots * decode_places
+    # Those who wait are read together, which spares reading the weights for each.
+    service_s = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
     # The loop starts with a burst, whose echo adds to the queue of steady arrivals.
-    burst = waiting_share * np.maximum(users - 1, 0.0) * prefill_s / prefill_places
+    burst = waiting_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
         answer = step / step_tokens * np.maximum(output_tokens - 1, 1)
         handed = request_s + transfer_s + step
-        queue = queue_time_s(prefill_s, answer + handed, users=users, servers=prefill_places)
-        ttft = queue + burst + handed
+        queue = queue_time_s(service_s, answer + handed, users=users, servers=prefill_places)
+        ttft = queue + (prefill_s - service_s) + burst + handed
         decoding = np.minimum(users * answer / (answer + ttft), room) / decode_places
     beyond = np.maximum(users * answer / (answer + ttft) - room, 0.0)
     ttft = ttft + beyond / room * answer
