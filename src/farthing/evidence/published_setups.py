@@ -18,6 +18,10 @@ from typing import Final
 
 from farthing.evidence.workers import Workers, split
 
+COLLECTIONS: Final = ("source_file=20", "db-dump/20")
+"""How rows begin that were drawn from its results: its web page's tables, and its database, whose rows are of runs
+without drafts and state the workers."""
+
 TRIAL: Final = timedelta(days=31)
 """Runs of a set-up begin at most so long before it is merged."""
 
@@ -26,13 +30,15 @@ TRIAL: Final = timedelta(days=31)
 class SetUp:
     """One published way to run a load, and when; ``draft_tokens`` is None where no file says how many.
 
-    ``prefill_tp`` and ``decode_tp`` are the tensor parallel sizes as printed, which the tables repeat; ``images``
+    ``decode_batch`` is the most sequences that a place of a worker decodes at a time, 0 where no file name says
+    so; ``prefill_tp`` and ``decode_tp`` are the tensor parallel sizes as printed, which the tables repeat; ``images``
     the containers' names without their registry.
     """
 
     draft_tokens: int | None
     prefill: Workers | None
     decode: Workers
+    decode_batch: int
     prefill_tp: int
     decode_tp: int
     since: date
@@ -54,7 +60,8 @@ def published() -> Mapping[Key, Sequence[SetUp]]:
     """All set-ups by model, system, engine, precision, prompt, answer and users.
 
     Facts from the history of configs/nvidia-master.yaml of SemiAnalysisAI/InferenceX up to May 2026, and from the
-    recipes and scripts that it names, which hold the number of draft tokens.
+    recipes and scripts that it names, which hold numbers of draft tokens and of sequences at a time. Before that
+    file knew GB200, runners/launch_gb200-nv.sh did; until January 2026 its numbers of users are of one worker.
     """
     found: dict[Key, list[SetUp]] = {}
     text = (resources.files("farthing.evidence") / "setups.csv").read_text("utf-8")
@@ -64,6 +71,7 @@ def published() -> Mapping[Key, Sequence[SetUp]]:
             draft_tokens=int(row["draft_tokens"]) if row["draft_tokens"] else None,
             prefill=_workers(row, "prefill") if apart else None,
             decode=_workers(row, "decode"),
+            decode_batch=int(row["decode_batch"] or 0),
             prefill_tp=int(row["prefill_tp"] or 0),
             decode_tp=int(row["decode_tp"]),
             since=date.fromisoformat(row["since"]),
@@ -72,7 +80,7 @@ def published() -> Mapping[Key, Sequence[SetUp]]:
         )
         for users in row["concurrencies"].split():
             key = (
-                row["model"].lower(),
+                row["model"],
                 row["system"],
                 row["backend"],
                 row["precision"],
@@ -93,25 +101,24 @@ def _workers(row: Mapping[str, str], role: str) -> Workers:
     )
 
 
-def setups_of(cells: Mapping[str, str]) -> list[SetUp]:
-    """The published set-ups that a row may have run: none where it is of another collection.
+def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
+    """The published set-ups of a model that a row may have run: none where it is of another collection.
 
     Of the day on which it was measured; where there was none yet, the one that was merged next.
     """
     said = cells.get("silicon_data_source", "")
-    model, users, day, image = (
+    users, day, image = (
         re.search(pattern, said)
         for pattern in (
-            r"model=([^;]+)",
             r"concurrency=(\d+)",
             r"measured=(\d{4}-\d\d-\d\d)",
             r"image=(?:[^;]*[/#])?([^;/#]+)",
         )
     )
-    if not (model and users and day):
+    if not (users and day and said.startswith(COLLECTIONS)):
         return []
     key = (
-        model[1].lower(),
+        model,
         cells.get("system", ""),
         cells.get("backend", ""),
         cells.get("precision", ""),
@@ -134,6 +141,8 @@ def _agrees(setup: SetUp, cells: Mapping[str, str]) -> bool:
     if cells.get("mode", "agg") == "agg":
         size = _whole(cells, "tp_size")
         return size == setup.cards if setup.prefill else True
+    if _whole(cells, "decode_num_workers"):
+        return setup.prefill is not None
     sizes = _whole(cells, "prefill_tp_size"), _whole(cells, "decode_tp_size")
     return setup.prefill is not None and sizes in (
         (setup.prefill_tp, setup.decode_tp),

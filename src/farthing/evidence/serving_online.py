@@ -128,7 +128,6 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
     overheads = decode.overheads
     common = {
         "output_tokens": setup.output,
-        "waiting_share": overheads.waiting_share,
         "request_s": overheads.request_s,
         "step_tokens": decode.step_tokens,
     }
@@ -139,6 +138,7 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             decode.prefill_s(),
             users=max(setup.users / ranks, 1.0),
             slots=decode.slots,
+            waiting_share=overheads.waiting_share,
             **common,
         )
     prefill = _Passes(setup, setup.prefill, engine, ideal)
@@ -150,7 +150,8 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
         users=setup.users,
         prefill_places=setup.prefill.count * setup.prefill.dp,
         decode_places=decode_places,
-        slots=decode.slots,
+        slots=min(decode.slots, setup.decode_batch or decode.slots),
+        burst_share=overheads.burst_share,
         **common,
     )
 
@@ -192,6 +193,9 @@ class _Passes:
         memory = self.run.memory(context=self.context)
         # Sequences are at all stages of their answers, and hold half of it on average.
         free, each = float(memory.free_bytes) + float(memory.kv_cache_bytes), float(memory.sequence_bytes)
+        if free < each:
+            # What was run left itself less in reserve.
+            free = float(memory.capacity_bytes) - float(memory.weight_bytes)
         if free < each:
             raise FarthingError("the weights do not fit on the cards that the row states")
         self.slots = free / each

@@ -45,7 +45,10 @@ RACK: Final = 72
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both."""
+    """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both.
+
+    ``decode_batch`` is the most sequences that a place decodes at a time, 0 where nothing but memory limits them.
+    """
 
     model: str
     card: str
@@ -58,6 +61,7 @@ class Deployment:
     prefill: Workers | None
     decode: Workers
     draft_tokens: int = 0
+    decode_batch: int = 0
 
     def plan(self, workers: Workers) -> InferencePlan:
         """The plan of one worker."""
@@ -131,31 +135,38 @@ def deployments_of(case: Case) -> list[Deployment]:
             prefill=prefill,
             decode=decode,
             draft_tokens=draft_tokens,
+            decode_batch=decode_batch,
         )
-        for prefill, decode, draft_tokens in _ways(case)
+        for prefill, decode, draft_tokens, decode_batch in _ways(case, model)
     ]
 
 
-def _ways(case: Case) -> Sequence[tuple[Workers | None, Workers, int]]:
-    """Workers that read prompts, workers that decode, and draft tokens: as the row states, else as published."""
+_Way = tuple[Workers | None, Workers, int, int]
+
+
+def _ways(case: Case, model: str) -> Sequence[_Way]:
+    """Workers that read prompts and that decode, draft tokens and sequences at a time.
+
+    As the row states, else as published.
+    """
     apart = case.cells.get("mode", "agg") != "agg"
     decode = workers_of(case, "decode_" if apart else "")
     prefill = workers_of(case, "prefill_") if apart else None
-    if prefill and prefill.count and decode.count:
-        return [(prefill, decode, 0)]
-    known = setups_of(case.cells)
+    known = setups_of(case.cells, model)
+    if "config_id=" in case.cells.get("silicon_data_source", "") or (prefill and prefill.count and decode.count):
+        same = {one.decode_batch for one in known if (one.decode, one.draft_tokens) == (decode, 0)}
+        return [(prefill, decode, 0, same.pop() if len(same) == 1 else 0)]
     if any(one.draft_tokens is None for one in known):
         raise FarthingError("how many tokens were drafted is not published")
     if apart or any(one.prefill for one in known):
         if not known:
             raise FarthingError("the row does not say how many workers there are")
-        return list(dict.fromkeys((one.prefill, one.decode, one.draft_tokens or 0) for one in known))
+        ways = ((one.prefill, one.decode, one.draft_tokens or 0, one.decode_batch) for one in known)
+        return list(dict.fromkeys(ways))
     # The row states the split; the published set-ups add what it does not say.
-    same = [one for one in known if one.decode.cards == decode.cards]
-    same = [one for one in same if one.decode == decode] or same
-    return [(None, decode, drafted) for drafted in dict.fromkeys(one.draft_tokens or 0 for one in same)] or [
-        (None, decode, 0)
-    ]
+    near = [one for one in known if one.decode.cards == decode.cards]
+    near = [one for one in near if one.decode == decode] or near
+    return [(None, decode, drafted, 0) for drafted in {one.draft_tokens or 0: None for one in near} or {0: None}]
 
 
 def weight_format(cells: Mapping[str, str], model: str) -> str:

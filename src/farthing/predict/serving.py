@@ -195,7 +195,7 @@ def disaggregated(
     decode_places: Number,
     slots: Number,
     output_tokens: Number,
-    waiting_share: Number,
+    burst_share: Number,
     transfer_s: Number = 0.0,
     request_s: Number = 0.0,
     step_tokens: Number = 1.0,
@@ -218,7 +218,9 @@ def disaggregated(
         Places that each work alone: workers times their data-parallel ranks.
     slots
         Sequences whose keys and values find room at one decode place.
-    output_tokens, waiting_share, request_s, step_tokens
+    burst_share
+        Share of the time in which the prompts of all users are read, that one waits for.
+    output_tokens, request_s, step_tokens
         As in `continuous_batching`.
     shared_prefill_s
         What a prompt takes of a pass that it shares with as many as the engine puts into one [s]; without it as
@@ -237,15 +239,15 @@ def disaggregated(
     Examples
     --------
     >>> load = disaggregated(lambda n: 0.010 + 50e-6 * n, 0.100, users=256, prefill_places=4,
-    ...                      decode_places=8, slots=1000, output_tokens=1001, waiting_share=0.1)
+    ...                      decode_places=8, slots=1000, output_tokens=1001, burst_share=0.1)
     >>> round(load.ttft_s, 2), round(load.tpot_s * 1e3, 1), round(load.decoding, 1)
     (0.78, 11.5, 30.0)
     """
     room = slots * decode_places
     # Those who wait are read together, which spares reading the weights for each.
     service_s = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
-    # The loop starts with a burst, whose echo adds to the queue of steady arrivals.
-    burst = waiting_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
+    # The loop starts with a burst, whose echoes add to the queue of steady arrivals.
+    burst = burst_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))

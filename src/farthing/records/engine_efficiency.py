@@ -59,6 +59,10 @@ class EngineEfficiency:
     waiting_share
         Share of the other users' prompts that a request waits for before its first token, in a closed loop:
         small where prompts join the running batch, larger where they go before it.
+    burst_share
+        Share of the time in which all users' prompts are read, that a request waits for where workers of their
+        own read them: the loop begins with all prompts at once, and answers of like length bring them back
+        nearly together.
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.
@@ -93,6 +97,7 @@ class EngineEfficiency:
     request_s: float = math.nan
     exchange_s: float = math.nan
     waiting_share: float = math.nan
+    burst_share: float = math.nan
     head_factor: float = math.nan
     reserved_share: float = math.nan
     fitted_on: str = ""
@@ -119,6 +124,7 @@ NO_OVERHEAD = EngineEfficiency(
     request_s=0.0,
     exchange_s=0.0,
     waiting_share=0.1,
+    burst_share=0.1,
     head_factor=1.0,
     reserved_share=0.0,
     fitted_on="none: an engine that costs nothing",
