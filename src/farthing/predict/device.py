@@ -110,6 +110,8 @@ class Device:
         The same for reading the keys and values of a decode step.
     narrow_attention_factor
         By which attention on 8-bit numbers is faster than on 16-bit ones.
+    narrow_prompts
+        Prompts attend in 8 bits too, where the cache is an 8-bit latent.
     vector_attention_flop_per_s
         Rate of a decode step's attention where vector units compute it [FLOP/s]; 0 where tensor units do.
     tensor_attention_group
@@ -146,6 +148,7 @@ class Device:
     memory_share: float = 1.0
     kv_share: float = 1.0
     narrow_attention_factor: float = 1.0
+    narrow_prompts: bool = False
     vector_attention_flop_per_s: float = 0.0
     tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
@@ -297,6 +300,7 @@ def device(
         narrow_attention_factor=max(
             peak_flop_per_s(accelerator, "fp8") / peak_flop_per_s(accelerator, "bf16"), 1.0
         ),
+        narrow_prompts=bool(engine.narrow_prompts),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,

@@ -369,7 +369,7 @@ def _attention_time_s(
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
-    if decode and model.is_mla and shards.kv_bytes == FP8_BYTES:
+    if (decode or device.narrow_prompts) and model.is_mla and shards.kv_bytes == FP8_BYTES:
         work = work / device.narrow_attention_factor
     if model.index_heads and kind.mixer == "full":
         # The indexer scores every token before attention reads the best of them.

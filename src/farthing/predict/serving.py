@@ -246,15 +246,16 @@ def disaggregated(
     room = slots * decode_places
     # Those who wait are read together, which spares reading the weights for each.
     service_s = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
-    # The loop starts with a burst, whose echoes add to the queue of steady arrivals.
+    # The loop starts with a burst, whose echoes outlast the queue of steady arrivals, unless that never empties.
     burst = burst_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
         answer = step / step_tokens * np.maximum(output_tokens - 1, 1)
         handed = request_s + transfer_s + step
-        queue = queue_time_s(service_s, answer + handed, users=users, servers=prefill_places)
-        ttft = queue + (prefill_s - service_s) + burst + handed
+        steady = queue_time_s(service_s, answer + handed, users=users, servers=prefill_places)
+        queue = np.maximum(steady, service_s + burst)
+        ttft = queue + (prefill_s - service_s) + handed
         decoding = np.minimum(users * answer / (answer + ttft), room) / decode_places
     beyond = np.maximum(users * answer / (answer + ttft) - room, 0.0)
     ttft = ttft + beyond / room * answer

@@ -32,6 +32,9 @@ class EngineEfficiency:
         then [FLOP/s]; 0 where they use them.
     tensor_attention_group
         Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
+    narrow_prompts
+        1 where attention over a prompt computes in 8 bits once the cache holds an 8-bit latent, 0 where only
+        decode steps do.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -90,6 +93,7 @@ class EngineEfficiency:
     conversion_share: float = math.nan
     vector_attention_flop_per_s: float = math.nan
     tensor_attention_group: float = math.nan
+    narrow_prompts: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -117,6 +121,7 @@ NO_OVERHEAD = EngineEfficiency(
     conversion_share=1.0,
     vector_attention_flop_per_s=0.0,
     tensor_attention_group=0.0,
+    narrow_prompts=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
