@@ -48,7 +48,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 """Where a constant still has a meaning; the rates stay below the peaks."""
 
 BURST: Final = (0.1, 0.03, 0.6)
-"""Start and limits of ``burst_share``: a twentieth if only the first of ten rounds comes at once, half if all do."""
+"""Start and limits of ``burst_share``: a twentieth if one of ten rounds comes at once, half if all do."""
 
 OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
 """Formats that run on kernels of their own, whose constants are fitted after all the rest."""
@@ -122,7 +122,7 @@ def _fit_burst(rows: Sequence[_Row], found: dict[Key, EngineEfficiency], where: 
         return float(total / len(counts))
 
     best, _ = least(value, {"burst_share": BURST[0]}, {"burst_share": BURST[1:]})
-    found[*where, "*"] = dataclasses.replace(found[*where, "*"], **best)
+    found[*where, "*"] = dataclasses.replace(found[*where, "*"], burst_share=best["burst_share"])
 
 
 def _groups() -> dict[Key, list[_Row]]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import InvalidInput, UnknownName
+from farthing.records.checkpoint import Checkpoint
 from farthing.records.efficiency import (
     AttentionEfficiency,
     CollectiveEfficiency,
@@ -23,7 +24,6 @@ from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
-from farthing.records.checkpoint import Checkpoint
 from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")

@@ -1,8 +1,8 @@
 """What ran behind rows of InferenceX that state neither workers nor draft tokens.
 
-InferenceX publishes what it runs: for each model, system, engine, precision, load and number of users the workers
-that read prompts, those that decode, and the speculative decoding, with the days on which that was so. The tables
-that were drawn from its results print the load and the users, but drop much of the rest.
+InferenceX publishes what it runs: for each model, system, engine, precision, load and number of users the
+workers that read prompts, those that decode, and the drafts, with the days on which it was so.
+The tables that were drawn from its results print the load and the users, but drop much of the rest.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Final
 from farthing.evidence.workers import Workers, split
 
 COLLECTIONS: Final = ("source_file=20", "db-dump/20")
-"""How rows begin that were drawn from its results: its web page's tables, and its database, whose rows are of runs
-without drafts and state the workers."""
+"""How rows begin that were drawn from its results: tables of its web page, and its database, whose rows are
+of runs without drafts and state the workers."""
 
 TRIAL: Final = timedelta(days=31)
 """Runs of a set-up begin at most so long before it is merged."""
@@ -30,15 +30,17 @@ TRIAL: Final = timedelta(days=31)
 class SetUp:
     """One published way to run a load, and when; ``draft_tokens`` is None where no file says how many.
 
-    ``decode_batch`` is the most sequences that a place of a worker decodes at a time, 0 where no file name says
-    so; ``prefill_tp`` and ``decode_tp`` are the tensor parallel sizes as printed, which the tables repeat; ``images``
-    the containers' names without their registry.
+    ``decode_batch`` is the most sequences that a place of a worker decodes at a time, 0 where none is
+    published; ``poll_steps`` the steps between two looks at the queue of requests; ``prefill_tp`` and
+    ``decode_tp`` the tensor parallel sizes as printed, which the tables repeat; ``images`` the containers
+    without their registry.
     """
 
     draft_tokens: int | None
     prefill: Workers | None
     decode: Workers
     decode_batch: int
+    poll_steps: int
     prefill_tp: int
     decode_tp: int
     since: date
@@ -59,9 +61,10 @@ Key = tuple[str, str, str, str, int, int, int]
 def published() -> Mapping[Key, Sequence[SetUp]]:
     """All set-ups by model, system, engine, precision, prompt, answer and users.
 
-    Facts from the history of configs/nvidia-master.yaml of SemiAnalysisAI/InferenceX up to May 2026, and from the
-    recipes and scripts that it names, which hold numbers of draft tokens and of sequences at a time. Before that
-    file knew GB200, runners/launch_gb200-nv.sh did; until January 2026 its numbers of users are of one worker.
+    Facts from the history of configs/nvidia-master.yaml of SemiAnalysisAI/InferenceX up to May 2026, and from
+    the recipes and scripts that it names: draft tokens, sequences at a time and steps between polls.
+    Before that file knew GB200, runners/launch_gb200-nv.sh did; TensorRT-LLM's sweeps on it before February
+    2026 count the users of one worker of several.
     """
     found: dict[Key, list[SetUp]] = {}
     text = (resources.files("farthing.evidence") / "setups.csv").read_text("utf-8")
@@ -72,6 +75,7 @@ def published() -> Mapping[Key, Sequence[SetUp]]:
             prefill=_workers(row, "prefill") if apart else None,
             decode=_workers(row, "decode"),
             decode_batch=int(row["decode_batch"] or 0),
+            poll_steps=int(row["poll_steps"] or 1),
             prefill_tp=int(row["prefill_tp"] or 0),
             decode_tp=int(row["decode_tp"]),
             since=date.fromisoformat(row["since"]),

@@ -27,7 +27,7 @@ from farthing.records.workload import InferenceWorkload
 QUANTITIES: Final = {"silicon_ttft_ms": "TTFT", "silicon_tpot_ms": "TPOT"}
 
 ALIKE: Final = 1.2
-"""Times by whose factor the ways that a row can have been run may differ: what it does not say matters little."""
+"""By so much may the ways that a row can have been run differ, for what it leaves out to matter little."""
 
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
@@ -139,6 +139,7 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             users=max(setup.users / ranks, 1.0),
             slots=decode.slots,
             waiting_share=overheads.waiting_share,
+            poll_steps=setup.poll_steps,
             **common,
         )
     prefill = _Passes(setup, setup.prefill, engine, ideal)

@@ -47,7 +47,8 @@ RACK: Final = 72
 class Deployment:
     """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both.
 
-    ``decode_batch`` is the most sequences that a place decodes at a time, 0 where nothing but memory limits them.
+    ``decode_batch`` is the most sequences that a place decodes at a time, 0 where only memory limits them;
+    ``poll_steps`` are the steps between two looks at the queue of requests.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Deployment:
     decode: Workers
     draft_tokens: int = 0
     decode_batch: int = 0
+    poll_steps: int = 1
 
     def plan(self, workers: Workers) -> InferencePlan:
         """The plan of one worker."""
@@ -136,16 +138,17 @@ def deployments_of(case: Case) -> list[Deployment]:
             decode=decode,
             draft_tokens=draft_tokens,
             decode_batch=decode_batch,
+            poll_steps=poll_steps,
         )
-        for prefill, decode, draft_tokens, decode_batch in _ways(case, model)
+        for prefill, decode, draft_tokens, decode_batch, poll_steps in _ways(case, model)
     ]
 
 
-_Way = tuple[Workers | None, Workers, int, int]
+_Way = tuple[Workers | None, Workers, int, int, int]
 
 
 def _ways(case: Case, model: str) -> Sequence[_Way]:
-    """Workers that read prompts and that decode, draft tokens and sequences at a time.
+    """Workers that read prompts and that decode, draft tokens, sequences at a time and steps between polls.
 
     As the row states, else as published.
     """
@@ -153,20 +156,30 @@ def _ways(case: Case, model: str) -> Sequence[_Way]:
     decode = workers_of(case, "decode_" if apart else "")
     prefill = workers_of(case, "prefill_") if apart else None
     known = setups_of(case.cells, model)
-    if "config_id=" in case.cells.get("silicon_data_source", "") or (prefill and prefill.count and decode.count):
-        same = {one.decode_batch for one in known if (one.decode, one.draft_tokens) == (decode, 0)}
-        return [(prefill, decode, 0, same.pop() if len(same) == 1 else 0)]
+    complete = "config_id=" in case.cells.get("silicon_data_source", "")
+    if (complete and not apart) or (prefill and prefill.count and decode.count):
+        same = {
+            (one.decode_batch, one.poll_steps)
+            for one in known
+            if (one.decode, one.draft_tokens) == (decode, 0)
+        }
+        batch, poll_steps = same.pop() if len(same) == 1 else (0, 1)
+        return [(prefill, decode, 0, batch, poll_steps)]
     if any(one.draft_tokens is None for one in known):
         raise FarthingError("how many tokens were drafted is not published")
     if apart or any(one.prefill for one in known):
         if not known:
             raise FarthingError("the row does not say how many workers there are")
-        ways = ((one.prefill, one.decode, one.draft_tokens or 0, one.decode_batch) for one in known)
+        ways = (
+            (one.prefill, one.decode, one.draft_tokens or 0, one.decode_batch, one.poll_steps)
+            for one in known
+        )
         return list(dict.fromkeys(ways))
     # The row states the split; the published set-ups add what it does not say.
     near = [one for one in known if one.decode.cards == decode.cards]
     near = [one for one in near if one.decode == decode] or near
-    return [(None, decode, drafted, 0) for drafted in {one.draft_tokens or 0: None for one in near} or {0: None}]
+    ways = ((None, decode, one.draft_tokens or 0, 0, one.poll_steps) for one in near)
+    return list(dict.fromkeys(ways)) or [(None, decode, 0, 0, 1)]
 
 
 def weight_format(cells: Mapping[str, str], model: str) -> str:

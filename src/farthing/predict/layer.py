@@ -176,8 +176,8 @@ FEED_FORWARD: Final = frozenset(
 """Products that belong to a layer's feed-forward; all others to its mixer."""
 
 FP8_BYTES: Final = 1.0
-"""Of a cached number in 8 bits. Latents in it are multiplied as they are: decoding with them computes so much that
-kernels would else wait for products (TensorRT-LLM, examples/models/core/deepseek_v3/README.md, FP8 KV cache)."""
+"""Of a cached number in 8 bits. Latents in it are multiplied as they are: decoding computes as much as it
+reads (TensorRT-LLM, examples/models/core/deepseek_v3/README.md, FP8 KV Cache and MLA)."""
 
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""

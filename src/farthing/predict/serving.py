@@ -123,11 +123,12 @@ def continuous_batching(
     waiting_share: Number,
     request_s: Number = 0.0,
     step_tokens: Number = 1.0,
+    poll_steps: Number = 1,
 ) -> Serving:
     """A replica that reads prompts between the decode steps of the others.
 
-    A request waits for half a step that is under way, for a share of the others' prompts, and for its own.
-    Users beyond the slots queue for a whole answer of those before them.
+    A request waits for half of the steps between two looks at the queue, for a share of the others' prompts,
+    and for its own. Users beyond the slots queue for a whole answer of those before them.
 
     Parameters
     ----------
@@ -148,6 +149,8 @@ def continuous_batching(
         Host time before the first pass [s].
     step_tokens
         That a step adds to each answer: more than one where drafted tokens are accepted.
+    poll_steps
+        Decode steps between two looks at the queue of requests; with one, those wait for the step under way.
 
     Returns
     -------
@@ -175,8 +178,9 @@ def continuous_batching(
     for _ in range(_ROUNDS):
         step = decode_s(decoding)
         answer = (step / step_tokens + disturbed) * np.maximum(output_tokens - 1, 1)
-        decoding = np.maximum(served * answer / (answer + waited + step / 2), np.minimum(served, 1.0))
-    ttft = waited + step / 2
+        noticed = poll_steps * step / 2
+        decoding = np.maximum(served * answer / (answer + waited + noticed), np.minimum(served, 1.0))
+    ttft = waited + noticed
     queued = (users - served) / served * (ttft + answer)
     return Serving(
         ttft_s=ttft + queued,
@@ -223,8 +227,8 @@ def disaggregated(
     output_tokens, request_s, step_tokens
         As in `continuous_batching`.
     shared_prefill_s
-        What a prompt takes of a pass that it shares with as many as the engine puts into one [s]; without it as
-        long as alone.
+        What a prompt takes of a pass that it shares with as many as the engine puts into one [s]; without it
+        as long as alone.
     transfer_s
         Handing over the keys and values of one prompt [s].
 
@@ -246,7 +250,7 @@ def disaggregated(
     room = slots * decode_places
     # Those who wait are read together, which spares reading the weights for each.
     service_s = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
-    # The loop starts with a burst, whose echoes outlast the queue of steady arrivals, unless that never empties.
+    # The loop starts with a burst, whose echoes outlast steady queues unless these never empty.
     burst = burst_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):

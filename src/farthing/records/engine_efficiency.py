@@ -63,9 +63,9 @@ class EngineEfficiency:
         Share of the other users' prompts that a request waits for before its first token, in a closed loop:
         small where prompts join the running batch, larger where they go before it.
     burst_share
-        Share of the time in which all users' prompts are read, that a request waits for where workers of their
-        own read them: the loop begins with all prompts at once, and answers of like length bring them back
-        nearly together.
+        Share of the time in which all users' prompts are read, that a request waits for where workers of
+        their own read them: the loop begins with all prompts at once, and answers of like length bring them
+        back nearly together.
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.

@@ -112,7 +112,7 @@ APART = {
 
 
 def said(users: int, day: str = "2026-02-03") -> str:
-    return f"source_file=2026-03-25.csv; model=DeepSeek-R1; silicon_concurrency={users}; measured={day}T00:00:00Z"
+    return f"source_file=2026-03-25.csv; silicon_concurrency={users}; measured={day}T00:00:00Z"
 
 
 def test_workers_are_looked_up() -> None:
@@ -144,7 +144,7 @@ def test_workers_that_nobody_published_are_refused() -> None:
         with pytest.raises(FarthingError, match="how many workers"):
             deployment_of(case(**APART, silicon_data_source=words))
     stated = case(
-        **APART, prefill_num_workers="1.0", decode_num_workers="4.0", decode_batch_size="24", **{"osl": "512"}
+        **APART, prefill_num_workers="1.0", decode_num_workers="4.0", decode_batch_size="24", osl="512"
     )
     assert deployment_of(stated).decode.count == 4
 

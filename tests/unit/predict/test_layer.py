@@ -143,7 +143,9 @@ def test_a_checkpoint_may_narrow_more_than_its_experts() -> None:
     wide = Shards(tp=1, weight_bytes=2.0, expert_bytes=0.5625)
     narrow = dataclasses.replace(wide, narrow=frozenset({"up", "down", "attention output"}))
     times = [
-        forward_time(name, kind, MEMORY_BOUND, shards, sequences=1, new_tokens=1, cached_tokens=0, decode=True)
+        forward_time(
+            name, kind, MEMORY_BOUND, shards, sequences=1, new_tokens=1, cached_tokens=0, decode=True
+        )
         for shards in (wide, narrow)
     ]
     # 16384 x 7168 of attention output, and three matrices of 7168 x 2048 of the shared expert.
