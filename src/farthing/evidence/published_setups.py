@@ -18,9 +18,8 @@ from typing import Final
 
 from farthing.evidence.workers import Workers, split
 
-COLLECTIONS: Final = ("source_file=20", "db-dump/20")
-"""How rows begin that were drawn from its results: tables of its web page, and its database, whose rows are
-of runs without drafts and state the workers."""
+COLLECTIONS: Final = re.compile(r"source_file=20|db-dump/20|source_file=[^/;]*-gap-analysis\.csv")
+"""How rows begin that were drawn from its results: tables of its web page, its database, excerpts of these."""
 
 TRIAL: Final = timedelta(days=31)
 """Runs of a set-up begin at most so long before it is merged."""
@@ -108,7 +107,7 @@ def _workers(row: Mapping[str, str], role: str) -> Workers:
 def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
     """The published set-ups of a model that a row may have run: none where it is of another collection.
 
-    Of the day on which it was measured; where there was none yet, the one that was merged next.
+    Of the day on which it was measured, if that is said; where there was none yet, what was merged next.
     """
     said = cells.get("silicon_data_source", "")
     users, day, image = (
@@ -119,7 +118,7 @@ def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
             r"image=(?:[^;]*[/#])?([^;/#]+)",
         )
     )
-    if not (users and day and said.startswith(COLLECTIONS)):
+    if not (users and COLLECTIONS.match(said)):
         return []
     key = (
         model,
@@ -133,6 +132,8 @@ def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
     known = [one for one in published().get(key, ()) if _agrees(one, cells)]
     if image:
         known = [one for one in known if image[1].lower() in one.images] or known
+    if not day:
+        return known
     measured = date.fromisoformat(day[1])
     if current := [one for one in known if one.since <= measured < one.until]:
         return current

@@ -156,8 +156,9 @@ def _ways(case: Case, model: str) -> Sequence[_Way]:
     decode = workers_of(case, "decode_" if apart else "")
     prefill = workers_of(case, "prefill_") if apart else None
     known = setups_of(case.cells, model)
-    complete = "config_id=" in case.cells.get("silicon_data_source", "")
-    if (complete and not apart) or (prefill and prefill.count and decode.count):
+    # The database and its excerpts are of runs without drafts.
+    plain = re.search("config_id=|gap-analysis", case.cells.get("silicon_data_source", ""))
+    if (plain and not apart) or (prefill and prefill.count and decode.count):
         same = {
             (one.decode_batch, one.poll_steps)
             for one in known

@@ -21,7 +21,7 @@ class Workers:
 
 
 def split(cards: int, *, ep: int, attention_dp: bool, count: int = 1) -> Workers:
-    """Workers of that many cards, as engines are told: in data-parallel attention each card has its own users.
+    """Workers of that many cards, as engines are told: data-parallel attention gives each card users.
 
     Examples
     --------
