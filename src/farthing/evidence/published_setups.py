@@ -19,7 +19,7 @@ from typing import Final
 from farthing.evidence.workers import Workers, split
 
 COLLECTIONS: Final = re.compile(r"source_file=20|db-dump/20|source_file=[^/;]*-gap-analysis\.csv")
-"""How rows begin that were drawn from its results: tables of its web page, its database, excerpts of these."""
+"""How rows begin that were drawn from its results: tables of its web page, its database, excerpts."""
 
 TRIAL: Final = timedelta(days=31)
 """Runs of a set-up begin at most so long before it is merged."""
@@ -53,6 +53,9 @@ class SetUp:
         return sum(one.count * one.cards for one in roles)
 
 
+SAME: Final = {"deepseek-r1": "deepseek-v3"}
+"""Models of one network, by the name that the table has."""
+
 Key = tuple[str, str, str, str, int, int, int]
 
 
@@ -63,7 +66,7 @@ def published() -> Mapping[Key, Sequence[SetUp]]:
     Facts from the history of configs/nvidia-master.yaml of SemiAnalysisAI/InferenceX up to May 2026, and from
     the recipes and scripts that it names: draft tokens, sequences at a time and steps between polls.
     Before that file knew GB200, runners/launch_gb200-nv.sh did; TensorRT-LLM's sweeps on it before February
-    2026 count the users of one worker of several.
+    2026, and those on H200, list the users of one worker of several; here stand those of all.
     """
     found: dict[Key, list[SetUp]] = {}
     text = (resources.files("farthing.evidence") / "setups.csv").read_text("utf-8")
@@ -107,7 +110,7 @@ def _workers(row: Mapping[str, str], role: str) -> Workers:
 def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
     """The published set-ups of a model that a row may have run: none where it is of another collection.
 
-    Of the day on which it was measured, if that is said; where there was none yet, what was merged next.
+    Of the day on which it was measured, if that is said; where there was none yet, the next.
     """
     said = cells.get("silicon_data_source", "")
     users, day, image = (
@@ -121,7 +124,7 @@ def setups_of(cells: Mapping[str, str], model: str) -> list[SetUp]:
     if not (users and COLLECTIONS.match(said)):
         return []
     key = (
-        model,
+        SAME.get(model, model),
         cells.get("system", ""),
         cells.get("backend", ""),
         cells.get("precision", ""),

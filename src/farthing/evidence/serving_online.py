@@ -26,7 +26,7 @@ from farthing.records.workload import InferenceWorkload
 
 QUANTITIES: Final = {"silicon_ttft_ms": "TTFT", "silicon_tpot_ms": "TPOT"}
 
-ALIKE: Final = 1.2
+ALIKE: Final = 1.5
 """By so much may the ways that a row can have been run differ, for what it leaves out to matter little."""
 
 

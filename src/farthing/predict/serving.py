@@ -245,7 +245,7 @@ def disaggregated(
     >>> load = disaggregated(lambda n: 0.010 + 50e-6 * n, 0.100, users=256, prefill_places=4,
     ...                      decode_places=8, slots=1000, output_tokens=1001, burst_share=0.1)
     >>> round(load.ttft_s, 2), round(load.tpot_s * 1e3, 1), round(load.decoding, 1)
-    (0.78, 11.5, 30.0)
+    (0.75, 11.5, 30.0)
     """
     room = slots * decode_places
     # Those who wait are read together, which spares reading the weights for each.
