@@ -47,6 +47,9 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
 }
 """Where a constant still has a meaning; the rates stay below the peaks."""
 
+BURST: Final = (0.1, 0.03, 0.6)
+"""Start and limits of ``burst_share``: a twentieth if one of ten rounds comes at once, half if all do."""
+
 OWN_KERNELS: Final = ("fp8-block", "w4a16-g32")
 """Formats that run on kernels of their own, whose constants are fitted after all the rest."""
 
@@ -62,10 +65,10 @@ MOST_ROWS: Final = 60
 """Of a source; more add nothing but time."""
 
 TPOT_CAP: Final = 0.2
-"""Logarithmic error beyond which a row counts no more: it ran with what it does not tell, as draft tokens."""
+"""Logarithmic error beyond which a row counts no more: it ran with what it does not tell."""
 TTFT_CAP: Final = 1.0
 TTFT_WEIGHT: Final = 0.3
-"""Of a row's first token beside its other tokens; none where prompts are read apart."""
+"""Of a row's first token beside its other tokens; where prompts are read apart it tells the burst alone."""
 
 Key = tuple[str, str, str]
 
@@ -90,11 +93,36 @@ def fit() -> None:
     for key in sorted(groups):
         engine, architecture, form = key
         if form == "*":
-            found[key] = fitted(groups[key], form, _engine(START), tuple(START))
+            found[key] = fitted(groups[key], form, _engine(engine), tuple(START))
         else:
             start = found[engine, architecture, "*"]
             found[key] = fitted(groups[key], form, start, KERNEL_CONSTANTS)
+    for engine, architecture, form in sorted(groups):
+        if form == "*":
+            _fit_burst(groups[engine, architecture, form], found, (engine, architecture))
     write(found)
+
+
+def _fit_burst(rows: Sequence[_Row], found: dict[Key, EngineEfficiency], where: tuple[str, str]) -> None:
+    """Add the wait before workers that only read prompts, told by first tokens alone."""
+    apart = [row for row in rows if row.setup.prefill]
+    if not apart:
+        return
+    counts = Counter(row.source for row in apart)
+
+    def value(trial: Mapping[str, float]) -> float:
+        total = 0.0
+        for row in apart:
+            engine = dataclasses.replace(found[*where, row.form], burst_share=trial["burst_share"])
+            try:
+                ttft_s = serving.__wrapped__(row.setup, engine=engine).ttft_s
+            except FarthingError:
+                continue
+            total += min(abs(np.log(ttft_s / row.ttft_s)), TTFT_CAP) / counts[row.source]
+        return float(total / len(counts))
+
+    best, _ = least(value, {"burst_share": BURST[0]}, {"burst_share": BURST[1:]})
+    found[*where, "*"] = dataclasses.replace(found[*where, "*"], burst_share=best["burst_share"])
 
 
 def _groups() -> dict[Key, list[_Row]]:
@@ -106,10 +134,9 @@ def _groups() -> dict[Key, list[_Row]]:
         except FarthingError:
             continue
         ttft_s, tpot_s = number(case, "silicon_ttft_ms") / 1e3, number(case, "silicon_tpot_ms") / 1e3
-        if setup.stated:
-            # Some measurements are printed twice.
-            row = _Row(setup, ttft_s, tpot_s, case.source)
-            by_source.setdefault(case.source, {})[setup, ttft_s, tpot_s] = row
+        # Some measurements are printed twice.
+        row = _Row(setup, ttft_s, tpot_s, case.source)
+        by_source.setdefault(case.source, {})[setup, ttft_s, tpot_s] = row
     groups: dict[Key, list[_Row]] = {}
     for rows in by_source.values():
         for row in list(rows.values())[:: -(-len(rows) // MOST_ROWS)]:
@@ -138,8 +165,12 @@ def loss(rows: Sequence[_Row], form: str, engine: EngineEfficiency) -> float:
     return float(total / len(counts))
 
 
-def _engine(constants: Mapping[str, float]) -> EngineEfficiency:
-    return _with(NO_OVERHEAD, constants)
+def _engine(name: str) -> EngineEfficiency:
+    """Where the search begins: what no fit tells is as in the table."""
+    rows = catalog.engine_efficiencies().values()
+    told = next((row for row in rows if (row.engine, row.architecture, row.format) == (name, "*", "*")), None)
+    narrow = told.narrow_prompts if told else float("nan")
+    return _with(dataclasses.replace(NO_OVERHEAD, narrow_prompts=0.0 if np.isnan(narrow) else narrow), START)
 
 
 def _with(engine: EngineEfficiency, constants: Mapping[str, float]) -> EngineEfficiency:
@@ -180,8 +211,8 @@ def _cell(column: str, key: Key, found: EngineEfficiency) -> str:
     if column in words:
         return words[column]
     name = column.replace("_us", "_s")
-    fields = (*(START if key[2] == "*" else KERNEL_CONSTANTS), "kv_share")
-    if name not in fields:
+    fields = (*((*START, "burst_share") if key[2] == "*" else KERNEL_CONSTANTS), "kv_share")
+    if name not in fields or np.isnan(getattr(found, name)):
         return ""
     value = getattr(found, name) * (1e6 if column.endswith("_us") else 1)
     return f"{float(f'{value:.3g}'):g}"

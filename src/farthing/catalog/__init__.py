@@ -14,6 +14,7 @@ from typing import TypeVar
 from farthing.catalog import own
 from farthing.catalog.load import table
 from farthing.errors import InvalidInput, UnknownName
+from farthing.records.checkpoint import Checkpoint
 from farthing.records.efficiency import (
     AttentionEfficiency,
     CollectiveEfficiency,
@@ -99,6 +100,23 @@ def host(name: str) -> Host:
 def engine(name: str) -> Engine:
     """The engine of that id; raises `UnknownName` with the nearest ids."""
     return _named("engine", engines(), name)
+
+
+def checkpoints() -> Mapping[str, Checkpoint]:
+    """Checkpoints of mixtures that store more than the routed experts in their format."""
+    return table("checkpoints.csv", Checkpoint)
+
+
+def narrow_products(model: str, weight_format: str) -> frozenset[str]:
+    """Products of a layer that a mixture's checkpoint stores like its routed experts.
+
+    Examples
+    --------
+    >>> sorted(narrow_products("deepseek-r1", "nvfp4")), narrow_products("kimi-k2", "nvfp4")
+    (['attention output', 'down', 'up'], frozenset())
+    """
+    found = checkpoints().get(f"{model}@{weight_format}")
+    return found.products if found else frozenset()
 
 
 def wirings() -> Mapping[str, Wiring]:

@@ -178,6 +178,7 @@ class Run:
             decode=decode,
             weight_bytes=self.about.dense.bytes_per_element,
             expert_bytes=self.about.weights.bytes_per_element,
+            narrow=self.about.narrow,
             head_bytes=self.about.head_bytes,
             kv_bytes=self.about.kv.bytes_per_element,
             routing_spread=self.workload.routing_spread,
@@ -220,19 +221,21 @@ class Run:
 
     def decode(self) -> tuple[StepTime, Any]:
         """One decode step of a micro-batch, and the time until its turn comes again."""
-        drafted = self.workload.draft_tokens
-        step = self.step(
-            self.replica_sequences / self.micro_batches,
-            1 + drafted,
-            max(self.workload.decode_context_tokens - 1, 0.0),
-            decode=True,
+        step, whole = self.decode_step(
+            self.replica_sequences / self.micro_batches, max(self.workload.decode_context_tokens - 1, 0.0)
         )
+        return step, named("decode step_s", whole)
+
+    def decode_step(self, sequences: Any, cached_tokens: float) -> tuple[StepTime, Any]:
+        """One decode step of so many sequences, and the time that it and its drafting take in all."""
+        drafted = self.workload.draft_tokens
+        step = self.step(sequences, 1 + drafted, cached_tokens, decode=True)
         whole = step.total_s
         if self.plan.pp > 1:
             whole = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
         if drafted:
             whole = whole * (1 + drafted * self.workload.draft_cost_share)
-        return step, named("decode step_s", whole)
+        return step, whole
 
 
 def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> Run:

@@ -41,6 +41,7 @@ class Subject:
     efficiencies: tuple[Efficiency, ...]
     weights: NumberFormat
     dense: NumberFormat
+    narrow: frozenset[str]
     kv: NumberFormat
     engine: Engine
     overheads: EngineEfficiency
@@ -102,8 +103,9 @@ def subject(
     ``overheads`` stands in for the engine's constants of the table, where those are what is sought.
     """
     weights = storage_format(weight_format, "weights")
+    narrow: frozenset[str] = frozenset()
     if not dense_format and keeps_wide_layers(model, weights):
-        dense_format = "bf16"
+        dense_format, narrow = "bf16", catalog.narrow_products(model.id, weights.id)
     dense = storage_format(dense_format, "weights") if dense_format else weights
     compute = storage_format(compute_format, "activations").compute if compute_format else weights.compute
     if compute == "fp32" and weights.id not in ("fp32", "tf32") and not compute_format:
@@ -142,6 +144,7 @@ def subject(
         efficiencies=efficiencies,
         weights=weights,
         dense=dense,
+        narrow=narrow,
         kv=storage_format(kv_format, "kv_cache"),
         engine=catalog.engine(engine) if engine else NO_ENGINE,
         overheads=engines[0],

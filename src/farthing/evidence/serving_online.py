@@ -11,11 +11,13 @@ from typing import Final
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError, InvalidInput
-from farthing.estimate.inference import run_of
+from farthing.estimate.inference import STEP_TOKENS, run_of
 from farthing.estimate.likeness import serving_likeness
-from farthing.estimate.subject import check_expert_parallel, check_tensor_parallel, subject
+from farthing.estimate.subject import check_tensor_parallel, subject
 from farthing.evidence.outcome import compared, number, refused
-from farthing.evidence.serving_setup import Deployment, Workers, deployment_of
+from farthing.evidence.serving_setup import Deployment, deployments_of, unknown
+from farthing.evidence.workers import Workers
+from farthing.predict.inference import speculated_tokens
 from farthing.predict.serving import Serving, continuous_batching, disaggregated
 from farthing.predict.trace import Number
 from farthing.records.comparison import Case, Comparison, Likeness
@@ -23,6 +25,9 @@ from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.workload import InferenceWorkload
 
 QUANTITIES: Final = {"silicon_ttft_ms": "TTFT", "silicon_tpot_ms": "TPOT"}
+
+ALIKE: Final = 1.5
+"""By so much may the ways that a row can have been run differ, for what it leaves out to matter little."""
 
 
 def compare(cases: Sequence[Case]) -> list[Comparison]:
@@ -44,25 +49,45 @@ def _compare(case: Case) -> list[Comparison]:
             found.append(refused(case, column, float("nan"), str(error), group=group))
             continue
         try:
-            setup = deployment_of(case)
-            times, peaks = serving(setup), serving(setup, ideal=True)
+            setup, value = _middle(case, what, ideal=False)
+            _, simple = _middle(case, what, ideal=True)
         except FarthingError as error:
             found.append(refused(case, column, measured, str(error), group=group))
             continue
-        value, simple = (times.ttft_s, peaks.ttft_s) if what == "TTFT" else (times.tpot_s, peaks.tpot_s)
         likeness = likeness_of(setup, "prefill" if what == "TTFT" else "decode")
         found.append(
             compared(
                 case,
                 column,
                 measured,
-                float(value) * 1e3,
-                simple=float(simple) * 1e3,
+                value * 1e3,
+                simple=simple * 1e3,
                 group=group,
                 likeness=likeness,
             )
         )
     return found
+
+
+def _middle(case: Case, what: str, *, ideal: bool) -> tuple[Deployment, float]:
+    """A deployment that a row can have been, and the middle of the times [s] of all that it can."""
+    setups = deployments_of(case)
+    times: dict[Deployment, float] = {}
+    for setup in setups:
+        try:
+            load = serving(setup, ideal=ideal)
+        except FarthingError:
+            # What does not fit was not run.
+            if len(setups) == 1:
+                raise
+            continue
+        times[setup] = float(load.ttft_s if what == "TTFT" else load.tpot_s)
+    if not times:
+        raise FarthingError(unknown(setups))
+    least, most = min(times.values()), max(times.values())
+    if most > least * ALIKE and not ideal:
+        raise FarthingError(unknown(list(times)))
+    return next(iter(times)), math.sqrt(least * most)
 
 
 def likeness_of(setup: Deployment, what: str) -> Likeness:
@@ -103,8 +128,8 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
     overheads = decode.overheads
     common = {
         "output_tokens": setup.output,
-        "waiting_share": overheads.waiting_share,
         "request_s": overheads.request_s,
+        "step_tokens": decode.step_tokens,
     }
     if setup.prefill is None:
         ranks = setup.decode.dp
@@ -113,22 +138,21 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             decode.prefill_s(),
             users=max(setup.users / ranks, 1.0),
             slots=decode.slots,
+            waiting_share=overheads.waiting_share,
+            poll_steps=setup.poll_steps,
             **common,
         )
-    prefill_s = _Passes(setup, setup.prefill, engine, ideal).prefill_s()
+    prefill = _Passes(setup, setup.prefill, engine, ideal)
     decode_places = setup.decode.count * setup.decode.dp
-    count = setup.prefill.count
-    if not count:
-        # As many as read prompts as fast as the others write answers.
-        answer_s = setup.output * decode.decode_s(setup.users / decode_places)
-        count = math.ceil(setup.users * prefill_s / (answer_s * setup.prefill.dp))
     return disaggregated(
         decode.decode_s,
-        prefill_s,
+        prefill.prefill_s(),
+        shared_prefill_s=prefill.shared_prefill_s(),
         users=setup.users,
-        prefill_places=count * setup.prefill.dp,
+        prefill_places=setup.prefill.count * setup.prefill.dp,
         decode_places=decode_places,
-        slots=decode.slots,
+        slots=min(decode.slots, setup.decode_batch or decode.slots),
+        burst_share=overheads.burst_share,
         **common,
     )
 
@@ -143,7 +167,8 @@ class _Passes:
         plan = setup.plan(workers)
         try:
             check_tensor_parallel(model, plan.tp)
-            check_expert_parallel(model, plan.ep, workers.cards, "tp x dp")
+            if plan.ep > max(model.experts, 1):
+                raise InvalidInput("more ranks than experts")
         except InvalidInput:
             # Often the cards of a whole disaggregated deployment stand where those of a worker belong.
             raise FarthingError("the stated split does not divide the model's heads or experts") from None
@@ -158,7 +183,10 @@ class _Passes:
             overheads=engine,
         )
         load = InferenceWorkload(
-            batch_size=workers.dp, prompt_tokens=setup.prompt, output_tokens=setup.output
+            batch_size=workers.dp,
+            prompt_tokens=setup.prompt,
+            output_tokens=setup.output,
+            draft_tokens=setup.draft_tokens,
         )
         self.run = run_of(about, load, plan)
         self.overheads = about.overheads
@@ -167,13 +195,28 @@ class _Passes:
         # Sequences are at all stages of their answers, and hold half of it on average.
         free, each = float(memory.free_bytes) + float(memory.kv_cache_bytes), float(memory.sequence_bytes)
         if free < each:
+            # What was run left itself less in reserve.
+            free = float(memory.capacity_bytes) - float(memory.weight_bytes)
+        if free < each:
             raise FarthingError("the weights do not fit on the cards that the row states")
         self.slots = free / each
 
+    @property
+    def step_tokens(self) -> Number:
+        """That a decode step adds to each answer."""
+        load = self.run.workload
+        return speculated_tokens(load.draft_tokens, load.acceptance_rate) if load.draft_tokens else 1.0
+
     def decode_s(self, sequences: Number) -> Number:
-        """One decode step of a rank."""
-        return self.run.step(sequences, 1, self.context, decode=True).total_s
+        """One decode step of a rank, with the drafting that went before."""
+        return self.run.decode_step(sequences, self.context)[1]
 
     def prefill_s(self) -> Number:
         """Reading one prompt."""
         return self.run.step(1, self.run.workload.prompt_tokens, 0, decode=False).total_s
+
+    def shared_prefill_s(self) -> Number:
+        """What one prompt takes of the fullest pass."""
+        prompt = self.run.workload.prompt_tokens
+        together = max(STEP_TOKENS // prompt, 1)
+        return self.run.step(together, prompt, 0, decode=False).total_s / together

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from farthing import catalog
 from farthing.errors import FarthingError
 from farthing.evidence import names
 from farthing.evidence.outcome import number
+from farthing.evidence.published_setups import setups_of
+from farthing.evidence.workers import Workers
 from farthing.records.comparison import Case
 from farthing.records.plan import InferencePlan
 
@@ -42,25 +44,11 @@ RACK: Final = 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workers:
-    """Like workers: how many (0: the row does not say), and how each is split."""
-
-    count: int
-    tp: int
-    dp: int
-    ep: int
-
-    @property
-    def cards(self) -> int:
-        """Of one worker."""
-        return self.tp * self.dp
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
     """A row in the catalogue's terms; without ``prefill`` the workers of ``decode`` do both.
 
-    ``stated`` is False where the row does not say how many workers there are.
+    ``decode_batch`` is the most sequences that a place decodes at a time, 0 where only memory limits them;
+    ``poll_steps`` are the steps between two looks at the queue of requests.
     """
 
     model: str
@@ -73,7 +61,9 @@ class Deployment:
     output: int
     prefill: Workers | None
     decode: Workers
-    stated: bool = True
+    draft_tokens: int = 0
+    decode_batch: int = 0
+    poll_steps: int = 1
 
     def plan(self, workers: Workers) -> InferencePlan:
         """The plan of one worker."""
@@ -94,37 +84,29 @@ class Deployment:
         return f"{hosts}x{min(workers.cards, room)}:{self.card}{network}"
 
 
-FEW_USERS: Final = 48
-"""Up to so many users of a worker its cards share each sequence; beyond, each card takes its own."""
-
-WORKERS: Final = 4
-"""Decode workers for each one that reads prompts, where few users want quick answers."""
-
-
-def assumed(decode: Workers, users: int, card: str) -> Workers:
-    """Decode workers of a row that does not say how many there are, nor how their attention is split.
-
-    As in most of the rows that do: four side by side while each has few users, else one, whose cards each
-    take their own sequences; workers of more than a host's cards do so in any case on a rack.
-
-    Examples
-    --------
-    >>> workers = Workers(count=0, tp=8, dp=1, ep=8)
-    >>> found = [assumed(workers, users, "gb200") for users in (64, 2048)]
-    >>> [(one.count, one.tp, one.dp) for one in found]
-    [(4, 8, 1), (1, 1, 8)]
-    """
-    cards = decode.cards
-    wide = card.startswith("gb") and cards > 8
-    if users <= FEW_USERS * WORKERS and not wide:
-        return replace(decode, count=WORKERS)
-    if decode.ep == 1 and cards < 8:
-        return replace(decode, count=1)
-    return Workers(count=1, tp=1, dp=cards, ep=cards)
-
-
 def deployment_of(case: Case) -> Deployment:
-    """The deployment of a row.
+    """The deployment of a row that can have been only one.
+
+    Raises
+    ------
+    FarthingError
+        As `deployments_of`, and where there were several.
+    """
+    found = deployments_of(case)
+    if len(found) > 1:
+        raise FarthingError(unknown(found))
+    return found[0]
+
+
+def unknown(setups: Sequence[Deployment]) -> str:
+    """What a row does not say that tells these apart."""
+    if len({one.draft_tokens for one in setups}) > 1:
+        return "the row does not say whether tokens were drafted, and both were run"
+    return "the row does not say how many workers there are, and several numbers were run"
+
+
+def deployments_of(case: Case) -> list[Deployment]:
+    """The deployments that a row can have been: one, where it or what was published says enough.
 
     Raises
     ------
@@ -142,23 +124,63 @@ def deployment_of(case: Case) -> Deployment:
     if not card or card not in catalog.accelerators():
         raise FarthingError("the accelerator is not in the catalogue")
     weights = weight_format(cells, model)
-    apart = cells.get("mode", "agg") != "agg"
+    return [
+        Deployment(
+            model=model,
+            card=card,
+            engine=engine,
+            weight_format=weights,
+            kv_format="fp16" if catalog.number_format(weights).bits > 8.5 else "fp8",
+            users=users_of(case, decode),
+            prompt=_whole(case, "isl", 0),
+            output=_whole(case, "osl", 0),
+            prefill=prefill,
+            decode=decode,
+            draft_tokens=draft_tokens,
+            decode_batch=decode_batch,
+            poll_steps=poll_steps,
+        )
+        for prefill, decode, draft_tokens, decode_batch, poll_steps in _ways(case, model)
+    ]
+
+
+_Way = tuple[Workers | None, Workers, int, int, int]
+
+
+def _ways(case: Case, model: str) -> Sequence[_Way]:
+    """Workers that read prompts and that decode, draft tokens, sequences at a time and steps between polls.
+
+    As the row states, else as published.
+    """
+    apart = case.cells.get("mode", "agg") != "agg"
     decode = workers_of(case, "decode_" if apart else "")
-    users = users_of(case, decode)
-    stated = decode.count > 0
-    return Deployment(
-        model=model,
-        card=card,
-        engine=engine,
-        weight_format=weights,
-        kv_format="fp16" if catalog.number_format(weights).bits > 8.5 else "fp8",
-        users=users,
-        prompt=_whole(case, "isl", 0),
-        output=_whole(case, "osl", 0),
-        prefill=workers_of(case, "prefill_") if apart else None,
-        decode=decode if stated else assumed(decode, users, card),
-        stated=stated,
-    )
+    prefill = workers_of(case, "prefill_") if apart else None
+    known = setups_of(case.cells, model)
+    # The database and its excerpts are of runs without drafts.
+    plain = re.search("config_id=|gap-analysis", case.cells.get("silicon_data_source", ""))
+    if (plain and not apart) or (prefill and prefill.count and decode.count):
+        same = {
+            (one.decode_batch, one.poll_steps)
+            for one in known
+            if (one.decode, one.draft_tokens) == (decode, 0)
+        }
+        batch, poll_steps = same.pop() if len(same) == 1 else (0, 1)
+        return [(prefill, decode, 0, batch, poll_steps)]
+    if any(one.draft_tokens is None for one in known):
+        raise FarthingError("how many tokens were drafted is not published")
+    if apart or any(one.prefill for one in known):
+        if not known:
+            raise FarthingError("the row does not say how many workers there are")
+        ways = (
+            (one.prefill, one.decode, one.draft_tokens or 0, one.decode_batch, one.poll_steps)
+            for one in known
+        )
+        return list(dict.fromkeys(ways))
+    # The row states the split; the published set-ups add what it does not say.
+    near = [one for one in known if one.decode.cards == decode.cards]
+    near = [one for one in near if one.decode == decode] or near
+    ways = ((None, decode, one.draft_tokens or 0, 0, one.poll_steps) for one in near)
+    return list(dict.fromkeys(ways)) or [(None, decode, 0, 0, 1)]
 
 
 def weight_format(cells: Mapping[str, str], model: str) -> str:

@@ -402,6 +402,34 @@ def experts_touched(
     return experts - (experts - experts_per_token) * untouched
 
 
+@formula(reference="deepseek-2024-v3", unit="")
+def ranks_reached(experts_per_token: Number, ranks: Number) -> Number:
+    """Cards of an expert-parallel group that hold at least one of a token's experts, on average.
+
+    ``r (1 - (1 - 1/r)^k)``: a token goes once to each of these, however many of its experts they hold.
+
+    Parameters
+    ----------
+    experts_per_token, ranks
+        k and r; scalar or column.
+
+    Returns
+    -------
+    Number
+        Between 1 and the smaller of both.
+
+    References
+    ----------
+    deepseek-2024-v3
+
+    Examples
+    --------
+    >>> ranks_reached(8, 1), round(ranks_reached(8, 2), 2), round(ranks_reached(8, 64), 2)
+    (1.0, 1.99, 7.58)
+    """
+    return ranks * (1 - (1 - 1 / ranks) ** experts_per_token)
+
+
 @formula(reference="fedus-2022")
 def experts_matmul_time_s(
     token_slots: Number,

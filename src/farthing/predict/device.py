@@ -114,6 +114,10 @@ class Device:
         Size [byte], peak bandwidth [byte/s], share that long reads reach.
     kv_share
         The same for reading the keys and values of a decode step.
+    narrow_attention_factor
+        By which attention on 8-bit numbers is faster than on 16-bit ones.
+    narrow_prompts
+        Prompts attend in 8 bits too, where the cache is an 8-bit latent.
     vector_attention_flop_per_s
         Rate of a decode step's attention where vector units compute it [FLOP/s]; 0 where tensor units do.
     tensor_attention_group
@@ -154,6 +158,8 @@ class Device:
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 1.0
+    narrow_attention_factor: float = 1.0
+    narrow_prompts: bool = False
     vector_attention_flop_per_s: float = 0.0
     tensor_attention_group: float = 0.0
     kernel_s: float = 0.0
@@ -310,6 +316,10 @@ def device(
         cuts_prompts=engine.prompt_cuts > 0,
         overlap_power=engine.overlap_power,
         vector_s=engine.vector_flop / (accelerator.fp32_flop_per_s or peak),
+        narrow_attention_factor=max(
+            peak_flop_per_s(accelerator, "fp8") / peak_flop_per_s(accelerator, "bf16"), 1.0
+        ),
+        narrow_prompts=bool(engine.narrow_prompts),
         vector_attention_flop_per_s=accelerator.compute_units * engine.vector_attention_flop_per_s,
         tensor_attention_group=engine.tensor_attention_group,
         kernel_s=efficiency.kernel_s * engine.kernel_factor,

@@ -15,7 +15,7 @@ from farthing.predict.communication import (
     exposed_time_s,
     point_to_point_time_s,
 )
-from farthing.predict.compute import matmul_time_s
+from farthing.predict.compute import matmul_time_s, ranks_reached
 from farthing.predict.fabric import (
     across_bytes_per_s,
     across_latency_s,
@@ -65,6 +65,7 @@ def step_time(
     decode: bool,
     weight_bytes: float = 2.0,
     expert_bytes: float = 0.0,
+    narrow: frozenset[str] = frozenset(),
     head_bytes: float = 2.0,
     kv_bytes: float = 2.0,
     routing_spread: float = 0.0,
@@ -90,6 +91,8 @@ def step_time(
         head, of the cache [byte].
     routing_spread
         Unevenness of the experts' popularity; see `experts_touched`.
+    narrow
+        Titles of products that are stored like the routed experts.
     engine
         Host times of the engine; its factors on rates are in the places' devices already.
     wiring
@@ -130,6 +133,7 @@ def step_time(
         replicas=larger(plan.ep / plan.tp, 1.0),
         weight_bytes=weight_bytes,
         expert_bytes=expert_bytes,
+        narrow=narrow,
         kv_bytes=kv_bytes,
         window_spare_tokens=window_spare_tokens(plan, engine),
     )
@@ -301,11 +305,13 @@ def _group_times(
             # Slices take four gathers and four broadcasts a layer, sums two of each.
             exchanged = exchanged + (2 if wiring.exchange == "slices" else 1) * exchanges * started
         if kind.feed_forward == "moe":
-            # Replicas that share experts send each token to the cards that hold its experts, and back.
+            # Replicas that share experts send each token once to every card that holds some of its experts,
+            # and back.
             width = (model.moe_hidden or model.hidden) / model.hidden
             apart = plan.ep > plan.tp
             if isinstance(apart, np.ndarray) or apart:
-                sent = select(apart, message * width / plan.tp * model.experts_per_token, 0.0)
+                copies = ranks_reached(model.experts_per_token, plan.ep)
+                sent = select(apart, message * width / plan.tp * copies, 0.0)
                 # Each way the counts go ahead of the tokens.
                 dispatch = 2 * (
                     axis_all_to_all_time_s(sent, _expert_axis(cluster, place, plan)) + 2 * engine.exchange_s

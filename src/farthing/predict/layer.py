@@ -45,6 +45,8 @@ class Shards:
         Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     window_spare_tokens
         Entries that the cache of a window layer has beyond the window.
+    narrow
+        Titles of products that are stored like the routed experts.
     """
 
     tp: Number = 1
@@ -56,6 +58,7 @@ class Shards:
     expert_bytes: float = 0.0
     kv_bytes: float = 2.0
     window_spare_tokens: Number = 0
+    narrow: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +182,9 @@ STATE_SPACE: Final = frozenset(
     ("linear attention input", "time step and state", "time step", "linear attention output")
 )
 """Projections of a layer with a recurrent state."""
+FP8_BYTES: Final = 1.0
+"""Of a cached number in 8 bits. Latents in it are multiplied as they are: decoding computes as much as it
+reads (TensorRT-LLM, examples/models/core/deepseek_v3/README.md, FP8 KV Cache and MLA)."""
 
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
@@ -278,12 +284,13 @@ def forward_time(
         part = (product.title, kind.feed_forward if product.title in FEED_FORWARD else kind.mixer)
         if part not in known:
             apart = device.sequence_products and product.title in STATE_SPACE and model.is_state_space
+            narrow = product.title in shards.narrow
             time = matmul_time_s(
                 new_tokens if apart else tokens,
                 product.outputs,
                 product.inputs,
-                device=device.wide or device,
-                weight_bytes_per_element=shards.weight_bytes,
+                device=device if narrow else device.wide or device,
+                weight_bytes_per_element=shards.expert_bytes if narrow else shards.weight_bytes,
                 count=sequences if apart else 1,
             )
             known[part] = named(f"{product.title}_s", time)
@@ -371,6 +378,8 @@ def _attention_time_s(
     if decode and model.is_mla:
         qk_dim, v_dim = model.kv_lora_rank + model.qk_rope_head_dim, model.kv_lora_rank
     work = attention_flop(tokens, context, heads=heads / shards.tp, qk_dim=qk_dim, v_dim=v_dim)
+    if (decode or device.narrow_prompts) and model.is_mla and shards.kv_bytes == FP8_BYTES:
+        work = work / device.narrow_attention_factor
     if model.index_heads and kind.mixer == "full":
         # The indexer scores every token before attention reads the best of them.
         everything = mean_context_tokens(new_tokens, cached_tokens, causal=not model.encoder)

@@ -122,11 +122,13 @@ def continuous_batching(
     output_tokens: Number,
     waiting_share: Number,
     request_s: Number = 0.0,
+    step_tokens: Number = 1.0,
+    poll_steps: Number = 1,
 ) -> Serving:
     """A replica that reads prompts between the decode steps of the others.
 
-    A request waits for half a step that is under way, for a share of the others' prompts, and for its own.
-    Users beyond the slots queue for a whole answer of those before them.
+    A request waits for half of the steps between two looks at the queue, for a share of the others' prompts,
+    and for its own. Users beyond the slots queue for a whole answer of those before them.
 
     Parameters
     ----------
@@ -145,6 +147,10 @@ def continuous_batching(
         larger where they go before it, half where all requests start at once.
     request_s
         Host time before the first pass [s].
+    step_tokens
+        That a step adds to each answer: more than one where drafted tokens are accepted.
+    poll_steps
+        Decode steps between two looks at the queue of requests; with one, those wait for the step under way.
 
     Returns
     -------
@@ -171,13 +177,14 @@ def continuous_batching(
     decoding = served
     for _ in range(_ROUNDS):
         step = decode_s(decoding)
-        answer = (step + disturbed) * np.maximum(output_tokens - 1, 1)
-        decoding = np.maximum(served * answer / (answer + waited + step / 2), np.minimum(served, 1.0))
-    ttft = waited + step / 2
+        answer = (step / step_tokens + disturbed) * np.maximum(output_tokens - 1, 1)
+        noticed = poll_steps * step / 2
+        decoding = np.maximum(served * answer / (answer + waited + noticed), np.minimum(served, 1.0))
+    ttft = waited + noticed
     queued = (users - served) / served * (ttft + answer)
     return Serving(
         ttft_s=ttft + queued,
-        tpot_s=step + disturbed,
+        tpot_s=step / step_tokens + disturbed,
         decoding=decoding,
         requests_per_s=served / (ttft + answer),
     )
@@ -192,9 +199,11 @@ def disaggregated(
     decode_places: Number,
     slots: Number,
     output_tokens: Number,
-    waiting_share: Number,
+    burst_share: Number,
     transfer_s: Number = 0.0,
     request_s: Number = 0.0,
+    step_tokens: Number = 1.0,
+    shared_prefill_s: Number | None = None,
 ) -> Serving:
     """Prompts read by workers of their own, which hand keys and values on to the workers that decode.
 
@@ -213,8 +222,13 @@ def disaggregated(
         Places that each work alone: workers times their data-parallel ranks.
     slots
         Sequences whose keys and values find room at one decode place.
-    output_tokens, waiting_share, request_s
+    burst_share
+        Share of the time in which the prompts of all users are read, that one waits for.
+    output_tokens, request_s, step_tokens
         As in `continuous_batching`.
+    shared_prefill_s
+        What a prompt takes of a pass that it shares with as many as the engine puts into one [s]; without it
+        as long as alone.
     transfer_s
         Handing over the keys and values of one prompt [s].
 
@@ -229,26 +243,29 @@ def disaggregated(
     Examples
     --------
     >>> load = disaggregated(lambda n: 0.010 + 50e-6 * n, 0.100, users=256, prefill_places=4,
-    ...                      decode_places=8, slots=1000, output_tokens=1001, waiting_share=0.1)
+    ...                      decode_places=8, slots=1000, output_tokens=1001, burst_share=0.1)
     >>> round(load.ttft_s, 2), round(load.tpot_s * 1e3, 1), round(load.decoding, 1)
-    (0.78, 11.5, 30.0)
+    (0.75, 11.5, 30.0)
     """
     room = slots * decode_places
-    # The loop starts with a burst, whose echo adds to the queue of steady arrivals.
-    burst = waiting_share * np.maximum(users - 1, 0.0) * prefill_s / prefill_places
+    # Those who wait are read together, which spares reading the weights for each.
+    service_s = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
+    # The loop starts with a burst, whose echoes outlast steady queues unless these never empty.
+    burst = burst_share * np.maximum(users - 1, 0.0) * service_s / prefill_places
     decoding = np.minimum(users, room) / decode_places
     for _ in range(_ROUNDS):
         step = decode_s(np.maximum(decoding, np.minimum(users / decode_places, 1.0)))
-        answer = step * np.maximum(output_tokens - 1, 1)
+        answer = step / step_tokens * np.maximum(output_tokens - 1, 1)
         handed = request_s + transfer_s + step
-        queue = queue_time_s(prefill_s, answer + handed, users=users, servers=prefill_places)
-        ttft = queue + burst + handed
+        steady = queue_time_s(service_s, answer + handed, users=users, servers=prefill_places)
+        queue = np.maximum(steady, service_s + burst)
+        ttft = queue + (prefill_s - service_s) + handed
         decoding = np.minimum(users * answer / (answer + ttft), room) / decode_places
     beyond = np.maximum(users * answer / (answer + ttft) - room, 0.0)
     ttft = ttft + beyond / room * answer
     return Serving(
         ttft_s=ttft,
-        tpot_s=step,
+        tpot_s=step / step_tokens,
         decoding=decoding,
         requests_per_s=users / (ttft + answer),
     )

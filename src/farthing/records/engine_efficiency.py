@@ -32,6 +32,9 @@ class EngineEfficiency:
         then [FLOP/s]; 0 where they use them.
     tensor_attention_group
         Query heads a key-value head that the decode kernels compute on the tensor units even so; 0 for none.
+    narrow_prompts
+        1 where attention over a prompt computes in 8 bits once the cache holds an 8-bit latent, 0 where only
+        decode steps do.
     prefill_launch_s, decode_launch_s
         Host time to issue one kernel of a pass; a pass takes at least as long as issuing all of its kernels.
         0 where graphs are replayed.
@@ -70,6 +73,10 @@ class EngineEfficiency:
     waiting_share
         Share of the other users' prompts that a request waits for before its first token, in a closed loop:
         small where prompts join the running batch, larger where they go before it.
+    burst_share
+        Share of the time in which all users' prompts are read, that a request waits for where workers of
+        their own read them: the loop begins with all prompts at once, and answers of like length bring them
+        back nearly together.
     head_factor
         How many times as long a byte of the head takes as one of the layers, where the first card alone
         computes the logits.
@@ -112,6 +119,7 @@ class EngineEfficiency:
     conversion_share: float = math.nan
     vector_attention_flop_per_s: float = math.nan
     tensor_attention_group: float = math.nan
+    narrow_prompts: float = math.nan
     prefill_launch_s: float = math.nan
     decode_launch_s: float = math.nan
     step_s: float = math.nan
@@ -119,6 +127,7 @@ class EngineEfficiency:
     request_s: float = math.nan
     exchange_s: float = math.nan
     waiting_share: float = math.nan
+    burst_share: float = math.nan
     head_factor: float = math.nan
     window_spare_tokens: float = math.nan
     masked_share: float = math.nan
@@ -146,6 +155,7 @@ NO_OVERHEAD = EngineEfficiency(
     conversion_share=1.0,
     vector_attention_flop_per_s=0.0,
     tensor_attention_group=0.0,
+    narrow_prompts=0.0,
     prefill_launch_s=0.0,
     decode_launch_s=0.0,
     step_s=0.0,
@@ -153,6 +163,7 @@ NO_OVERHEAD = EngineEfficiency(
     request_s=0.0,
     exchange_s=0.0,
     waiting_share=0.1,
+    burst_share=0.1,
     head_factor=1.0,
     window_spare_tokens=0.0,
     masked_share=0.0,

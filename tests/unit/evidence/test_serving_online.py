@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from farthing.errors import FarthingError
 from farthing.evidence.load import shipped
 from farthing.evidence.serving_online import compare, serving
 from farthing.evidence.serving_setup import deployment_of
+from farthing.evidence.workers import Workers
 from farthing.records.comparison import Case
 
 ROW = {
@@ -92,24 +94,77 @@ def test_both_numbers_are_compared_in_milliseconds() -> None:
     assert other.simple < other.predicted
 
 
-def test_unstated_workers_are_assumed() -> None:
-    row = {
-        "mode": "disagg",
-        "model_id": "deepseek-v3",
-        "precision": "fp4",
-        "gemm_quant_mode": "nvfp4",
-        "accelerator_id": "gb200",
-        "prefill_tp_size": "4.0",
-        "prefill_moe_ep_size": "4.0",
-        "decode_tp_size": "8.0",
-        "decode_moe_tp_size": "2.0",
-        "decode_moe_ep_size": "4.0",
-    }
-    setup = deployment_of(case(**row))
-    assert (setup.stated, setup.decode.count, setup.decode.cards) == (False, 4, 8)
-    stated = deployment_of(case(**row, prefill_num_workers="1.0", decode_num_workers="4.0"))
-    assert stated.stated
-    assert serving(setup).tpot_s == pytest.approx(serving(stated).tpot_s, rel=0.2)
+APART = {
+    "mode": "disagg",
+    "backend": "trtllm",
+    "system": "gb300",
+    "model_id": "deepseek-v3",
+    "precision": "fp4",
+    "gemm_quant_mode": "nvfp4",
+    "accelerator_id": "gb300",
+    "prefill_tp_size": "2.0",
+    "prefill_moe_ep_size": "2.0",
+    "decode_tp_size": "8.0",
+    "decode_moe_tp_size": "4.0",
+    "decode_moe_ep_size": "2.0",
+}
+"""As the tables print runs of InferenceX, which lack the workers."""
+
+
+def said(users: int, day: str = "2026-02-03") -> str:
+    return f"source_file=2026-03-25.csv; silicon_concurrency={users}; measured={day}T00:00:00Z"
+
+
+def test_workers_are_looked_up() -> None:
+    # gb300-fp4/1k1k/stp/ctx1_gen4_tep8_batch32_eplb0_mtp0.yaml
+    setup = deployment_of(case(**APART, silicon_data_source=said(96)))
+    assert (setup.prefill, setup.decode) == (
+        Workers(count=1, tp=1, dp=2, ep=2),
+        Workers(count=4, tp=8, dp=1, ep=8),
+    )
+    assert (setup.draft_tokens, setup.decode_batch) == (0, 32)
+
+
+def test_drafts_are_looked_up() -> None:
+    # gb300-fp4/1k1k/mtp/ctx1_gen4_tep8_batch16_eplb0_mtp3.yaml; the plain run had other numbers of users.
+    setup = deployment_of(case(**APART, silicon_data_source=said(24)))
+    plain = dataclasses.replace(setup, draft_tokens=0)
+    assert setup.draft_tokens == 3
+    assert serving(setup).tpot_s < 0.7 * serving(plain).tpot_s
+
+
+def test_what_was_run_both_ways_has_one_number_of_two() -> None:
+    first, other = compare([case(**APART, silicon_data_source=said(12))])
+    assert not first.reason
+    assert "drafted" in other.reason
+
+
+def test_workers_that_nobody_published_are_refused() -> None:
+    for words in ("db; silicon_concurrency=96", said(97), said(96, "2025-01-01")):
+        with pytest.raises(FarthingError, match="how many workers"):
+            deployment_of(case(**APART, silicon_data_source=words))
+    stated = case(
+        **APART, prefill_num_workers="1.0", decode_num_workers="4.0", decode_batch_size="24", osl="512"
+    )
+    assert deployment_of(stated).decode.count == 4
+
+
+def test_all_cards_in_place_of_a_workers() -> None:
+    # runners/launch_gb200-nv.sh: 3 nodes of 4 cards, of which one reads prompts.
+    row = case(
+        backend="trtllm",
+        system="gb200",
+        accelerator_id="gb200",
+        model_id="deepseek-v3",
+        precision="fp4",
+        gemm_quant_mode="nvfp4",
+        tp_size="12.0",
+        moe_tp_size="12.0",
+        silicon_data_source=said(4300, "2025-11-17"),
+    )
+    setup = deployment_of(row)
+    assert setup.prefill == Workers(count=1, tp=1, dp=4, ep=4)
+    assert setup.decode == Workers(count=1, tp=1, dp=8, ep=8)
 
 
 def test_a_broken_cell_says_so() -> None:

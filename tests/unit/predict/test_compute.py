@@ -12,6 +12,7 @@ from farthing.predict.compute import (
     matmul_bytes,
     matmul_flop,
     matmul_time_s,
+    ranks_reached,
     roofline_time_s,
     tiles_time_s,
 )
@@ -148,3 +149,11 @@ def test_each_touched_expert_is_read_once() -> None:
     assert many == pytest.approx(4 * few)
     same = experts_matmul_time_s(4, 2, 1000, 1000, device=IDEAL)
     assert same == pytest.approx(few, rel=0.01)
+
+
+def test_a_token_goes_once_to_a_rank() -> None:
+    # Two ranks, two experts: both on one in half of the cases.
+    assert ranks_reached(2, 2) == pytest.approx(1.5)
+    assert ranks_reached(1, 64) == pytest.approx(1.0)
+    assert ranks_reached(8, 1) == pytest.approx(1.0)
+    assert ranks_reached(8, 1e6) == pytest.approx(8.0, rel=1e-4)

@@ -179,3 +179,43 @@ def test_a_window_bounds_the_work() -> None:
         for n in (200, 20_000)
     )
     assert short == long
+
+
+def test_a_checkpoint_may_narrow_more_than_its_experts() -> None:
+    name = model("deepseek-v3")
+    kind = LayerKind("full", "moe")
+    wide = Shards(tp=1, weight_bytes=2.0, expert_bytes=0.5625)
+    narrow = dataclasses.replace(wide, narrow=frozenset({"up", "down", "attention output"}))
+    times = [
+        forward_time(
+            name, kind, MEMORY_BOUND, shards, sequences=1, new_tokens=1, cached_tokens=0, decode=True
+        )
+        for shards in (wide, narrow)
+    ]
+    # 16384 x 7168 of attention output, and three matrices of 7168 x 2048 of the shared expert.
+    elements = 16384 * 7168 + 3 * 7168 * 2048
+    saved = elements * (2.0 - 0.5625) / MEMORY_BOUND.memory_bytes_per_s
+    assert times[0].matmul_s - times[1].matmul_s == pytest.approx(saved)
+
+
+def test_eight_bit_latents_are_multiplied_in_eight_bits() -> None:
+    slow = COMPUTE_BOUND
+    quick = dataclasses.replace(slow, narrow_attention_factor=2.0)
+
+    def attention(card: Device, kv_bytes: float, name: str = "deepseek-v3") -> float:
+        shards = Shards(kv_bytes=kv_bytes)
+        time = forward_time(
+            model(name),
+            LayerKind("full", "dense"),
+            card,
+            shards,
+            sequences=64,
+            new_tokens=1,
+            cached_tokens=4096,
+            decode=True,
+        )
+        return float(time.attention_s)
+
+    assert attention(quick, 1.0) == pytest.approx(attention(slow, 1.0) / 2)
+    assert attention(quick, 2.0) == attention(slow, 2.0)
+    assert attention(quick, 1.0, "llama-2-70b") == attention(slow, 1.0, "llama-2-70b")

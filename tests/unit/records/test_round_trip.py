@@ -60,6 +60,7 @@ def samples() -> list[Any]:
         *catalog.hosts().values(),
         *catalog.engines().values(),
         *catalog.wirings().values(),
+        *catalog.checkpoints().values(),
         *catalog.formats().values(),
         *catalog.efficiencies().values(),
         *catalog.product_efficiencies().values(),
