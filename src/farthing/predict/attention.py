@@ -124,8 +124,9 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
 
     Examples
     --------
-    >>> decode_blocks(4, 4096, heads=8, kv_heads=1)
-    Blocks(blocks=4.0, scores=131072, padding=1.0, longest=1.0, parts=32.0)
+    >>> found = decode_blocks(4, 4096, heads=8, kv_heads=1)
+    >>> found.blocks, found.scores, found.parts
+    (4.0, 131072, 32.0)
     """
     return Blocks(
         blocks=sequences * kv_heads * rounded_up(heads / kv_heads / (QUERY_TILE // 2)),

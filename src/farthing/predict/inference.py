@@ -221,7 +221,31 @@ def step_time(
 
 
 def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
-    """Entries that the cache of a window layer has beyond the window: room for the tokens of one pass."""
+    """Entries that the cache of a window layer has beyond the window: room for the tokens of one pass.
+
+    Parameters
+    ----------
+    plan
+        Whose chunks may be larger than the engine's own.
+    engine
+        The engine's constants.
+
+    Returns
+    -------
+    float
+        Tokens; 0 where engines give up the oldest token for each new one.
+
+    References
+    ----------
+    kwon-2023
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> ring = replace(NO_OVERHEAD, window_spare_tokens=512.0)
+    >>> window_spare_tokens(InferencePlan(), ring), window_spare_tokens(InferencePlan(chunk_tokens=2048), ring)
+    (512.0, 2048.0)
+    """
     return engine.window_spare_tokens and max(engine.window_spare_tokens, float(plan.chunk_tokens))
 
 
