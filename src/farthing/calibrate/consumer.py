@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from importlib import resources
@@ -16,18 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing import catalog
+from farthing.calibrate.consumer_groups import GROUPS, Group, Key
 from farthing.catalog.load import si_field
 from farthing.errors import FarthingError
-from farthing.evidence.consumer import GROUPS, Setup, rate_of, setup_of, stated_files
+from farthing.evidence.consumer import GROUPS as METRICS
+from farthing.evidence.consumer import Setup, rate_of, setup_of, stated_files
 from farthing.evidence.load import shipped
 from farthing.evidence.outcome import number
 from farthing.evidence.split import is_fitted
 from farthing.predict.compute import VECTOR_ROWS
 from farthing.records.comparison import Case
 from farthing.records.engine_efficiency import EngineEfficiency
-
-Key = tuple[str, str, str]
-"""Engine, architecture and format of a row of the table."""
 
 _WORST: Final = (3.0, 1.0, 0.5, 0.5)
 """Logarithm of the error beyond which a row counts no more, in each sweep.
@@ -54,18 +53,6 @@ _GRIDS: Final[Mapping[str, Sequence[float]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """Constants that are fitted together, on the fitted rows that a test picks."""
-
-    title: str
-    picks: Callable[[Setup], bool]
-    constants: tuple[tuple[Key, tuple[str, ...]], ...]
-    fixed: tuple[tuple[Key, str, str | float], ...] = ()
-    rests_on: str = ""
-    """Title of a group whose constants count where this one has none."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Row:
     case: Case
     setup: Setup
@@ -73,173 +60,20 @@ class _Row:
     weight: float
 
 
-def _maker(*vendors: str, kind: str = "") -> Callable[[Setup], bool]:
-    return lambda setup: setup.card.vendor in vendors and (setup.card.kind == "cpu") == (kind == "cpu")
-
-
-_READING: Final = ("kernel_factor", "memory_share", "matmul_share")
-_DEEP: Final = ("kv_share", "attention_share", "expert_share")
-_UNPACKING: Final = ("vector_flop", "matmul_share")
-"""Of quantised weights: on the vector units for a few tokens, in tiles for many."""
-
-_PLAN: Final = (
-    _Group(
-        "NVIDIA",
-        lambda setup: _maker("NVIDIA")(setup) and "llama.cpp" in setup.plan.engine,
-        (
-            (("llama.cpp", "nvidia", "*"), (*_READING, "ungraphed_kernel_s", "expert_share")),
-            (("llama.cpp", "nvidia", "gguf"), _UNPACKING),
-            (("llama.cpp", "nvidia", "gguf-k"), ("vector_flop",)),
-            (("llama.cpp", "nvidia", "gguf-codebook"), ("vector_flop",)),
-            # Too few reads in flight for fast memory.
-            (("llama.cpp", "ampere", "*"), ("memory_share",)),
-            (("llama.cpp", "hopper", "*"), ("memory_share", "matmul_share")),
-            # Memory that is shared with the processor.
-            (("llama.cpp", "blackwell-gb10", "*"), ("memory_share",)),
-            (("llama.cpp", "orin", "*"), ("memory_share",)),
-            *(
-                (("llama.cpp", architecture, "gguf"), ("matmul_share",))
-                for architecture in (
-                    *("pascal", "ampere-ga10x", "ampere", "ada", "hopper"),
-                    *("blackwell-rtx", "blackwell-gb10", "orin"),
-                )
-            ),
-            (("llama.cpp", "volta", "gguf"), _UNPACKING),
-            (("llama.cpp-2024", "nvidia", "*"), ("kernel_factor", "kv_share", "attention_share")),
-            (("llama.cpp-2024", "nvidia", "gguf"), ("matmul_share",)),
-        ),
-        (
-            # Its attention reads masked entries; those of other makers' kernels skip blocks of them.
-            (("llama.cpp", "nvidia", "*"), "masked_share", 1.0),
-            (("llama.cpp", "nvidia", "gguf"), "compute", "int8"),
-            # Products of quantised weights load a tile, wait, and compute (mmq.cuh): no asynchronous copies.
-            (("llama.cpp", "nvidia", "gguf"), "overlap_power", 1.0),
-            (("llama.cpp-2024", "nvidia", "gguf"), "compute", "fp16"),
-        ),
-    ),
-    _Group(
-        "Apple",
-        lambda setup: _maker("Apple")(setup) and "llama.cpp" in setup.plan.engine,
-        (
-            (("llama.cpp", "apple", "*"), (*_READING, "unit_tiles", "kv_share", "expert_share")),
-            (("llama.cpp", "apple", "float"), ("vector_flop",)),
-            (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
-            (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),
-            (("llama.cpp", "apple-m1", "*"), ("memory_share",)),
-            # From the M3 on, integer and floating-point work run side by side.
-            (("llama.cpp", "apple-m3-on", "gguf-plain"), ("vector_flop",)),
-            (("llama.cpp", "apple-m3-on", "gguf-k"), ("vector_flop",)),
-            (("llama.cpp-2024", "apple", "*"), ("kernel_factor", "kv_share", "attention_share")),
-        ),
-        # Metal kernels make 64 x 32 tiles of whole inner widths, load a tile before they compute, and group
-        # the tokens of an expert from 32 on.
-        (
-            (("llama.cpp", "apple", "*"), "tile_rows", 32.0),
-            (("llama.cpp", "apple", "*"), "inner_splits", 0.0),
-            (("llama.cpp", "apple", "*"), "prompt_cuts", 0.0),
-            (("llama.cpp", "apple", "*"), "overlap_power", 1.0),
-            (("llama.cpp", "apple", "*"), "expert_rows", 32.0),
-        ),
-    ),
-    _Group(
-        "Apple, MLX",
-        lambda setup: setup.plan.engine == "mlx",
-        ((("mlx", "apple", "*"), (*_READING, "kv_share", "attention_share", "request_s")),),
-        ((("mlx", "apple", "*"), "tile_rows", 32.0),),
-    ),
-    _Group(
-        "vLLM on GeForce",
-        lambda setup: setup.plan.engine == "vllm",
-        (
-            (
-                ("vllm", "geforce", "*"),
-                ("memory_share", "matmul_share", "step_s", "sequence_s", "exchange_s", "expert_share"),
-            ),
-            (("vllm", "ampere-ga10x-geforce", "*"), ("memory_share", "matmul_share", "exchange_s")),
-        ),
-    ),
-    _Group(
-        "ExLlamaV3",
-        lambda setup: setup.plan.engine == "exllamav3",
-        ((("exllamav3", "*", "*"), ("memory_share", "matmul_share", "step_s", "exchange_s")),),
-    ),
-    _Group(
-        "AMD graphics",
-        lambda setup: setup.card.architecture == "rdna3.5" and setup.plan.engine == "llama.cpp",
-        (
-            (("llama.cpp", "amd", "*"), (*_READING, *_DEEP)),
-            (("llama.cpp", "amd", "gguf"), ("memory_share", *_UNPACKING)),
-            (("llama.cpp", "amd", "gguf-k"), ("memory_share",)),
-        ),
-        (
-            (("llama.cpp", "amd", "*"), "masked_share", 1.0),
-            (("llama.cpp", "amd", "gguf"), "overlap_power", 1.0),
-            (("llama.cpp", "amd", "gguf"), "compute", "int8"),
-        ),
-    ),
-    _Group(
-        "AMD cards",
-        lambda setup: (
-            _maker("AMD")(setup) and setup.plan.engine == "llama.cpp" and setup.card.architecture != "rdna3.5"
-        ),
-        tuple(
-            constants
-            for architecture in ("gcn5", "cdna1", "rdna2")
-            for constants in (
-                (("llama.cpp", architecture, "gguf"), _UNPACKING),
-                (("llama.cpp", architecture, "*"), ("attention_share", "matmul_share")),
-            )
-        ),
-        rests_on="AMD graphics",
-    ),
-    _Group(
-        "Vulkan",
-        lambda setup: setup.plan.engine == "llama.cpp-vulkan",
-        (
-            (("llama.cpp-vulkan", "rdna3.5", "*"), (*_READING, *_DEEP)),
-            (("llama.cpp-vulkan", "rdna3.5", "gguf"), ("memory_share", "matmul_share")),
-            (("llama.cpp-vulkan", "rdna3.5", "gguf-k"), ("memory_share",)),
-        ),
-        rests_on="AMD graphics",
-    ),
-    _Group(
-        "processors",
-        lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "llama.cpp",
-        (
-            (("llama.cpp", "cpu", "*"), ("matmul_share",)),
-            (("llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
-            (("llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
-            (("llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
-        ),
-    ),
-    _Group(
-        "processors, ik_llama.cpp",
-        lambda setup: setup.card.kind == "cpu" and setup.plan.engine == "ik_llama.cpp",
-        (
-            (("ik_llama.cpp", "cpu", "*"), ("matmul_share",)),
-            (("ik_llama.cpp", "cpu", "gguf-plain"), ("vector_flop", "matmul_share")),
-            (("ik_llama.cpp", "cpu", "gguf-k"), ("vector_flop", "matmul_share")),
-            (("ik_llama.cpp", "cpu", "gguf-codebook"), ("vector_flop", "matmul_share")),
-        ),
-        rests_on="processors",
-    ),
-)
-
-
 def fit() -> None:
     """Fit every group and write its rows into the table of engines' constants."""
     found: dict[str, dict[Key, EngineEfficiency]] = {"": {}}
     with ProcessPoolExecutor() as pool:
-        while waiting := [group for group in _PLAN if group.title not in found]:
+        while waiting := [group for group in GROUPS if group.title not in found]:
             ready = [group for group in waiting if group.rests_on in found]
             titles, below = [group.title for group in ready], [found[group.rests_on] for group in ready]
             found |= zip(titles, pool.map(_fitted_alone, titles, below), strict=True)
-    _write({key: row for group in _PLAN for key, row in found[group.title].items()})
+    _write({key: row for group in GROUPS for key, row in found[group.title].items()})
 
 
 def _fitted_alone(title: str, below: Mapping[Key, EngineEfficiency]) -> dict[Key, EngineEfficiency]:
     """Those that a group rests on, and its own."""
-    group = next(group for group in _PLAN if group.title == title)
+    group = next(group for group in GROUPS if group.title == title)
     rows = [row for row in _rows(shipped("consumer")) if group.picks(row.setup)]
     table = {
         key: row for row in catalog.engine_efficiencies().values() if (key := _key(row)) not in _own_keys()
@@ -249,7 +83,7 @@ def _fitted_alone(title: str, below: Mapping[Key, EngineEfficiency]) -> dict[Key
 
 def _own_keys() -> set[Key]:
     """Rows of the table that are fitted here."""
-    return {key for group in _PLAN for key, _ in group.constants}
+    return {key for group in GROUPS for key, _ in group.constants}
 
 
 def _key(row: EngineEfficiency) -> Key:
@@ -260,7 +94,7 @@ def _rows(cases: Sequence[Case]) -> list[_Row]:
     files = stated_files(cases)
     found = []
     for case in cases:
-        if not is_fitted(case) or case.cells.get("metric") not in GROUPS:
+        if not is_fitted(case) or case.cells.get("metric") not in METRICS:
             continue
         try:
             setup = setup_of(case, files)
@@ -292,7 +126,7 @@ def _weighted(rows: Sequence[_Row]) -> list[_Row]:
 
 
 def _fitted(
-    group: _Group, rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]
+    group: Group, rows: Sequence[_Row], table: Mapping[Key, EngineEfficiency]
 ) -> dict[Key, EngineEfficiency]:
     """Coordinate search over grids, three times through, then once finer."""
     note = f"{len(rows)} rows of {', '.join(sorted({row.case.source for row in rows}))}"

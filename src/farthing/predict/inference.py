@@ -243,8 +243,8 @@ def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
     --------
     >>> from dataclasses import replace
     >>> ring = replace(NO_OVERHEAD, window_spare_tokens=512.0)
-    >>> window_spare_tokens(InferencePlan(), ring), window_spare_tokens(InferencePlan(chunk_tokens=2048), ring)
-    (512.0, 2048.0)
+    >>> [window_spare_tokens(InferencePlan(chunk_tokens=chunk), ring) for chunk in (0, 2048)]
+    [512.0, 2048.0]
     """
     return engine.window_spare_tokens and max(engine.window_spare_tokens, float(plan.chunk_tokens))
 
