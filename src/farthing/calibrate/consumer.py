@@ -48,6 +48,7 @@ _GRIDS: Final[Mapping[str, Sequence[float]]] = {
     "sequence_s": _TIMES,
     "exchange_s": _TIMES,
     "ungraphed_kernel_s": _KERNEL_TIMES,
+    "expert_kernels": tuple(float(count) for count in range(0, 49, 2)),
     "unit_tiles": _TILES,
 }
 
@@ -205,7 +206,9 @@ def _values(trial: Mapping[Key, EngineEfficiency], moved: Sequence[Name], sweep:
 def _start(name: str) -> float:
     if name in ("matmul_share", "attention_share"):
         return 0.5
-    return 2.0 if name == "kernel_factor" else 0.0 if name == "vector_flop" or name.endswith("_s") else 1.0
+    if name == "kernel_factor":
+        return 2.0
+    return 0.0 if name in ("vector_flop", "expert_kernels") or name.endswith("_s") else 1.0
 
 
 def _rounded(value: float) -> float:

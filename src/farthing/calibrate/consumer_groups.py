@@ -29,7 +29,8 @@ def _maker(*vendors: str, kind: str = "") -> Callable[[Setup], bool]:
 
 
 _READING: Final = ("kernel_factor", "memory_share", "matmul_share")
-_DEEP: Final = ("kv_share", "attention_share", "expert_share")
+_MIXING: Final = ("expert_share", "expert_kernels")
+_DEEP: Final = ("kv_share", "attention_share", *_MIXING)
 _UNPACKING: Final = ("vector_flop", "matmul_share")
 """Of quantised weights: on the vector units for a few tokens, in tiles for many."""
 
@@ -38,7 +39,7 @@ GROUPS: Final = (
         "NVIDIA",
         lambda setup: _maker("NVIDIA")(setup) and "llama.cpp" in setup.plan.engine,
         (
-            (("llama.cpp", "nvidia", "*"), (*_READING, "ungraphed_kernel_s", "expert_share")),
+            (("llama.cpp", "nvidia", "*"), (*_READING, "ungraphed_kernel_s", *_MIXING)),
             (("llama.cpp", "nvidia", "gguf"), _UNPACKING),
             (("llama.cpp", "nvidia", "gguf-k"), ("vector_flop",)),
             (("llama.cpp", "nvidia", "gguf-codebook"), ("vector_flop",)),
@@ -72,7 +73,7 @@ GROUPS: Final = (
         "Apple",
         lambda setup: _maker("Apple")(setup) and "llama.cpp" in setup.plan.engine,
         (
-            (("llama.cpp", "apple", "*"), (*_READING, "unit_tiles", "kv_share", "expert_share")),
+            (("llama.cpp", "apple", "*"), (*_READING, "unit_tiles", "kv_share", *_MIXING)),
             (("llama.cpp", "apple", "float"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-plain"), ("vector_flop",)),
             (("llama.cpp", "apple", "gguf-k"), ("vector_flop",)),

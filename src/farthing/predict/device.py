@@ -126,8 +126,9 @@ class Device:
         Fixed time of a kernel, and of one of fused attention [s].
     expert_share
         Share of ``reached_matmul_flop_per_s`` that the grouped products of routed experts reach.
-    expert_rows
-        Fewest tokens of a pass whose routed experts are grouped; see `EngineEfficiency`.
+    expert_rows, expert_kernels
+        Fewest tokens of a pass whose routed experts are grouped, and the kernels of a mixture's layer beyond
+        those counted; see `EngineEfficiency`.
     masked_share, sequence_products, cuts_prompts
         How attention treats masked entries, how state-space layers project, and how the attention of prompts
         falls apart; see `EngineEfficiency`.
@@ -166,6 +167,7 @@ class Device:
     attention_s: float = 0.0
     expert_share: float = 1.0
     expert_rows: float = 0.0
+    expert_kernels: float = 0.0
     masked_share: float = 0.0
     sequence_products: float = 0.0
     cuts_prompts: bool = False
@@ -311,6 +313,7 @@ def device(
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         expert_share=engine.expert_share,
         expert_rows=engine.expert_rows,
+        expert_kernels=engine.expert_kernels,
         masked_share=engine.masked_share,
         sequence_products=engine.sequence_products,
         cuts_prompts=engine.prompt_cuts > 0,

@@ -307,7 +307,8 @@ def forward_time(
     moved = tokens * 2.0 * (8 * model.hidden + _inner_elements(model, kind) / shards.tp)
     # Two norms with residuals, rotary embedding, activation; a mixture also picks, sorts, gathers, scatters
     # and adds; a latent is normed and split.
-    kernels = 4 + (5 if kind.feed_forward == "moe" else 0) + (3 if model.is_mla else 0)
+    mixing = 5 + device.expert_kernels if kind.feed_forward == "moe" else 0
+    kernels = 4 + mixing + (3 if model.is_mla else 0)
     # Narrow products want their inputs in their own format.
     if (device.wide or device).quantise_bytes:
         kernels += len(matrices)

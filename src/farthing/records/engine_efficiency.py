@@ -55,6 +55,9 @@ class EngineEfficiency:
     vector_flop
         Operations of the vector units that a stored weight costs for each token, unpacked and multiplied,
         where so few tokens pass that no matrix units are used; 0 leaves it out.
+    expert_kernels
+        Kernels that a mixture's layer takes beyond those counted: routing in steps, a kernel to quantise the
+        inputs of each product, weighted outputs added one by one.
     ungraphed_kernel_s
         What each kernel takes longer in a pass of several tokens, where only passes of one are replayed from
         a graph.
@@ -108,6 +111,7 @@ class EngineEfficiency:
     inner_splits: float = math.nan
     expert_rows: float = math.nan
     vector_flop: float = math.nan
+    expert_kernels: float = math.nan
     ungraphed_kernel_s: float = math.nan
     overlap_power: float = math.nan
     kernel_factor: float = math.nan
@@ -147,6 +151,7 @@ NO_OVERHEAD = EngineEfficiency(
     inner_splits=1.0,
     expert_rows=0.0,
     vector_flop=0.0,
+    expert_kernels=0.0,
     ungraphed_kernel_s=0.0,
     overlap_power=2.0,
     kernel_factor=1.0,

@@ -78,6 +78,16 @@ def test_few_tokens_touch_few_experts() -> None:
     assert many == pytest.approx(2 * (8 * expert + rest) / 1e12, rel=0.03)
 
 
+def test_mixtures_may_take_further_kernels() -> None:
+    shape = model("mixtral-8x7b")
+    load = {"sequences": 1, "new_tokens": 1, "decode": True}
+    slow = dataclasses.replace(MEMORY_BOUND, kernel_s=1e-6)
+    more = dataclasses.replace(slow, expert_kernels=10.0)
+    few, many = (forward_time(shape, MOE, card, Shards(), **load) for card in (slow, more))
+    assert many.kernels == few.kernels + 10
+    assert many.total_s - few.total_s == pytest.approx(10e-6)
+
+
 def test_popular_experts_are_read_once_for_many_tokens() -> None:
     """16 tokens that pick 2 of 8 experts each touch 7.92 of them if routing is even, fewer if it is not."""
     shape = model("mixtral-8x7b")
