@@ -34,6 +34,8 @@ class Blocks:
         Parts that the keys of a block can be cut into.
     even
         Whether blocks are cut such that all units end together.
+    readers
+        Blocks that read the same keys and values; the last-level cache serves all but one.
     """
 
     blocks: Number
@@ -42,6 +44,7 @@ class Blocks:
     longest: Number = 1.0
     parts: Number = 1.0
     even: bool = False
+    readers: Number = 1.0
 
 
 def prompt_blocks(
@@ -104,7 +107,15 @@ def prompt_blocks(
     )
 
 
-def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, kv_heads: Number) -> Blocks:
+def decode_blocks(
+    sequences: Number,
+    context_tokens: Number,
+    *,
+    heads: Number,
+    kv_heads: Number,
+    alone: Number = False,
+    padding: Number = 1.0,
+) -> Blocks:
     """Blocks of the attention of a decode step: up to 64 query heads that share their keys.
 
     Parameters
@@ -113,6 +124,10 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
         Sequences, and tokens that each attends to; scalar or column.
     heads, kv_heads
         Heads of queries, and of keys and values, on this card.
+    alone
+        Where each query head is a block of its own, which reads the keys for itself.
+    padding
+        Work of whole tiles over the plain work where heads are alone.
 
     Returns
     -------
@@ -125,12 +140,18 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
     Examples
     --------
     >>> decode_blocks(4, 4096, heads=8, kv_heads=1)
-    Blocks(blocks=4.0, scores=131072, padding=1.0, longest=1.0, parts=32.0)
+    Blocks(blocks=4.0, scores=131072, padding=1.0, longest=1.0, parts=32.0, even=False, readers=1.0)
+    >>> decode_blocks(4, 4096, heads=8, kv_heads=1, alone=True).readers
+    8.0
     """
+    group = heads / kv_heads
+    readers = select(alone, group, rounded_up(group / (QUERY_TILE // 2)))
     return Blocks(
-        blocks=sequences * kv_heads * rounded_up(heads / kv_heads / (QUERY_TILE // 2)),
+        blocks=sequences * kv_heads * readers,
         scores=sequences * context_tokens * heads,
+        padding=select(alone, padding, 1.0),
         parts=context_tokens / KEY_TILE,
+        readers=readers,
     )
 
 
@@ -270,7 +291,7 @@ def attention_time_s(
         blocks = Blocks(blocks=device.tiling.units)
     computing = blocks_time_s(
         products * blocks.padding,
-        traffic_bytes if decode else 0.0,
+        traffic_bytes * blocks.readers if decode else 0.0,
         blocks,
         tiling=device.tiling,
     )
