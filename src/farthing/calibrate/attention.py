@@ -91,7 +91,11 @@ def fit_attention(
                 most = 1 / constants.attention_share if row.phase == "context" else OWN["rate_share"][1]
                 bounds = {**OWN, "rate_share": (OWN["rate_share"][0], most)}
                 fits = [
-                    least(partial(loss_of, kind, constants, row), {"rate_share": share, "start_s": row.start_s}, bounds)
+                    least(
+                        partial(loss_of, kind, constants, row),
+                        {"rate_share": share, "start_s": row.start_s},
+                        bounds,
+                    )
                     for share in sorted({*SHARES, min(row.rate_share, most)})
                 ]
                 own[kind] = replace(row, **min(fits, key=lambda found: found[1])[0])

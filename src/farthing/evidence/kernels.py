@@ -310,7 +310,11 @@ def packs_prompts(words: Mapping[str, str], card: Accelerator) -> bool:
     there where FlashAttention 2 cannot read an 8-bit cache. FlashAttention 2, TensorRT-LLM and its kernels
     for Blackwell do not.
     """
-    if words["backend"] not in ("vllm", "sglang") or card.vendor != "NVIDIA" or card.architecture == BLACKWELL:
+    if (
+        words["backend"] not in ("vllm", "sglang")
+        or card.vendor != "NVIDIA"
+        or card.architecture == BLACKWELL
+    ):
         return False
     return card.architecture == "hopper" or words["backend"] == "sglang" or words["kv_cache_dtype"] == "fp8"
 

@@ -55,7 +55,7 @@ def prompt_blocks(
     heads: Number,
     window: Number = 0,
     causal: bool = True,
-    group: float = 1.0,
+    group: Number = 1.0,
     cut: bool = False,
 ) -> Blocks:
     """Blocks of the attention of prompts: 128 queries of one head each.
