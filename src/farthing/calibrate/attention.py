@@ -34,7 +34,10 @@ SHARED: Final = {
 STARTS: Final = ((0.7, 2e-6, 3.3e-11, 6e10), (0.9, 3e-6, 2.2e-11, 1e11))
 
 OWN: Final = {"rate_share": (0.2, 3.0), "start_s": (1e-6, 40e-6)}
-"""Constants of an engine's kernels of one format and phase."""
+"""Constants of an engine's kernels of one format and phase; prompts reach no more than the peak."""
+
+SHARES: Final = (0.6, 1.0)
+"""Rates of an engine to start from: rows with windows and rows without can hold a search apart."""
 
 
 def fit_attention(
@@ -85,9 +88,17 @@ def fit_attention(
         for _ in range(6):
             constants = replace(start, kv_share=start.memory_share, **shared)
             for kind, row in own.items():
-                before = {"rate_share": row.rate_share, "start_s": row.start_s}
-                after, _ = least(partial(loss_of, kind, constants, row), before, OWN)
-                own[kind] = replace(row, **after)
+                most = 1 / constants.attention_share if row.phase == "context" else OWN["rate_share"][1]
+                bounds = {**OWN, "rate_share": (OWN["rate_share"][0], most)}
+                fits = [
+                    least(
+                        partial(loss_of, kind, constants, row),
+                        {"rate_share": share, "start_s": row.start_s},
+                        bounds,
+                    )
+                    for share in sorted({*SHARES, min(row.rate_share, most)})
+                ]
+                own[kind] = replace(row, **min(fits, key=lambda found: found[1])[0])
             shared, reached = least(partial(together, own), shared, SHARED)
             if reached > loss - 1e-4:
                 break

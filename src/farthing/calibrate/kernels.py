@@ -84,6 +84,9 @@ INHERITED: Final = (
 )
 """What the compute units of related architectures have in common."""
 
+ATTENTION_LIKE: Final = ("blackwell-rtx", "blackwell-gb10")
+"""Architectures without measurements whose attention is assumed to reach what that of their relative does."""
+
 RELATIVES: Final = {
     "volta": "ampere",
     "ampere-ga10x": "ada",
@@ -271,7 +274,8 @@ def _write_architectures(
         row["fitted_on"] = basis + (f"; sustained share{sustained}" if sustained else "")
         for column in columns:
             name, factor = si_field(column)
-            if name in measured and (own or name in INHERITED):
+            same = own or name in INHERITED or (name == "attention_share" and row["id"] in ATTENTION_LIKE)
+            if name in measured and same:
                 row[column] = _text(measured[name] / factor)
         if own:
             for column, formats in (("matmul_share_8bit", ("fp8", "sq")), ("matmul_share_4bit", ("nvfp4",))):

@@ -15,6 +15,7 @@ from farthing.errors import FarthingError
 from farthing.evidence import names
 from farthing.evidence.outcome import compared, number, refused
 from farthing.predict.attention import (
+    QUERY_TILE,
     attention_flop,
     attention_time_s,
     decode_blocks,
@@ -99,6 +100,12 @@ ELEMENT_BYTES: Final = {"half": 2.0, "bfloat16": 2.0, "int8": 1.0, "float": 4.0,
 
 MOST_KV_SHARE: Final = 0.95
 """Refresh and turn-around leave no more of a memory's peak rate."""
+
+BLACKWELL: Final = "blackwell"
+"""Data-centre cards whose attention is TensorRT-LLM's in all engines."""
+
+MOST_XQA_HEADS: Final = 32
+"""Query heads that share keys, at most, in TensorRT-LLM's XQA kernels."""
 
 HELD_SHARE: Final = 0.8
 """Part of the last-level cache that a repeated product finds its operands in."""
@@ -266,21 +273,70 @@ def attention_kernel_time_s(
         machine = replace(machine, attention_s=kernels.start_s)
     held = cached_share(read + written, card)
     if words["phase"] == "context":
-        peak = peak_flop_per_s(card, "fp8" if words["attn_dtype"] == "fp8" else "bf16")
-        faster = share * peak / machine.attention_flop_per_s
-        machine = replace(machine, attention_flop_per_s=machine.attention_flop_per_s * faster)
-        blocks = prompt_blocks(sequences, new, sizes["step"], heads=heads, window=window)
+        machine = replace(
+            machine,
+            attention_flop_per_s=peak_flop_per_s(card, attention_compute(words)),
+            attention_share=min(machine.attention_share * share, 1.0),
+        )
+        group = heads / kv_heads if packs_prompts(words, card) else 1.0
+        blocks = prompt_blocks(sequences, new, sizes["step"], heads=heads, window=window, group=group)
         kept = written * (1 - held * (1 - 1 / CACHE_SPEED)) / machine.reached_memory_bytes_per_s
     else:
         machine = replace(machine, kv_share=min(machine.kv_share * share, MOST_KV_SHARE))
         context = mean_context_tokens(new, sizes["step"], window=window)
-        blocks = decode_blocks(sequences, context, heads=heads, kv_heads=kv_heads)
+        alone, padding = heads_alone(heads / kv_heads, words, card)
+        blocks = decode_blocks(
+            sequences, context, heads=heads, kv_heads=kv_heads, alone=alone, padding=padding
+        )
         kept = 0.0 * width
     time = attention_time_s(
         work, read, device=machine, decode=words["phase"] != "context", blocks=blocks, cached_share=held
     )
     whole: Column = time + kept
     return whole
+
+
+def attention_compute(words: Mapping[str, str]) -> str:
+    """Format that the products of attention run in, as `peak_flop_per_s` names it."""
+    return "fp8" if words["attn_dtype"] == "fp8" else "bf16"
+
+
+def packs_prompts(words: Mapping[str, str], card: Accelerator) -> bool:
+    """Whether query heads that share keys fill a block of a prompt together.
+
+    FlashAttention 3 does so for batches of unlike lengths (``should_pack_gqa`` in hopper/heuristics.h of
+    Dao-AILab/flash-attention): vLLM and SGLang on Hopper. FlashInfer always does (``packed_qo_len`` in
+    include/flashinfer/attention/scheduler.cuh): SGLang on cards before Hopper and on RTX Blackwell, and vLLM
+    there where FlashAttention 2 cannot read an 8-bit cache. FlashAttention 2, TensorRT-LLM and its kernels
+    for Blackwell do not.
+    """
+    if (
+        words["backend"] not in ("vllm", "sglang")
+        or card.vendor != "NVIDIA"
+        or card.architecture == BLACKWELL
+    ):
+        return False
+    return card.architecture == "hopper" or words["backend"] == "sglang" or words["kv_cache_dtype"] == "fp8"
+
+
+def heads_alone(
+    group: Column, words: Mapping[str, str], card: Accelerator
+) -> tuple[NDArray[np.bool_], float]:
+    """Where a decode step's query heads each read the keys for themselves, and padding of their tiles.
+
+    FlashAttention 2 swaps heads for queries only where there is no window (``seqlenq_ngroups_swapped`` in
+    csrc/flash_attn/flash_api.cpp of Dao-AILab/flash-attention); a head then has a tile of 64 rows to itself.
+    TensorRT-LLM falls back from its XQA kernels to masked multi-head attention, a head at a time on vector
+    units, where more than 32 heads share keys (``supportConfigHMMA`` and ``supportConfigQGMMA`` in
+    decoderXQAImplJIT/kernelUtils.cpp of NVIDIA/TensorRT-LLM).
+    """
+    if card.vendor == "NVIDIA" and card.architecture != BLACKWELL:
+        if words["backend"] == "trtllm":
+            return group > MOST_XQA_HEADS, 1.0
+        second = card.architecture != "hopper" and words["kv_cache_dtype"] != "fp8"
+        if words["backend"] == "vllm" and second and int(words["window_size"] or 0):
+            return group > 1, QUERY_TILE / 2
+    return np.zeros_like(group, dtype=bool), 1.0
 
 
 def attention_needs(sizes: Mapping[str, Column], words: Mapping[str, str]) -> tuple[Column, Column, Column]:
@@ -311,7 +367,9 @@ def _attention(words: dict[str, str], sizes: dict[str, Column]) -> tuple[Column,
     kernels = catalog.attention_efficiency(words["backend"], attention_format(words), constants.id, phase)
     time = attention_kernel_time_s(sizes, words, card, constants, kernels)
     work, read, _ = attention_needs(sizes, words)
-    simple = np.maximum(work / peak_flop_per_s(card, "bf16"), read / card.memory_bytes_per_s)
+    simple = np.maximum(
+        work / peak_flop_per_s(card, attention_compute(words)), read / card.memory_bytes_per_s
+    )
     likeness = Likeness(what="attention", engine=words["backend"], hardware=constants.id, regime=phase)
     return time, simple, "attention", likeness
 

@@ -34,6 +34,8 @@ class Blocks:
         Parts that the keys of a block can be cut into.
     even
         Whether blocks are cut such that all units end together.
+    readers
+        Blocks that read the same keys and values; the last-level cache serves all but one.
     """
 
     blocks: Number
@@ -42,6 +44,7 @@ class Blocks:
     longest: Number = 1.0
     parts: Number = 1.0
     even: bool = False
+    readers: Number = 1.0
 
 
 def prompt_blocks(
@@ -52,7 +55,7 @@ def prompt_blocks(
     heads: Number,
     window: Number = 0,
     causal: bool = True,
-    group: float = 1.0,
+    group: Number = 1.0,
     cut: bool = False,
 ) -> Blocks:
     """Blocks of the attention of prompts: 128 queries of one head each.
@@ -104,7 +107,15 @@ def prompt_blocks(
     )
 
 
-def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, kv_heads: Number) -> Blocks:
+def decode_blocks(
+    sequences: Number,
+    context_tokens: Number,
+    *,
+    heads: Number,
+    kv_heads: Number,
+    alone: Number = False,
+    padding: Number = 1.0,
+) -> Blocks:
     """Blocks of the attention of a decode step: up to 64 query heads that share their keys.
 
     Parameters
@@ -113,6 +124,10 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
         Sequences, and tokens that each attends to; scalar or column.
     heads, kv_heads
         Heads of queries, and of keys and values, on this card.
+    alone
+        Where each query head is a block of its own, which reads the keys for itself.
+    padding
+        Work of whole tiles over the plain work where heads are alone.
 
     Returns
     -------
@@ -127,11 +142,17 @@ def decode_blocks(sequences: Number, context_tokens: Number, *, heads: Number, k
     >>> found = decode_blocks(4, 4096, heads=8, kv_heads=1)
     >>> found.blocks, found.scores, found.parts
     (4.0, 131072, 32.0)
+    >>> decode_blocks(4, 4096, heads=8, kv_heads=1, alone=True).readers
+    8.0
     """
+    group = heads / kv_heads
+    readers = select(alone, group, rounded_up(group / (QUERY_TILE // 2)))
     return Blocks(
-        blocks=sequences * kv_heads * rounded_up(heads / kv_heads / (QUERY_TILE // 2)),
+        blocks=sequences * kv_heads * readers,
         scores=sequences * context_tokens * heads,
+        padding=select(alone, padding, 1.0),
         parts=context_tokens / KEY_TILE,
+        readers=readers,
     )
 
 
@@ -271,7 +292,7 @@ def attention_time_s(
         blocks = Blocks(blocks=device.tiling.units)
     computing = blocks_time_s(
         products * blocks.padding,
-        traffic_bytes if decode else 0.0,
+        traffic_bytes * blocks.readers if decode else 0.0,
         blocks,
         tiling=device.tiling,
     )

@@ -36,9 +36,11 @@ class Library:
         [s], rate [byte/s].
     direct_bytes
         0 where there are none [byte].
+    bulk
+        The protocol that takes over where it is quicker, for long messages.
     """
 
-    bytes_per_s: float
+    bytes_per_s: Number
     step_s: float = 0.0
     start_s: float = 0.0
     ramp_s: float = 0.0
@@ -46,6 +48,7 @@ class Library:
     direct_s: float = 0.0
     direct_bytes_per_s: float = 0.0
     direct_bytes: float = 0.0
+    bulk: Library | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,7 +395,11 @@ def library_time_s(
     """
     moved = (passes * (ranks - 1) + library.copied) / ranks * message_bytes
     time = library.start_s + steps * library.step_s + moved / library.bytes_per_s
-    return select(ranks > 1, 1.0, 0.0) * (time + ramp_time_s(message_bytes, ramp_s=library.ramp_s))
+    time = select(ranks > 1, 1.0, 0.0) * (time + ramp_time_s(message_bytes, ramp_s=library.ramp_s))
+    if library.bulk is None:
+        return time
+    other = library_time_s(message_bytes, ranks, library=library.bulk, steps=steps, passes=passes)
+    return smaller(time, other)
 
 
 @formula(reference="hockney-1994")

@@ -272,7 +272,7 @@ def device(
     Parameters
     ----------
     accelerator, efficiency, engine
-        Records; the engine's factors multiply the architecture's shares.
+        Records; the engine's factors multiply the architecture's shares, up to the peaks.
     compute
         Format of the matrix products.
 
@@ -307,9 +307,9 @@ def device(
         attention_flop_per_s=peak_flop_per_s(accelerator, compute if single else "bf16"),
         memory_bytes=accelerator.memory_bytes,
         memory_bytes_per_s=accelerator.memory_bytes_per_s,
-        matmul_share=share * engine.matmul_share,
-        attention_share=attention_share * engine.attention_share,
-        memory_share=efficiency.memory_share * engine.memory_share,
+        matmul_share=min(share * engine.matmul_share, 1.0),
+        attention_share=min(attention_share * engine.attention_share, 1.0),
+        memory_share=min(efficiency.memory_share * engine.memory_share, 1.0),
         kv_share=min((efficiency.kv_share or efficiency.memory_share) * engine.kv_share, 1.0),
         expert_share=engine.expert_share,
         expert_rows=engine.expert_rows,

@@ -21,6 +21,22 @@ SMALL_HOST_MEMORY_BYTES_PER_S: Final = 76.8e9
 LARGE_HOST_MEMORY_BYTES_PER_S: Final = 204.8e9
 """Eight channels of DDR4-3200: a server, taken for hosts of more cards that are not described."""
 
+NCCL_SHORT_S: Final = 6.6e-6
+NCCL_LONG_S: Final = 8.4e-6
+"""Fixed times of NCCL's rings with its protocols LL and Simple (``baseLatencies`` in src/graph/tuning.cc of
+NVIDIA/nccl@5067397)."""
+
+NCCL_LONG_STEP_S: Final = 5.7e-6
+"""A step of its ring with Simple over PCIe (``hwLatencies`` there); one with LL is the link's latency."""
+
+NCCL_SHORT_SHARE: Final = 0.5
+"""LL sends a flag with each word: half of what travels is the message."""
+
+PROCESSOR_BYTES_PER_S: Final = {3: 10e9, 4: 16e9, 5: 22e9}
+"""Rate from one part of a host's processors to another, by generation of PCIe: Skylake, AMD's EPYC, Sapphire
+Rapids (``SKL_QPI_BW``, ``AMD_BW``, ``SRP_QPI_BW`` in src/graph/topo.h of NVIDIA/nccl@5067397). Beyond a pair,
+NCCL joins cards through host memory unless they share a PCIe switch (``p2pLevel`` in src/graph/paths.cc)."""
+
 
 def host_memory_bytes_per_s(group: HostGroup) -> float:
     """Main-memory bandwidth of a host: its own, or a typical one for so many cards.
@@ -121,8 +137,8 @@ def inside_latency_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
     return group.intra_link.latency_s + efficiency.collective_step_s + copy
 
 
-def library_of(group: HostGroup, efficiency: Efficiency) -> Library | None:
-    """Constants of collectives over links that join cards directly; None over PCIe, where links set the pace.
+def library_of(group: HostGroup, efficiency: Efficiency, ranks: Number = 2) -> Library | None:
+    """Constants of a library's collectives inside a host; None where links alone set the pace.
 
     Parameters
     ----------
@@ -130,6 +146,8 @@ def library_of(group: HostGroup, efficiency: Efficiency) -> Library | None:
         Hosts.
     efficiency
         Constants of the architecture.
+    ranks
+        Cards that take part.
 
     Returns
     -------
@@ -146,6 +164,8 @@ def library_of(group: HostGroup, efficiency: Efficiency) -> Library | None:
     True
     """
     link = group.intra_link
+    if link.kind == "pcie" and group.accelerator.vendor == "NVIDIA" and efficiency.collective_step_s:
+        return _pcie_library(group, efficiency, ranks)
     if link.kind != "nvlink" or not efficiency.collective_s:
         return None
     return Library(
@@ -157,6 +177,19 @@ def library_of(group: HostGroup, efficiency: Efficiency) -> Library | None:
         direct_s=efficiency.direct_s,
         direct_bytes_per_s=link.bytes_per_s * efficiency.direct_share,
         direct_bytes=DIRECT_BYTES,
+    )
+
+
+def _pcie_library(group: HostGroup, efficiency: Efficiency, ranks: Number) -> Library:
+    """NCCL's rings over PCIe: its own latencies, and the processor between the cards of longer rings."""
+    own = inside_bytes_per_s(group, efficiency)
+    through = min(own, PROCESSOR_BYTES_PER_S.get(group.accelerator.pcie_generation, own))
+    rate = select(ranks > 2, through, own)
+    return Library(
+        bytes_per_s=rate * NCCL_SHORT_SHARE,
+        start_s=NCCL_SHORT_S,
+        step_s=group.intra_link.latency_s,
+        bulk=Library(bytes_per_s=rate, start_s=NCCL_LONG_S, step_s=NCCL_LONG_STEP_S),
     )
 
 
@@ -304,7 +337,7 @@ def parallel_axis(
     else:
         inside = select(size <= room, size, np.gcd(size, room))
     return Axis(
-        library=library_of(group, efficiency),
+        library=library_of(group, efficiency, inside),
         ranks=size,
         inside=inside,
         inside_bytes_per_s=inside_bytes_per_s(group, efficiency),

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from farthing import catalog
 from farthing.evidence.kernels import compare
 from farthing.records.comparison import Case
 
@@ -128,3 +129,28 @@ def test_other_names_of_the_same(kind: str, cells: dict[str, str], other: dict[s
 def test_a_format_of_the_cache_that_nobody_knows_is_not_taken_for_sixteen_bits() -> None:
     (found,) = compare([case("attention", **ATTENTION | {"kv_cache_dtype": "nvfp4"})])
     assert "nvfp4" in found.reason
+
+
+def test_heads_share_keys_where_the_kernels_do() -> None:
+    """FlashAttention 2 gives each head of a windowed decode step a block; FlashInfer reads its keys once."""
+    step = {
+        **ATTENTION,
+        "num_heads": "64",
+        "num_key_value_heads": "1",
+        "system": "l40s",
+        "window_size": "128",
+    }
+    second = compare([case("attention", **step)])[0]
+    narrow = compare([case("attention", **{**step, "kv_cache_dtype": "fp8"})])[0]
+    assert second.predicted > 3 * narrow.predicted
+    wide = {**ATTENTION, "backend": "trtllm", "num_heads": "64", "num_key_value_heads": "2"}
+    grouped, many = (
+        compare([case("attention", **{**wide, "num_key_value_heads": kv})])[0] for kv in ("2", "1")
+    )
+    assert many.predicted > grouped.predicted
+
+
+def test_architectures_that_are_like_another_have_its_attention() -> None:
+    known = catalog.efficiencies()
+    assert known["blackwell-rtx"].attention_share == known["ada"].attention_share
+    assert known["blackwell-gb10"].attention_share == known["ada"].attention_share

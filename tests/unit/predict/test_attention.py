@@ -77,6 +77,25 @@ def test_heads_that_share_keys_may_be_packed_and_their_keys_cut() -> None:
     assert (alone.parts, packed.parts) == (1.0, pytest.approx(4096 / 128))
 
 
+def test_heads_alone_read_the_keys_for_themselves() -> None:
+    """16 heads a key-value head: one block of a sequence's keys that all share, or 16 that read them each."""
+    shared, alone = (
+        decode_blocks(100, 128, heads=16, kv_heads=1, alone=apart, padding=64) for apart in (False, True)
+    )
+    assert (shared.blocks, shared.readers, shared.padding) == (100, 1, 1)
+    assert (alone.blocks, alone.readers, alone.padding) == (1600, 16, 64)
+    # 1 MB of keys at 1 MB/s a unit takes 100 units 10 ms once, and 160 ms where each head reads them.
+    card = Device(
+        matmul_flop_per_s=1e15,
+        attention_flop_per_s=1e15,
+        memory_bytes=80e9,
+        memory_bytes_per_s=1e15,
+        tiling=Tiling(units=100, read_bytes_per_s=1e6),
+    )
+    times = [attention_time_s(0, 1e6, device=card, decode=True, blocks=found) for found in (shared, alone)]
+    assert times == pytest.approx([0.01, 0.16])
+
+
 def test_idle_units_take_parts_of_the_keys() -> None:
     whole = Blocks(blocks=1)
     assert blocks_time_s(1e-3, 0, whole, tiling=UNITS) == pytest.approx(0.1 + 1e-6)

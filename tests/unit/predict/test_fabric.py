@@ -7,6 +7,7 @@ import pytest
 
 from farthing.catalog import host, hosts
 from farthing.catalog.cluster import parse_cluster
+from farthing.predict.communication import all_reduce_time_s, axis_all_gather_time_s
 from farthing.predict.fabric import (
     LARGE_HOST_MEMORY_BYTES_PER_S,
     SMALL_HOST_MEMORY_BYTES_PER_S,
@@ -15,6 +16,7 @@ from farthing.predict.fabric import (
     host_memory_bytes_per_s,
     inside_bytes_per_s,
     inside_latency_s,
+    library_of,
     parallel_axis,
 )
 from farthing.records.efficiency import Efficiency
@@ -45,6 +47,24 @@ def test_software_takes_its_share() -> None:
     assert across_latency_s(cluster, group, constants) == pytest.approx(
         across_latency_s(cluster, group) + 1e-5
     )
+
+
+def test_rings_over_pcie_take_steps() -> None:
+    """Eight cards of PCIe 4.0: 14 steps of 1 us after 6.6 us, and long messages at a processor's 16 GB/s."""
+    group = parse_cluster("1x8:l40s").groups[0]
+    constants = Efficiency(id="real", collective_share=0.8, collective_step_s=4e-6)
+    axis = parallel_axis(parse_cluster("1x8:l40s"), group, 8, efficiency=constants)
+    assert all_reduce_time_s(0.0, axis) == pytest.approx(20.6e-6)
+    assert all_reduce_time_s(1.6e9, axis) == pytest.approx(1.75 * 0.1 + 8.4e-6 + 14 * 5.7e-6)
+    assert axis_all_gather_time_s(0.0, axis) == pytest.approx(13.6e-6)
+    # A pair stays on its own links: 0.8 of the 24 GB/s that PCIe 4.0 x16 carries.
+    pair = parallel_axis(
+        parse_cluster("1x2:l40s"), parse_cluster("1x2:l40s").groups[0], 2, efficiency=constants
+    )
+    assert all_reduce_time_s(19.2e9, pair) == pytest.approx(1.0, rel=1e-3)
+    assert all_reduce_time_s(0.0, pair) == pytest.approx(8.6e-6)
+    # Other vendors' libraries are not NCCL.
+    assert library_of(parse_cluster("1x8:arc-pro-b60").groups[0], constants) is None
 
 
 def test_senders_share_the_ports() -> None:
