@@ -180,12 +180,20 @@ STATE_SPACE: Final = frozenset(
 )
 """Projections of a layer with a recurrent state."""
 
+ROW_PARALLEL: Final = frozenset(("attention output", "down", "linear attention output"))
+"""Products whose inputs tensor parallelism cuts, and not their outputs."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
 
 
 def _routed_experts_time_s(
-    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
+    model: Model,
+    shards: Shards,
+    device: Device,
+    tokens: Number,
+    spread: float = 0.0,
+    activation_bytes: float = 2.0,
 ) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
@@ -206,6 +214,8 @@ def _routed_experts_time_s(
         hidden,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        activation_bytes_per_element=activation_bytes,
+        output_bytes_per_element=2.0,
         least_rows=least_rows,
     )
     down = experts_matmul_time_s(
@@ -215,9 +225,42 @@ def _routed_experts_time_s(
         width,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        activation_bytes_per_element=activation_bytes,
+        output_bytes_per_element=2.0,
         least_rows=least_rows,
     )
     return named("routed experts_s", up + down)
+
+
+def _trained_experts_time_s(model: Model, shards: Shards, device: Device, tokens: Number) -> Number:
+    """A pass through the routed experts in training: operands are as narrow as the products [s]."""
+    narrow = replace(shards, expert_bytes=device.operand_bytes)
+    return _routed_experts_time_s(model, narrow, device, tokens, activation_bytes=device.operand_bytes)
+
+
+def _expert_gradients_time_s(
+    model: Model, shards: Shards, device: Device, tokens: Number, gradient_bytes: float
+) -> Number:
+    """Gradients of the routed experts' weights: each expert's are a product of their own [s]."""
+    hidden = model.moe_hidden or model.hidden
+    gates = 2 if model.gated_ffn else 1
+    width = model.moe_ffn_hidden / shards.expert_tp
+    reach = tokens * shards.replicas
+    slots = reach * model.experts_per_token / shards.expert_groups
+    touched = experts_touched(model.experts, model.experts_per_token, reach) / shards.expert_groups
+    found: Number = 0.0
+    for outputs, inputs in ((gates * width, hidden), (hidden, width)):
+        found = found + experts_matmul_time_s(
+            touched * outputs,
+            touched,
+            inputs,
+            slots / touched,
+            device=device,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=2 * gradient_bytes,
+        )
+    return named("routed experts, gradient of weights_s", found)
 
 
 def forward_time(
@@ -467,13 +510,14 @@ def training_forward_time(
             product.outputs,
             product.inputs,
             device=device,
-            weight_bytes_per_element=size,
-            activation_bytes_per_element=size,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=size,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched: Number = len(matrices)
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+        matmul = matmul + _trained_experts_time_s(model, shards, device, rows)
         # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
         launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
@@ -501,9 +545,12 @@ def training_forward_time(
     moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (
-            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
-        )
+        cast: Number = 0.0
+        for product in matrices:
+            # Cards narrow their own part of a sequence before they gather it.
+            whole = product.title not in ROW_PARALLEL
+            cast = cast + product.inputs / (between if whole else 1)
+        elements = rows * (cast + _expert_elements(model, kind, shards))
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
         elementwise = elementwise + named("casting to the narrow format_s", casting)
         launched *= 2
@@ -613,6 +660,7 @@ def training_backward_time(
     memory_tokens: int = 0,
     flash_attention: bool = True,
     weight_gradients: bool = True,
+    gradient_bytes: float = 2.0,
 ) -> tuple[LayerTime, Number]:
     """Backward pass of one layer: gradients of the inputs and of the weights.
 
@@ -624,6 +672,8 @@ def training_backward_time(
         As in `training_forward_time`.
     weight_gradients
         False where the weights are frozen (LoRA).
+    gradient_bytes
+        Of a gradient of a weight, as it is accumulated [byte].
 
     Returns
     -------
@@ -659,8 +709,9 @@ def training_backward_time(
             product.inputs,
             product.outputs,
             device=device,
-            weight_bytes_per_element=size,
-            activation_bytes_per_element=size,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=size,
         )
         inputs = inputs + named(f"{product.title}, gradient of inputs_s", back)
         if weight_gradients:
@@ -669,16 +720,18 @@ def training_backward_time(
                 product.inputs,
                 all_rows,
                 device=device,
-                weight_bytes_per_element=size,
-                activation_bytes_per_element=size,
+                weight_bytes_per_element=device.operand_bytes,
+                activation_bytes_per_element=device.operand_bytes,
+                # Gradients of weights are added to those of the micro-batches before.
+                output_bytes_per_element=2 * gradient_bytes,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
-        experts = _routed_experts_time_s(model, shards, device, rows)
-        inputs = inputs + experts
-        weights = weights + (experts if weight_gradients else 0.0)
+        inputs = inputs + _trained_experts_time_s(model, shards, device, rows)
+        if weight_gradients:
+            weights = weights + _expert_gradients_time_s(model, shards, device, rows, gradient_bytes)
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -706,9 +759,11 @@ def training_backward_time(
     moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (
-            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
-        )
+        cast: Number = 0.0
+        for product in matrices:
+            whole = product.title in ROW_PARALLEL
+            cast = cast + product.outputs / (between if whole else 1)
+        elements = rows * (cast + _expert_elements(model, kind, shards))
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
         elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
         launched *= 1.5
