@@ -156,6 +156,7 @@ class TrainingRun:
             host_bytes_per_s=host,
             launch_s=self.about.overheads.prefill_launch_s,
             host_s=self.about.overheads.step_s,
+            dispatch_once=self.about.engine.dispatches_once,
         )
 
     def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
@@ -231,7 +232,9 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     step_s = float(time.step_s)
     cards = plan.tp * plan.pp * plan.cp * plan.dp
     tokens = workload.global_batch_size * workload.sequence_tokens
-    work = float(untraced(model_flop(model, tokens, workload.sequence_tokens)))
+    work = float(
+        untraced(model_flop(model, tokens, workload.sequence_tokens, predictors=workload.predictors))
+    )
     if workload.lora_rank:
         # Frozen weights need no gradients of their own: two passes of three.
         work *= 2 / 3

@@ -344,7 +344,7 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEffi
         split_s=efficiency.split_s,
         tail_share=efficiency.tail_share,
         cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
-        score_s=efficiency.unit_score_s,
+        score_s=efficiency.unit_score_s / accelerator.exponential_speed,
         read_bytes_per_s=efficiency.unit_read_bytes_per_s or math.inf,
         block_s=efficiency.attention_block_s,
     )

@@ -45,6 +45,8 @@ class Shards:
         Of one element [byte]; ``expert_bytes`` 0 means that routed experts are stored like the rest.
     window_spare_tokens
         Entries that the cache of a window layer has beyond the window.
+    dispatch_once
+        Whether a token crosses to a card once in training, however many of its experts are there.
     """
 
     tp: Number = 1
@@ -56,6 +58,7 @@ class Shards:
     expert_bytes: float = 0.0
     kv_bytes: float = 2.0
     window_spare_tokens: Number = 0
+    dispatch_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +378,18 @@ def _inner_elements(model: Model, kind: LayerKind) -> Number:
     return elements
 
 
+def _regrouped_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
+    """Elements a token that sorting its copies by expert reads and writes, beside gathering and adding them.
+
+    Megatron's all-to-all sorts the rows of a card's experts after they arrive and sorts them back before they
+    leave; kernels that send a token once copy it for each expert on arrival (token_dispatcher.py).
+    """
+    if kind.feed_forward != "moe":
+        return 0
+    passes = select(shards.expert_groups > 1, 2 if shards.dispatch_once else 4, 0)
+    return passes * model.experts_per_token * (model.moe_hidden or model.hidden)
+
+
 def _expert_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
     """Elements a token that the routed experts' products take in."""
     if kind.feed_forward != "moe":
@@ -542,7 +557,8 @@ def training_forward_time(
     between = shards.tp if shards.sequence_parallel else 1
     # Two norms (read, write) and two residual additions (read twice, write); dropout adds a mask to each.
     passes = 11 if model.norm == "layernorm" else 10
-    moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
+    inner = _inner_elements(model, kind) + _regrouped_elements(model, kind, shards)
+    moved = rows * size * (passes * model.hidden / between + inner / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
         cast: Number = 0.0
@@ -756,7 +772,8 @@ def training_backward_time(
     # A norm also reads the gradient that reaches it, a residual adds two gradients; an activation reads and
     # writes five tensors where the forward pass has three. Counts of tensors, not fitted.
     passes = 16 if model.norm == "layernorm" else 14
-    moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
+    inner = 1.7 * _inner_elements(model, kind) + _regrouped_elements(model, kind, shards)
+    moved = rows * size * (passes * model.hidden / between + inner / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
         cast: Number = 0.0

@@ -9,7 +9,7 @@ import numpy as np
 from farthing.predict.compute import elementwise_time_s, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.memory import MASKED_SHARE
-from farthing.predict.stages import Stage, layer_kinds, stages
+from farthing.predict.stages import Stage, layer_kinds, predictor_kind, stages
 from farthing.predict.trace import Number, formula, larger, named, select, smaller
 from farthing.predict.training_layer import Parts, Setting, layer_parts
 from farthing.predict.training_traffic import (
@@ -97,6 +97,7 @@ def training_time(
     host_bytes_per_s: float = 0.0,
     launch_s: float = 0.0,
     host_s: float = 0.0,
+    dispatch_once: bool = False,
 ) -> TrainingTime:
     """Time of one optimizer step.
 
@@ -117,6 +118,8 @@ def training_time(
     launch_s, host_s
         Host time to issue one kernel, which counts where a pass of a layer is issued more slowly than it
         runs, and of a step [s].
+    dispatch_once
+        Whether a token of a mixture crosses to a card once, however many of its experts are there.
 
     Returns
     -------
@@ -150,6 +153,7 @@ def training_time(
         weight_size=weight_bytes_per_parameter,
         gradient_size=gradient_bytes_per_parameter,
         launch_s=launch_s,
+        dispatch_once=dispatch_once,
     )
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
     last = _last_stage(setting, micro_batches)
@@ -241,11 +245,28 @@ def _stage_parts(setting: Setting) -> list[tuple[Stage, Parts]]:
         for count, layer in zip(stage.counts, per_kind, strict=True):
             for field in Parts.__dataclass_fields__:
                 setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
-        parts.forward = parts.forward + stage.last * head_forward
-        parts.backward = parts.backward + stage.last * head_backward
+        # Each predictor is a full layer and one more product with the head; the layout of the stages shares
+        # that work out.
+        heads = stage.last + setting.workload.predictors / plan.pp
+        parts.forward = parts.forward + heads * head_forward
+        parts.backward = parts.backward + heads * head_backward
+        if setting.workload.predictors:
+            _add_predictors(setting, parts, setting.workload.predictors / plan.pp)
         hide_hops(setting, parts, 2 * hop * plan.interleave)
         found.append((stage, parts))
     return found
+
+
+def _add_predictors(setting: Setting, parts: Parts, count: Number) -> None:
+    """Layers of multi-token prediction: full attention and the model's last feed-forward, with a projection
+    of the hidden state and an embedding together (Megatron-Core, multi_token_prediction.py)."""
+    model, device = setting.model, setting.device
+    layer = layer_parts(setting, predictor_kind(model))
+    joined = matmul_time_s(setting.rows, model.hidden / setting.plan.tp, 2 * model.hidden, device=device)
+    for field in Parts.__dataclass_fields__:
+        setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
+    parts.forward = parts.forward + count * joined
+    parts.backward = parts.backward + count * 2 * joined
 
 
 def _place(stage: Stage) -> str:

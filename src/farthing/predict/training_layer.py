@@ -46,6 +46,8 @@ class Setting:
         Bytes of a parameter in the plan's formats [byte].
     launch_s
         Host time to issue one kernel [s].
+    dispatch_once
+        Whether a token crosses to a card once, however many of its experts are there.
     """
 
     model: Model
@@ -58,6 +60,7 @@ class Setting:
     weight_size: float
     gradient_size: float
     launch_s: float
+    dispatch_once: bool = False
 
     @property
     def tokens(self) -> Number:
@@ -170,6 +173,7 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
         expert_tp=expert_tp,
         replicas=plan.ep * expert_tp / plan.tp,
         sequence_parallel=plan.sequence_parallel,
+        dispatch_once=setting.dispatch_once,
     )
     forward, backward, weights = _passes(setting, kind, shards)
     forward_s = named("layer forward_s", forward.total_s)
@@ -285,11 +289,11 @@ def _expert_exchange(setting: Setting, kind: LayerKind, passes: _Passes) -> _Exp
     width_sent = (model.moe_hidden or model.hidden) * expert_tp / plan.tp
     sent = setting.rows * model.experts_per_token * width_sent * 2.0
     # A token crosses to each other host once, however many of its experts are there.
-    hosts = routed.hosts
-    visited = hosts * (1 - (1 - 1 / hosts) ** model.experts_per_token)
-    once = smaller(visited / model.experts_per_token, 1.0)
+    once = _visited_share(routed.hosts, model.experts_per_token)
+    inside = _visited_share(width, model.experts_per_token) if setting.dispatch_once else 1.0
     # Dispatch and combine; experts that stay on the card exchange nothing.
-    exchange = 2 * select(plan.ep > 1, axis_all_to_all_time_s(sent, routed, across_share=once), 0.0)
+    taken = axis_all_to_all_time_s(sent, routed, across_share=once, inside_share=inside)
+    exchange = 2 * select(plan.ep > 1, taken, 0.0)
     overlap = plan.overlap_expert_parallel
     forward = exposed_time_s(
         exchange * forwards,
@@ -302,6 +306,12 @@ def _expert_exchange(setting: Setting, kind: LayerKind, passes: _Passes) -> _Exp
     passes.hidden_forward = passes.hidden_forward + exchange * forwards - forward
     passes.hidden_backward = passes.hidden_backward + exchange - backward
     return _Exposed(forward, backward)
+
+
+def _visited_share(places: Number, experts_per_token: int) -> Number:
+    """Places that a token's experts are at, over its experts, under even routing."""
+    visited = places * (1 - (1 - 1 / places) ** experts_per_token)
+    return smaller(visited / experts_per_token, 1.0)
 
 
 def _waiting_for_host_s(
