@@ -162,8 +162,8 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
     ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
     ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
     >>> parts = layer_parts(setting, LayerKind("full", "dense"))
-    >>> 0.001 < parts.forward < parts.backward < parts.total < 0.05
-    True
+    >>> round(parts.forward * 1e3, 2), round(parts.backward * 1e3, 2), round(parts.tensor_parallel * 1e3, 2)
+    (0.76, 1.54, 0.98)
     """
     plan, launch_s = setting.plan, setting.launch_s
     expert_tp = expert_tp_of(plan)
