@@ -24,7 +24,7 @@ from farthing.estimate.subject import (
     subject,
 )
 from farthing.predict.fabric import host_memory_bytes_per_s
-from farthing.predict.memory import lora_parameters, optimizer_bytes_per_parameter
+from farthing.predict.memory import lora_parameters, optimizer_bytes_per_parameter, recomputed_share
 from farthing.predict.parameters import total_parameters
 from farthing.predict.reliability import (
     checkpoint_bytes,
@@ -304,6 +304,15 @@ def _executed_factor(run: TrainingRun) -> float:
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
         short = sum(float(untraced(layer_flop_per_token(model, k, 0))) for k in model.layer_kinds)
         return 1 + (long - short) / (3 * (long + 2 * model.vocab * model.hidden))
+    if run.plan.recompute == "operations":
+        model, tokens = run.about.model, run.workload.sequence_tokens
+        again = sum(
+            recomputed_share(model, k) * float(untraced(layer_flop_per_token(model, k, 0)))
+            for k in model.layer_kinds
+        )
+        return 1 + again * tokens * run.workload.global_batch_size / float(
+            untraced(model_flop(model, tokens * run.workload.global_batch_size, tokens))
+        )
     return 1.0
 
 

@@ -157,9 +157,14 @@ def recompute_of(case: Case) -> str:
 
 
 def recompute_options(case: Case, engine: str) -> dict[str, Any]:
-    """What is recomputed: PyTorch calls it selective where every second layer, or product, is."""
+    """What is recomputed: PyTorch calls it selective where every second layer, or product, is.
+
+    Of torchtitan's two ways the one by operation is what its configurations of models choose.
+    """
     word = recompute_of(case)
-    if word == "selective" and engine in ("torchtitan", "pytorch-fsdp", "fms-fsdp"):
+    if word == "selective" and engine == "torchtitan":
+        return {"recompute": "operations"}
+    if word == "selective" and engine in ("pytorch-fsdp", "fms-fsdp"):
         return {"recompute": "full", "recompute_share": 0.5}
     return {"recompute": word}
 

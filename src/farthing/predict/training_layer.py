@@ -16,7 +16,7 @@ from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.layer import LayerTime, Shards, training_backward_time, training_forward_time
-from farthing.predict.memory import adapted_kind
+from farthing.predict.memory import adapted_kind, recomputed_share
 from farthing.predict.sharding import expert_tp_of
 from farthing.predict.trace import Number, larger, named, select, smaller
 from farthing.records.efficiency import Efficiency
@@ -183,6 +183,9 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
         recompute = forward_s * plan.recompute_share
     elif plan.recompute == "selective" and not plan.flash_attention:
         recompute = named("recomputed attention_s", forward.attention_s)
+    elif plan.recompute == "operations":
+        again = recomputed_share(setting.model, kind) * forward.matmul_s
+        recompute = named("recomputed operations_s", forward.elementwise_s + again)
     passes = _Passes(forward, backward)
     tensor = _tensor_exchange(setting, kind, passes)
     context = _context_exchange(setting, kind, passes)
