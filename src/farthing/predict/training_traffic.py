@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from farthing.predict.communication import (
@@ -17,6 +19,10 @@ from farthing.predict.stages import Stage
 from farthing.predict.trace import Number, larger, named, select
 from farthing.predict.training_layer import Parts, Setting
 from farthing.records.model import Model
+
+LIBRARY_UNITS: Final = 16
+"""Compute units that a library's collective keeps busy while it runs: one a channel, and NCCL opens at least
+16 between hosts (connect.cc, ncclTopoPostset)."""
 
 
 def hop_time_s(setting: Setting) -> Number:
@@ -207,24 +213,28 @@ def data_parallel_time_s(
     forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
     backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
     backward = larger(backward - parts.hidden_backward, 0.0)
-    overlap = plan.overlap_data_parallel
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
-        each = exposed_time_s(gather, forward, overlap=overlap) + exposed_time_s(
-            gather + scatter, backward, overlap=overlap
-        )
+        each = _felt_s(setting, gather, forward) + _felt_s(setting, gather + scatter, backward)
         return named("data-parallel traffic_s", each * micro_batches, reference="zhao-2023-fsdp")
     if plan.zero_stage == 0 or workload.lora_rank:
         # An all-reduce ends before the update: only the backward pass can hide it, and that of the embedding,
         # the last gradient to be ready, hides behind nothing.
         late = 0.0 if workload.lora_rank else _embedding_share(model)
-        reduced = 2 * scatter * late + exposed_time_s(2 * scatter * (1 - late), backward, overlap=overlap)
+        reduced = 2 * scatter * late + _felt_s(setting, 2 * scatter * (1 - late), backward)
         return named("data-parallel traffic_s", reduced, reference="rajbhandari-2020")
     scatters = micro_batches if plan.zero_stage == 2 else 1
-    exposed = exposed_time_s(scatter, backward, overlap=overlap) * scatters + exposed_time_s(
-        gather, forward, overlap=overlap
-    )
-    return named("data-parallel traffic_s", exposed, reference="rajbhandari-2020")
+    felt = _felt_s(setting, scatter, backward) * scatters + _felt_s(setting, gather, forward)
+    return named("data-parallel traffic_s", felt, reference="rajbhandari-2020")
+
+
+def _felt_s(setting: Setting, traffic_s: Number, compute_s: Number) -> Number:
+    """What collectives cost a pass: what it does not hide, and the units that they take meanwhile [s]."""
+    exposed = exposed_time_s(traffic_s, compute_s, overlap=setting.plan.overlap_data_parallel)
+    # Graphics processors run collectives as kernels; others have engines that move data.
+    units = setting.device.tiling.units if setting.group.accelerator.kind == "gpu" else 0
+    taken = min(LIBRARY_UNITS / units, 1.0) if units else 0.0
+    return exposed + (traffic_s - exposed) * taken
 
 
 def _collectives_s(setting: Setting, axes: tuple[Axis, Axis | None], stage: Stage) -> tuple[Number, Number]:
