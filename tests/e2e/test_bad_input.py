@@ -41,7 +41,7 @@ NAMES = [
     ((*INFER, "--kv", "fp9"), "number format 'fp9'"),
     ((*TRAIN, "--optimizer", "adamm"), "did you mean adam"),
     ((*TRAIN, "--schedule", "1f2b"), "did you mean 1f1b"),
-    ((*TRAIN, "--recompute", "some"), "none, selective, full"),
+    ((*TRAIN, "--recompute", "some"), "none, selective, operations, full"),
     ((*TRAIN, "--offload", "all"), "optimizer+weights"),
     ((*TRAIN, "--gradient-format", "fp3"), "did you mean fp32"),
     (("gpu", "show", "h100-smx"), "did you mean h100-sxm"),

@@ -68,6 +68,9 @@ MEGATRON: Final = ("megatron-lm", "nemo", "gpt-neox")
 PYTORCH: Final = ("torchtitan", "pytorch-fsdp", "fms-fsdp")
 """Engines of the PyTorch ecosystem that compile the passes; their attention is PyTorch's own."""
 
+MODULES: Final = ("internevo", "colossal-ai", "nanotron")
+"""Engines that run PyTorch's modules as they are, with fused attention, as llm-foundry does."""
+
 EVERY: Final = 3
 """Of many rows that are nearly alike, every third is enough."""
 
@@ -227,6 +230,15 @@ def fit_pytorch(rows: Sequence[Measured]) -> list[dict[str, Any]]:
         found, _ = least(loss, start, {name: BOUNDS[name] for name in start})
         basis = f"{len(own)} runs of llm-foundry on {own[0].run.about.cluster.groups[0].accelerator.name}"
         written.append({"engine": "llm-foundry", "architecture": architecture, **found, "fitted_on": basis})
+        written += [
+            {
+                "engine": engine,
+                "architecture": architecture,
+                **found,
+                "fitted_on": "as llm-foundry: kernels of PyTorch, one an operation, and fused attention",
+            }
+            for engine in MODULES
+        ]
         written += [
             {
                 "engine": engine,

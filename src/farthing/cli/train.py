@@ -96,6 +96,14 @@ def workload_options(function: Any) -> Any:
             type=Count(0),
             text="Tokens of the segment before that each sequence also attends to.  [default: none]",
         ),
+        field_option(
+            _LOAD,
+            record,
+            "predictors",
+            "--predictors",
+            type=Count(0),
+            text="Layers that learn to predict tokens further ahead.  [default: none]",
+        ),
     )(function)
 
 

@@ -171,10 +171,15 @@ def _with_wide(
 
 
 def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
-    """The constants of long runs: power grows with the cube of the clock, so less of it costs a cube root."""
+    """The constants of long runs: power grows with the cube of the clock, so the clock with its cube root.
+
+    The peak that a vendor prints for a card of other clocks plays no part in what its power allows.
+    """
     share = efficiency.sustained_share
     if efficiency.unit_w and card.tdp_w and card.compute_units:
-        share *= min((card.tdp_w / card.compute_units / efficiency.unit_w) ** (1 / 3), 1.0)
+        power = card.tdp_w / card.compute_units / efficiency.unit_w
+        peak = card.bf16_flop_per_s / card.compute_units / efficiency.unit_flop_per_s
+        share = min(share * power ** (1 / 3) / peak, 1.0)
     return replace(
         efficiency,
         matmul_share=efficiency.matmul_share * share,

@@ -24,7 +24,7 @@ from farthing.estimate.subject import (
     subject,
 )
 from farthing.predict.fabric import host_memory_bytes_per_s
-from farthing.predict.memory import lora_parameters, optimizer_bytes_per_parameter
+from farthing.predict.memory import lora_parameters, optimizer_bytes_per_parameter, recomputed_share
 from farthing.predict.parameters import total_parameters
 from farthing.predict.reliability import (
     checkpoint_bytes,
@@ -156,6 +156,7 @@ class TrainingRun:
             host_bytes_per_s=host,
             launch_s=self.about.overheads.prefill_launch_s,
             host_s=self.about.overheads.step_s,
+            dispatch_once=self.about.engine.dispatches_once,
         )
 
     def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
@@ -231,7 +232,9 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     step_s = float(time.step_s)
     cards = plan.tp * plan.pp * plan.cp * plan.dp
     tokens = workload.global_batch_size * workload.sequence_tokens
-    work = float(untraced(model_flop(model, tokens, workload.sequence_tokens)))
+    work = float(
+        untraced(model_flop(model, tokens, workload.sequence_tokens, predictors=workload.predictors))
+    )
     if workload.lora_rank:
         # Frozen weights need no gradients of their own: two passes of three.
         work *= 2 / 3
@@ -301,6 +304,15 @@ def _executed_factor(run: TrainingRun) -> float:
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
         short = sum(float(untraced(layer_flop_per_token(model, k, 0))) for k in model.layer_kinds)
         return 1 + (long - short) / (3 * (long + 2 * model.vocab * model.hidden))
+    if run.plan.recompute == "operations":
+        model, tokens = run.about.model, run.workload.sequence_tokens
+        again = sum(
+            recomputed_share(model, k) * float(untraced(layer_flop_per_token(model, k, 0)))
+            for k in model.layer_kinds
+        )
+        return 1 + again * tokens * run.workload.global_batch_size / float(
+            untraced(model_flop(model, tokens * run.workload.global_batch_size, tokens))
+        )
     return 1.0
 
 

@@ -181,6 +181,7 @@ def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) ->
     whole = estimate.model_flop
     tokens = row.workload.global_batch_size * row.workload.sequence_tokens
     head = (2 if row.workload.lora_rank else 3) * 2.0 * row.model.vocab * row.model.hidden * tokens
+    head *= 1 + row.workload.predictors
     recomputed = whole
     if row.plan.recompute == "full":
         recomputed = whole + (whole - head) / 3
@@ -188,7 +189,9 @@ def counted_flop(case: Case, row: Row, estimate: TrainingEstimate, name: str) ->
         return max(recomputed, estimate.hfu / estimate.mfu * whole if row.plan.recompute != "full" else 0.0)
     if name == "mfu":
         return whole
-    short = float(untraced(model_flop(row.model, tokens, 0))) * whole_share(row)
+    short = float(
+        untraced(model_flop(row.model, tokens, 0, predictors=row.workload.predictors))
+    ) * whole_share(row)
     causal = (whole + short) / 2
     text = f"{case.cells.get('framework', '')} {case.cells.get('notes', '')}".lower()
     if "hardware flops" in text or "hardware-flops" in text or row.plan.engine == "gpt-neox":

@@ -157,9 +157,14 @@ def recompute_of(case: Case) -> str:
 
 
 def recompute_options(case: Case, engine: str) -> dict[str, Any]:
-    """What is recomputed: PyTorch calls it selective where every second layer, or product, is."""
+    """What is recomputed: PyTorch calls it selective where every second layer, or product, is.
+
+    Of torchtitan's two ways the one by operation is what its configurations of models choose.
+    """
     word = recompute_of(case)
-    if word == "selective" and engine in ("torchtitan", "pytorch-fsdp", "fms-fsdp"):
+    if word == "selective" and engine == "torchtitan":
+        return {"recompute": "operations"}
+    if word == "selective" and engine in ("pytorch-fsdp", "fms-fsdp"):
         return {"recompute": "full", "recompute_share": 0.5}
     return {"recompute": word}
 
@@ -261,11 +266,11 @@ def training_row(case: Case) -> Row:
     sequence = int(number(case, "seq_len")) if number(case, "seq_len") > 0 else min(model.max_context, 4096)
     if "tp" in sizes and "pp" in sizes:
         plan, batch = stated_plan(case, model, cards, sizes, options)
-        workload = workload_of(case, sequence, batch)
+        workload = workload_of(case, model, sequence, batch)
         if local and not cells.get("recompute"):
             plan = fitting_recompute(model, cluster, workload, plan)
     else:
-        workload = workload_of(case, sequence, batch_of(case, cards, sequence))
+        workload = workload_of(case, model, sequence, batch_of(case, cards, sequence))
         given = tuple(sizes.items())
         plan = fitting_plan(
             model,
@@ -304,7 +309,18 @@ def local_batch_of(case: Case) -> int:
     return int(found.group(1)) if found else 0
 
 
-def workload_of(case: Case, sequence: int, batch: int) -> TrainingWorkload:
+PREDICTORS: Final = (("deepseek-v3", 1), ("glm-5", 1), ("nemotron-3-super", 2), ("nemotron-3-ultra", 2))
+"""Layers of multi-token prediction that Megatron-Bridge trains with a model (its recipes, mtp_num_layers)."""
+
+
+def predictors_of(case: Case, model: Model, engine: str) -> int:
+    """Layers of multi-token prediction: as the engine's recipes have them, unless a row leaves them out."""
+    if engine != "nemo" or "w/o mtp" in case.cells.get("model", "").lower():
+        return 0
+    return next((count for name, count in PREDICTORS if model.id.startswith(name)), 0)
+
+
+def workload_of(case: Case, model: Model, sequence: int, batch: int) -> TrainingWorkload:
     """What is trained."""
     tokens = number(case, "tokens_total")
     return TrainingWorkload(
@@ -312,6 +328,7 @@ def workload_of(case: Case, sequence: int, batch: int) -> TrainingWorkload:
         global_batch_size=batch,
         training_tokens=tokens if tokens > 0 else 0.0,
         lora_rank=lora_rank_of(case),
+        predictors=predictors_of(case, model, training_engine(case)),
     )
 
 

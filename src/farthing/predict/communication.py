@@ -530,7 +530,9 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     return inside + across
 
 
-def axis_all_to_all_time_s(message_bytes: Number, axis: Axis, *, across_share: Number = 1.0) -> Number:
+def axis_all_to_all_time_s(
+    message_bytes: Number, axis: Axis, *, across_share: Number = 1.0, inside_share: Number = 1.0
+) -> Number:
     """All-to-all over an axis: what stays in the host and what leaves it travel at the same time.
 
     Parameters
@@ -539,9 +541,9 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis, *, across_share: N
         What one card sends and keeps [byte], scalar or column.
     axis
         The group.
-    across_share
+    across_share, inside_share
         Part of what is meant for other hosts that crosses to them, where a host passes on what several of its
-        cards want.
+        cards want; the same for the cards of its own host.
 
     Returns
     -------
@@ -559,13 +561,14 @@ def axis_all_to_all_time_s(message_bytes: Number, axis: Axis, *, across_share: N
     >>> axis_all_to_all_time_s(100e9, axis)
     1.0
     """
-    inside = (axis.inside - 1) / axis.ranks * message_bytes
+    inside = (axis.inside - 1) / axis.ranks * message_bytes * inside_share
     across = (axis.ranks - axis.inside) / axis.ranks * message_bytes * across_share / axis.across_bytes_per_s
     start = axis.inside_latency_s
     if axis.library is None:
         inside = inside / axis.inside_bytes_per_s
     else:
-        inside = (inside + axis.library.copied / axis.ranks * message_bytes) / axis.library.bytes_per_s
+        kept = axis.library.copied / axis.ranks * message_bytes * inside_share
+        inside = (inside + kept) / axis.library.bytes_per_s
         start = axis.library.step_s + axis.library.start_s
         start = start + ramp_time_s(message_bytes, ramp_s=axis.library.ramp_s)
     latency = select(axis.inside > 1, start, 0.0) + select(axis.hosts > 1, axis.across_latency_s, 0.0)

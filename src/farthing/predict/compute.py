@@ -440,6 +440,7 @@ def experts_matmul_time_s(
     device: Device,
     weight_bytes_per_element: Number = 2.0,
     activation_bytes_per_element: Number = 2.0,
+    output_bytes_per_element: Number = 0.0,
     least_rows: Number = 1.0,
 ) -> Number:
     """Time of one grouped product over the experts of a card.
@@ -458,6 +459,8 @@ def experts_matmul_time_s(
         The accelerator.
     weight_bytes_per_element, activation_bytes_per_element
         [byte]
+    output_bytes_per_element
+        Of the result; 0 for that of the activations [byte].
     least_rows
         Rows of an expert that are computed at least, filled or not.
 
@@ -478,9 +481,9 @@ def experts_matmul_time_s(
     >>> round(experts_matmul_time_s(2, 2, 14336, 4096, device=ideal) * 1e6, 1)
     235.0
     """
-    traffic = (
-        active_experts * k * n * weight_bytes_per_element
-        + token_slots * (k + n) * activation_bytes_per_element
+    written = output_bytes_per_element or activation_bytes_per_element
+    traffic = active_experts * k * n * weight_bytes_per_element + token_slots * (
+        k * activation_bytes_per_element + n * written
     )
     # Tiles of all experts share the waves.
     return _kernel_time_s(

@@ -36,6 +36,9 @@ QUANTISE_BYTES: Final = {"fp8": 4.0, "int8": 4.0, "fp4": 3.0}
 """Traffic of an element that becomes narrow: 16 bits read, and written twice, as its product and the product
 of its gradient want it."""
 
+OPERAND_BYTES: Final = {"fp8": 1.0, "int8": 1.0, "fp4": 0.5625}
+"""Bytes of an element of narrow operands; 4-bit ones share a scale of 8 bits among 16."""
+
 
 MACOS_RESERVED_SHARE: Final = 0.25
 """macOS lets the graphics processor wire about three quarters of the memory by default; the setting
@@ -142,6 +145,8 @@ class Device:
         Share of the memory that the operating system keeps to itself.
     activation_bytes
         Of one element of what training keeps and moves between products [byte].
+    operand_bytes
+        Of one element of what training's products multiply [byte].
     quantise_bytes
         Traffic of turning one element into the products' narrow format in training, as rows and as columns
         [byte]; 0 where products are computed in 16 bits.
@@ -176,6 +181,7 @@ class Device:
     tiling: Tiling = Tiling()
     reserved_share: float = 0.0
     activation_bytes: float = 2.0
+    operand_bytes: float = 2.0
     quantise_bytes: float = 0.0
     elementwise_factor: float = 1.0
     conversion_share: float = 1.0
@@ -330,6 +336,7 @@ def device(
         tiling=_tiling(accelerator, efficiency, engine),
         reserved_share=MACOS_RESERVED_SHARE if accelerator.vendor == "Apple" else 0.0,
         activation_bytes=4.0 if single else 2.0,
+        operand_bytes=OPERAND_BYTES.get(compute, 4.0 if single else 2.0),
         quantise_bytes=QUANTISE_BYTES.get(compute, 0.0),
         elementwise_factor=engine.elementwise_factor,
         conversion_share=engine.conversion_share,
@@ -350,7 +357,7 @@ def _tiling(accelerator: Accelerator, efficiency: Efficiency, engine: EngineEffi
         split_s=efficiency.split_s,
         tail_share=efficiency.tail_share,
         cache_bytes_per_s=accelerator.memory_bytes_per_s * CACHE_SPEED,
-        score_s=efficiency.unit_score_s,
+        score_s=efficiency.unit_score_s / accelerator.exponential_speed,
         read_bytes_per_s=efficiency.unit_read_bytes_per_s or math.inf,
         block_s=efficiency.attention_block_s,
     )

@@ -47,6 +47,8 @@ class Shards:
         Entries that the cache of a window layer has beyond the window.
     narrow
         Titles of products that are stored like the routed experts.
+    dispatch_once
+        Whether a token crosses to a card once in training, however many of its experts are there.
     """
 
     tp: Number = 1
@@ -59,6 +61,7 @@ class Shards:
     kv_bytes: float = 2.0
     window_spare_tokens: Number = 0
     narrow: frozenset[str] = frozenset()
+    dispatch_once: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,12 +189,20 @@ FP8_BYTES: Final = 1.0
 """Of a cached number in 8 bits. Latents in it are multiplied as they are: decoding computes as much as it
 reads (TensorRT-LLM, examples/models/core/deepseek_v3/README.md, FP8 KV Cache and MLA)."""
 
+ROW_PARALLEL: Final = frozenset(("attention output", "down", "linear attention output"))
+"""Products whose inputs tensor parallelism cuts, and not their outputs."""
+
 CONVERTED_BYTES: Final = 3.0
 """Traffic of one element that becomes narrow: 16 bits read, 8 written."""
 
 
 def _routed_experts_time_s(
-    model: Model, shards: Shards, device: Device, tokens: Number, spread: float = 0.0
+    model: Model,
+    shards: Shards,
+    device: Device,
+    tokens: Number,
+    spread: float = 0.0,
+    activation_bytes: float = 2.0,
 ) -> Number:
     hidden = model.moe_hidden or model.hidden
     gates = 2 if model.gated_ffn else 1
@@ -212,6 +223,8 @@ def _routed_experts_time_s(
         hidden,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        activation_bytes_per_element=activation_bytes,
+        output_bytes_per_element=2.0,
         least_rows=least_rows,
     )
     down = experts_matmul_time_s(
@@ -221,9 +234,42 @@ def _routed_experts_time_s(
         width,
         device=device,
         weight_bytes_per_element=shards.expert_bytes or shards.weight_bytes,
+        activation_bytes_per_element=activation_bytes,
+        output_bytes_per_element=2.0,
         least_rows=least_rows,
     )
     return named("routed experts_s", up + down)
+
+
+def _trained_experts_time_s(model: Model, shards: Shards, device: Device, tokens: Number) -> Number:
+    """A pass through the routed experts in training: operands are as narrow as the products [s]."""
+    narrow = replace(shards, expert_bytes=device.operand_bytes)
+    return _routed_experts_time_s(model, narrow, device, tokens, activation_bytes=device.operand_bytes)
+
+
+def _expert_gradients_time_s(
+    model: Model, shards: Shards, device: Device, tokens: Number, gradient_bytes: float
+) -> Number:
+    """Gradients of the routed experts' weights: each expert's are a product of their own [s]."""
+    hidden = model.moe_hidden or model.hidden
+    gates = 2 if model.gated_ffn else 1
+    width = model.moe_ffn_hidden / shards.expert_tp
+    reach = tokens * shards.replicas
+    slots = reach * model.experts_per_token / shards.expert_groups
+    touched = experts_touched(model.experts, model.experts_per_token, reach) / shards.expert_groups
+    found: Number = 0.0
+    for outputs, inputs in ((gates * width, hidden), (hidden, width)):
+        found = found + experts_matmul_time_s(
+            touched * outputs,
+            touched,
+            inputs,
+            slots / touched,
+            device=device,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=2 * gradient_bytes,
+        )
+    return named("routed experts, gradient of weights_s", found)
 
 
 def forward_time(
@@ -338,6 +384,18 @@ def _inner_elements(model: Model, kind: LayerKind) -> Number:
         elements += passes * (shared + model.experts_per_token * model.moe_ffn_hidden)
         elements += 2 * model.experts_per_token * (model.moe_hidden or model.hidden)
     return elements
+
+
+def _regrouped_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
+    """Elements a token that sorting its copies by expert reads and writes, beside gathering and adding them.
+
+    Megatron's all-to-all sorts the rows of a card's experts after they arrive and sorts them back before they
+    leave; kernels that send a token once copy it for each expert on arrival (token_dispatcher.py).
+    """
+    if kind.feed_forward != "moe":
+        return 0
+    passes = select(shards.expert_groups > 1, 2 if shards.dispatch_once else 4, 0)
+    return passes * model.experts_per_token * (model.moe_hidden or model.hidden)
 
 
 def _expert_elements(model: Model, kind: LayerKind, shards: Shards) -> Number:
@@ -477,13 +535,14 @@ def training_forward_time(
             product.outputs,
             product.inputs,
             device=device,
-            weight_bytes_per_element=size,
-            activation_bytes_per_element=size,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=size,
         )
         matmul = matmul + named(f"{product.title}_s", time)
     launched: Number = len(matrices)
     if kind.feed_forward == "moe":
-        matmul = matmul + _routed_experts_time_s(model, shards, device, rows)
+        matmul = matmul + _trained_experts_time_s(model, shards, device, rows)
         # Rows are picked, sorted, gathered, scattered and added; each expert's products are issued alone.
         launched += 5 + 2 * model.experts / shards.expert_groups
     work, traffic, stored = training_attention(
@@ -508,12 +567,16 @@ def training_forward_time(
     between = shards.tp if shards.sequence_parallel else 1
     # Two norms (read, write) and two residual additions (read twice, write); dropout adds a mask to each.
     passes = 11 if model.norm == "layernorm" else 10
-    moved = rows * size * (passes * model.hidden / between + _inner_elements(model, kind) / shards.tp)
+    inner = _inner_elements(model, kind) + _regrouped_elements(model, kind, shards)
+    moved = rows * size * (passes * model.hidden / between + inner / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (
-            sum(product.inputs for product in matrices) + _expert_elements(model, kind, shards)
-        )
+        cast: Number = 0.0
+        for product in matrices:
+            # Cards narrow their own part of a sequence before they gather it.
+            whole = product.title not in ROW_PARALLEL
+            cast = cast + product.inputs / (between if whole else 1)
+        elements = rows * (cast + _expert_elements(model, kind, shards))
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=launched)
         elementwise = elementwise + named("casting to the narrow format_s", casting)
         launched *= 2
@@ -623,6 +686,7 @@ def training_backward_time(
     memory_tokens: int = 0,
     flash_attention: bool = True,
     weight_gradients: bool = True,
+    gradient_bytes: float = 2.0,
 ) -> tuple[LayerTime, Number]:
     """Backward pass of one layer: gradients of the inputs and of the weights.
 
@@ -634,6 +698,8 @@ def training_backward_time(
         As in `training_forward_time`.
     weight_gradients
         False where the weights are frozen (LoRA).
+    gradient_bytes
+        Of a gradient of a weight, as it is accumulated [byte].
 
     Returns
     -------
@@ -669,8 +735,9 @@ def training_backward_time(
             product.inputs,
             product.outputs,
             device=device,
-            weight_bytes_per_element=size,
-            activation_bytes_per_element=size,
+            weight_bytes_per_element=device.operand_bytes,
+            activation_bytes_per_element=device.operand_bytes,
+            output_bytes_per_element=size,
         )
         inputs = inputs + named(f"{product.title}, gradient of inputs_s", back)
         if weight_gradients:
@@ -679,16 +746,18 @@ def training_backward_time(
                 product.inputs,
                 all_rows,
                 device=device,
-                weight_bytes_per_element=size,
-                activation_bytes_per_element=size,
+                weight_bytes_per_element=device.operand_bytes,
+                activation_bytes_per_element=device.operand_bytes,
+                # Gradients of weights are added to those of the micro-batches before.
+                output_bytes_per_element=2 * gradient_bytes,
             )
             weights = weights + named(f"{product.title}, gradient of weights_s", own)
     launched: Number = len(matrices) * (2 if weight_gradients else 1)
     if kind.feed_forward == "moe":
         launched += 6 + (4 if weight_gradients else 2) * model.experts / shards.expert_groups
-        experts = _routed_experts_time_s(model, shards, device, rows)
-        inputs = inputs + experts
-        weights = weights + (experts if weight_gradients else 0.0)
+        inputs = inputs + _trained_experts_time_s(model, shards, device, rows)
+        if weight_gradients:
+            weights = weights + _expert_gradients_time_s(model, shards, device, rows, gradient_bytes)
     work, traffic, stored = training_attention(
         model,
         kind,
@@ -713,12 +782,15 @@ def training_backward_time(
     # A norm also reads the gradient that reaches it, a residual adds two gradients; an activation reads and
     # writes five tensors where the forward pass has three. Counts of tensors, not fitted.
     passes = 16 if model.norm == "layernorm" else 14
-    moved = rows * size * (passes * model.hidden / between + 1.7 * _inner_elements(model, kind) / shards.tp)
+    inner = 1.7 * _inner_elements(model, kind) + _regrouped_elements(model, kind, shards)
+    moved = rows * size * (passes * model.hidden / between + inner / shards.tp)
     elementwise = elementwise_time_s(moved * eager, device=device, kernels=8 * eager)
     if device.quantise_bytes:
-        elements = rows * (
-            sum(product.outputs for product in matrices) + _expert_elements(model, kind, shards)
-        )
+        cast: Number = 0.0
+        for product in matrices:
+            whole = product.title in ROW_PARALLEL
+            cast = cast + product.outputs / (between if whole else 1)
+        elements = rows * (cast + _expert_elements(model, kind, shards))
         casting = elementwise_time_s(elements * device.quantise_bytes, device=device, kernels=len(matrices))
         elementwise = elementwise + named("casting gradients to the narrow format_s", casting)
         launched *= 1.5

@@ -279,6 +279,12 @@ def layer_activation_bytes(
     between_shards = tp if sequence_parallel else 1
     if recompute == "full":
         return slots * model.hidden * bytes_per_element / between_shards
+    if recompute == "operations" and _alternates(model, kind):
+        heads, _, qk_dim, v_dim = attention_shape(model, kind.mixer)
+        pairs = larger(kv_heads_of(model, kind.mixer) / tp, 1.0) * tp
+        # The layer's input and output; queries, values, what attention gives, and one inner tensor.
+        own = heads * (qk_dim + v_dim + 2) + pairs * v_dim + model.ffn_hidden
+        return slots * bytes_per_element * (2 * model.hidden / between_shards + own / tp)
     elements: Number = 0.0  # between tensor-parallel regions
     sharded: Number = 0.0
     # Of these, inputs of products that nothing else reads.
@@ -325,6 +331,44 @@ def layer_activation_bytes(
     if dropped_inputs != "none":
         saved = saved - (bytes_per_element + 1.0) * (inputs / between_shards + inputs_sharded / tp)
     return slots * (bytes_per_element * (elements / between_shards + sharded / tp) - saved)
+
+
+def _alternates(model: Model, kind: LayerKind) -> bool:
+    """Whether a layer has the seven products of which every second is recomputed."""
+    plain = kind.mixer in ("full", "window") and kind.feed_forward == "dense"
+    return plain and model.gated_ffn and not model.is_mla
+
+
+def recomputed_share(model: Model, kind: LayerKind) -> float:
+    """Share of the products of a layer that recomputation by operation repeats.
+
+    Every second in order: of queries, keys, values, output, gate, up and down these are keys, output and up.
+
+    Parameters
+    ----------
+    model, kind
+        The model, and which of its layer kinds.
+
+    Returns
+    -------
+    float
+        Share of the work in FLOP; a half where a layer has other products.
+
+    References
+    ----------
+    chen-2016
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> round(recomputed_share(model("llama-3.1-8b"), LayerKind("full", "dense")), 3)
+    0.365
+    """
+    if not _alternates(model, kind):
+        return 0.5
+    heads, kv_heads, qk_dim, v_dim = attention_shape(model, kind.mixer)
+    again = kv_heads * qk_dim + heads * v_dim + model.ffn_hidden
+    return again / (again + heads * qk_dim + kv_heads * v_dim + 2 * model.ffn_hidden)
 
 
 def adapted_kind(kind: LayerKind, targets: str) -> LayerKind:

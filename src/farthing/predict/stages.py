@@ -162,3 +162,29 @@ def stages(model: Model, pp: Number, stage_layers: tuple[int, ...] = ()) -> tupl
             )
         )
     return tuple(columns)
+
+
+def predictor_kind(model: Model) -> LayerKind:
+    """The kind of a layer of multi-token prediction: full attention and the last feed-forward of the model.
+
+    Parameters
+    ----------
+    model
+        The model.
+
+    Returns
+    -------
+    LayerKind
+
+    References
+    ----------
+    deepseek-2024-v3
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> predictor_kind(model("deepseek-v3"))
+    LayerKind(mixer='full', feed_forward='moe')
+    """
+    ends = [kind.feed_forward for kind in layer_kinds(model) if kind.feed_forward != "none"]
+    return LayerKind("full", ends[-1])

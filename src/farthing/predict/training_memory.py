@@ -293,6 +293,10 @@ def _stage_activation_bytes(
             largest = larger(largest, kept * plan.recompute_layers)
         else:
             stored = stored + count * kept
+        if plan.recompute == "operations":
+            # What one layer computes again is there while its backward pass lasts.
+            whole = layer_activation_bytes(model, kind, recompute="none", **shape)
+            largest = larger(largest, whole - kept)
     in_flight = in_flight_micro_batches(
         plan.pp,
         stage.index,

@@ -6,7 +6,7 @@ import numpy as np
 
 from farthing.predict.kv_cache import attention_shape
 from farthing.predict.parameters import layer_parameters
-from farthing.predict.stages import layer_kinds, stages
+from farthing.predict.stages import layer_kinds, predictor_kind, stages
 from farthing.predict.trace import Number, formula
 from farthing.records.model import LayerKind, Model
 
@@ -102,7 +102,7 @@ def mfu(work_flop: Number, time_s: Number, *, peak_flop_per_s: Number, accelerat
     return work_flop / (time_s * accelerators * peak_flop_per_s)
 
 
-def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
+def model_flop(model: Model, tokens: Number, sequence_tokens: Number, *, predictors: int = 0) -> Number:
     """Work that a training step owes to the model: forward and backward, nothing recomputed.
 
     Six per active matrix parameter and token, and the whole square of attention, as the papers that print MFU
@@ -116,6 +116,8 @@ def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
         Tokens of the step, scalar or column.
     sequence_tokens
         Length of a sequence.
+    predictors
+        Layers of multi-token prediction, each with a product with the LM head of its own.
 
     Returns
     -------
@@ -135,7 +137,12 @@ def model_flop(model: Model, tokens: Number, sequence_tokens: Number) -> Number:
     per_token: Number = 0.0
     for kind, layers in zip(layer_kinds(model), stages(model, 1)[0].counts, strict=True):
         per_token = per_token + layers * layer_flop_per_token(model, kind, sequence_tokens)
-    return 3 * tokens * (per_token + 2 * model.vocab * model.hidden)
+    if predictors:
+        joined = 2 * 2 * model.hidden**2
+        per_token = per_token + predictors * (
+            layer_flop_per_token(model, predictor_kind(model), sequence_tokens) + joined
+        )
+    return 3 * tokens * (per_token + (1 + predictors) * 2 * model.vocab * model.hidden)
 
 
 def layer_flop_per_token(model: Model, kind: LayerKind, sequence_tokens: Number) -> Number:

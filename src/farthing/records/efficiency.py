@@ -18,9 +18,9 @@ class Efficiency:
     sustained_share
         Share of a short benchmark's rate that holds through a training run: clocks sink as the card heats up,
         and operands are not in cache.
-    unit_w
-        Power limit for each compute unit of the card that ``sustained_share`` was measured on; a card with
-        less runs at lower clocks in the end. 0 where power is not known to matter.
+    unit_w, unit_flop_per_s
+        Power limit [W] and 16-bit peak [FLOP/s] of each compute unit of the card that ``sustained_share`` was
+        measured on: power, not the peak, sets the clocks in the end. 0 where power is not known to matter.
     attention_share
         The same as ``matmul_share`` for the fused attention of a long prompt.
     memory_share
@@ -71,6 +71,7 @@ class Efficiency:
     matmul_share_4bit: float = 1.0
     sustained_share: float = 1.0
     unit_w: float = 0.0
+    unit_flop_per_s: float = 0.0
     attention_share: float = 1.0
     memory_share: float = 1.0
     kv_share: float = 0.0

@@ -36,6 +36,8 @@ class Engine:
         Whether the loss runs as operations with a tensor each, though the layers are compiled.
     wide_inputs
         Whether inputs of 8-bit products are kept in 16 bits and cut again in the backward pass.
+    dispatches_once
+        Whether training sends a token of a mixture to a card once, however many of its experts are there.
     """
 
     id: str
@@ -56,5 +58,6 @@ class Engine:
     bucket_bytes: float = 1e8
     eager_loss: bool = False
     wide_inputs: bool = False
+    dispatches_once: bool = False
     notes: str = ""
     source: str = ""

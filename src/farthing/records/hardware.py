@@ -37,6 +37,9 @@ class Accelerator:
         Narrow formats.
     compute_units
         Streaming multiprocessors, compute units or cores; 0 where unknown.
+    exponential_speed
+        Exponentials that a compute unit takes in a clock, over those of the card that its architecture's
+        constants were measured on.
     l2_bytes
         Last-level cache; 0 where unknown.
     link
@@ -75,6 +78,7 @@ class Accelerator:
     fp4_flop_per_s: float = 0.0
     int8_op_per_s: float = 0.0
     compute_units: int = 0
+    exponential_speed: float = 1.0
     l2_bytes: float = 0.0
     link: str = ""
     pcie_generation: int = 0

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from farthing.errors import InvalidInput
 
 Schedule = Literal["gpipe", "1f1b", "interleaved", "zero-bubble"]
-Recompute = Literal["none", "selective", "full"]
+Recompute = Literal["none", "selective", "operations", "full"]
 Offload = Literal["none", "optimizer", "optimizer+weights"]
 OffloadTo = Literal["memory", "nvme"]
 
@@ -67,7 +67,8 @@ class TrainingPlan:
     micro_batch_size
         Sequences of one micro-batch.
     recompute, recompute_layers, recompute_share
-        Activations recomputed in the backward pass; with ``full``, ``recompute_layers`` layers form a group
+        Activations recomputed in the backward pass: ``selective`` the scores of attention, ``operations``
+        every second product and all that is cheap; with ``full``, ``recompute_layers`` layers form a group
         whose input alone is kept, in this share of all layers.
     flash_attention
         The score matrix is never stored.

@@ -42,6 +42,8 @@ class TrainingWorkload:
         The linear layers that adapters stand beside: ``all``, or those of ``attention``.
     memory_tokens
         Tokens of the segment before that each sequence also attends to (Transformer-XL).
+    predictors
+        Layers that learn to predict tokens further ahead, each with a product with the LM head of its own.
     """
 
     sequence_tokens: int
@@ -51,6 +53,7 @@ class TrainingWorkload:
     lora_rank: int = 0
     lora_targets: LoraTargets = "all"
     memory_tokens: int = 0
+    predictors: int = 0
 
     def __post_init__(self) -> None:
         _at_least(
@@ -62,6 +65,7 @@ class TrainingWorkload:
         )
         _at_least("training", 0, whole=False, training_tokens=self.training_tokens)
         _at_least("training", 0, whole=True, lora_rank=self.lora_rank, memory_tokens=self.memory_tokens)
+        _at_least("training", 0, whole=True, predictors=self.predictors)
         if self.lora_targets not in get_args(LoraTargets):
             raise InvalidInput(
                 f"training: lora_targets must be one of {', '.join(get_args(LoraTargets))}, not "

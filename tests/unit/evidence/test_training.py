@@ -7,10 +7,11 @@ import math
 import pytest
 
 from farthing import api
+from farthing.catalog import model
 from farthing.errors import InvalidInput
 from farthing.evidence.shown_memory import shown_bytes
 from farthing.evidence.training import GPU_HOURS, INCOMPLETE, MEMORY, PRE_TRAINING, compare
-from farthing.evidence.training_rows import training_engine, training_row
+from farthing.evidence.training_rows import predictors_of, training_engine, training_row
 from farthing.predict.parameters import total_parameters
 from farthing.records.comparison import Case
 
@@ -52,8 +53,23 @@ def test_habits_of_frameworks() -> None:
     assert (early.flash_attention, early.sequence_parallel, early.zero_stage) == (False, False, 0)
     assert (early.overlap_data_parallel, later.overlap_data_parallel) == (0.0, 1.0)
     assert (later.flash_attention, later.sequence_parallel, later.zero_stage) == (True, True, 1)
-    fsdp = training_row(case(framework="torchtitan", tp="1", pp="1", recompute="selective")).plan
+    fsdp = training_row(case(framework="fms-fsdp", tp="1", pp="1", recompute="selective")).plan
     assert (fsdp.zero_stage, fsdp.recompute, fsdp.recompute_share) == (3, "full", 0.5)
+    titan = training_row(case(framework="torchtitan", tp="1", pp="1", recompute="selective")).plan
+    assert (titan.zero_stage, titan.recompute) == (3, "operations")
+
+
+@pytest.mark.parametrize(
+    ("name", "framework", "predictors"),
+    [
+        ("DeepSeekV3", "Megatron-Bridge 26.04", 1),
+        ("DeepSeekV3 (w/o MTP)", "Megatron-Bridge 25.11", 0),
+        ("DeepSeek V3 671B", "NeMo Automodel (PyTorch FSDP2)", 0),
+    ],
+)
+def test_recipes_train_predictors(name: str, framework: str, predictors: int) -> None:
+    row = case(model=name, model_id="deepseek-v3", framework=framework, tp="1", pp="2", ep="32")
+    assert predictors_of(row, model("deepseek-v3"), training_engine(row)) == predictors
 
 
 @pytest.mark.parametrize(

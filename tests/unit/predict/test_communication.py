@@ -87,3 +87,15 @@ def test_copies_never_beat_pcie() -> None:
 def test_what_compute_hides() -> None:
     found = exposed_time_s(np.array([1.0, 3.0]), 2.0, overlap=0.5)
     assert found.tolist() == [0.0, 2.0]
+
+
+def test_a_token_crosses_to_a_card_once() -> None:
+    axis = Axis(
+        ranks=8,
+        inside=8,
+        inside_bytes_per_s=100e9,
+        inside_latency_s=0,
+        across_bytes_per_s=1e9,
+        across_latency_s=0,
+    )
+    assert axis_all_to_all_time_s(80e9, axis, inside_share=0.5) == pytest.approx(0.35)

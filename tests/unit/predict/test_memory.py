@@ -115,3 +115,16 @@ def test_cards_needed_are_whole() -> None:
     assert accelerators_needed(80e9, 80e9) == 1
     assert accelerators_needed(80e9 + 1, 80e9) == 2
     assert accelerators_needed(80e9, 80e9, reserved_bytes=1e9) == 2
+
+
+def test_recomputation_by_operation_keeps_every_second_product() -> None:
+    """Of Llama 3.1 8B: input and output, queries, values, attention and its fp32 sums, one inner tensor."""
+    kept = layer_activation_bytes(
+        model("llama-3.1-8b"),
+        LayerKind("full", "dense"),
+        sequences=1,
+        tokens=1000,
+        context_tokens=1000,
+        recompute="operations",
+    )
+    assert kept == 1000 * 2 * (2 * 4096 + 4096 + 1024 + 4096 + 2 * 32 + 14336)

@@ -21,13 +21,16 @@ def step(**sizes: Any) -> TrainingTime:
     lora = sizes.pop("lora_rank", 0)
     batch = sizes.pop("batch", 32)
     host = sizes.pop("host_bytes_per_s", 1e9)
+    predictors = sizes.pop("predictors", 0)
     group = CLUSTER.groups[0]
     return training_time(
         LLAMA,
         CLUSTER,
         group,
         device(group.accelerator, "bf16"),
-        TrainingWorkload(sequence_tokens=4096, global_batch_size=batch, lora_rank=lora),
+        TrainingWorkload(
+            sequence_tokens=4096, global_batch_size=batch, lora_rank=lora, predictors=predictors
+        ),
         TrainingPlan(**sizes),
         card_to_host_bytes_per_s=host,
         host_bytes_per_s=host,
@@ -114,3 +117,11 @@ def test_offloading_costs_transfers() -> None:
     assert there.optimizer_s > here.optimizer_s
     slow = step(dp=32, offload="optimizer+weights", host_bytes_per_s=1e9)
     assert slow.optimizer_s > step(dp=32, offload="optimizer", host_bytes_per_s=1e9).optimizer_s
+
+
+def test_predictors_add_layers_and_heads() -> None:
+    """Of 32 layers and a head, one predictor adds about a layer and a head."""
+    from_one, plain = step(dp=32, predictors=1), step(dp=32)
+    more = from_one.forward_s / plain.forward_s - 1
+    layer, head = 202.4e6, 32000 * 4096
+    assert more == pytest.approx((layer + head + 2 * 4096**2) / (32 * layer + head), rel=0.15)

@@ -93,6 +93,33 @@ def test_less_power_lower_clocks() -> None:
     assert efficiency(cards[0]).unit_w * cards[0].compute_units == pytest.approx(700, rel=0.01)
 
 
+def test_power_and_not_the_peak_sets_the_clock() -> None:
+    """Each unit of a GB300 may draw 1400 W / 152, of a B200 1000 W / 148: rates go with the cube root."""
+    b200, gb300 = accelerator("b200-sxm"), accelerator("gb300")
+    reached = [
+        subject(
+            model("llama-2-7b"),
+            parse_cluster(f"1:{card.id}"),
+            weight_format="bf16",
+            compute_format="bf16",
+            sustained=True,
+        )
+        .devices[0]
+        .reached_matmul_flop_per_s
+        / card.compute_units
+        for card in (b200, gb300)
+    ]
+    assert reached[1] / reached[0] == pytest.approx((1400 / 152 / (1000 / 148)) ** (1 / 3), rel=1e-3)
+
+
+def test_ultra_takes_exponentials_twice_as_fast() -> None:
+    b200, b300 = (
+        device(accelerator(name), "bf16", efficiency(accelerator("b200-sxm")))
+        for name in ("b200-sxm", "b300-sxm")
+    )
+    assert b200.tiling.score_s == 2 * b300.tiling.score_s > 0
+
+
 def test_recomputing_a_part_of_the_layers_lies_between() -> None:
     run = farthing.train("llama-2-7b", "1x8:h100-sxm", workload=WORKLOAD, recompute="none")
     half, full = (

@@ -36,3 +36,11 @@ def test_a_step_is_near_six_per_parameter() -> None:
     shape = model("llama-2-7b")
     assert model_flop(shape, 1000, 1) == pytest.approx(6 * 6.6e9 * 1000, rel=0.01)
     assert model_flop(shape, 2000, 4096) == 2 * model_flop(shape, 1000, 4096)
+
+
+def test_predictors_work_too() -> None:
+    """A layer with its experts, twice the hidden state joined, and the head once more."""
+    shape = model("deepseek-v3")
+    more = model_flop(shape, 1, 4096, predictors=1) - model_flop(shape, 1, 4096)
+    layer = layer_flop_per_token(shape, LayerKind("full", "moe"), 4096)
+    assert more == pytest.approx(3 * (layer + 2 * 2 * 7168 * 7168 + 2 * 129280 * 7168))
