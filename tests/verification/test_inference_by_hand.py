@@ -12,8 +12,9 @@ from farthing.catalog import model as catalogue_model
 from farthing.predict.compute import balance_tokens, experts_touched
 from farthing.predict.device import device
 from farthing.predict.inference import pipelined_step_time_s, speculated_tokens
+from farthing.predict.inference_layer import forward_time
 from farthing.predict.kv_cache import kept_tokens, kv_bytes_per_token
-from farthing.predict.layer import Shards, forward_time
+from farthing.predict.layer import Shards
 from farthing.predict.placement import weighted_layers
 from farthing.records.model import LayerKind
 

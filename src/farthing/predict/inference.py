@@ -23,7 +23,8 @@ from farthing.predict.fabric import (
     inside_latency_s,
     parallel_axis,
 )
-from farthing.predict.layer import LayerTime, Shards, forward_time
+from farthing.predict.inference_layer import forward_time
+from farthing.predict.layer import LayerTime, Shards
 from farthing.predict.placement import Place
 from farthing.predict.remote_graph import graph_tensors, mask_bytes
 from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s

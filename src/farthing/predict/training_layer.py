@@ -15,10 +15,11 @@ from farthing.predict.communication import (
 from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape
-from farthing.predict.layer import LayerTime, Shards, training_backward_time, training_forward_time
+from farthing.predict.layer import LayerTime, Shards
 from farthing.predict.memory import adapted_kind, recomputed_share
 from farthing.predict.sharding import expert_tp_of
 from farthing.predict.trace import Number, larger, named, select, smaller
+from farthing.predict.training_pass import training_backward_time, training_forward_time
 from farthing.records.efficiency import Efficiency
 from farthing.records.hardware import Cluster, HostGroup
 from farthing.records.model import LayerKind, Model

@@ -8,8 +8,9 @@ from farthing import train
 from farthing.catalog import accelerator, model
 from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.device import device
-from farthing.predict.layer import Shards, training_forward_time
+from farthing.predict.layer import Shards
 from farthing.predict.training_memory import training_memory
+from farthing.predict.training_pass import training_forward_time
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.model import LayerKind
 from farthing.records.plan import TrainingPlan
