@@ -24,6 +24,7 @@ from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible, UnknownName
 from farthing.estimate import inference as _inference
+from farthing.estimate import run as _run
 from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.engine import chosen_note, usual_engine
@@ -135,7 +136,7 @@ def infer(
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, CostBasis)
     if plan is None:
-        split = _inference.default_plan(shape, machines, split, chosen, load.batch_size)
+        split = _run.default_plan(shape, machines, split, chosen, load.batch_size)
     found = _inference.infer_estimate(
         shape, machines, load, split, basis=basis, ideal=ideal, explain=explain, assumed=assumed
     )

@@ -8,36 +8,26 @@ from typing import Any, Final
 
 import numpy as np
 
-from farthing import catalog
-from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.estimate.likeness import error_bar, inference_likeness
+from farthing.estimate.run import Run, check, run_of
 from farthing.estimate.subject import (
     Subject,
-    check_cards,
-    check_expert_parallel,
-    check_stages,
-    check_tensor_parallel,
     computed_wider,
-    cuts_heads,
     efficiency_note,
     hardware_notes,
     refitted_note,
     subject,
 )
-from farthing.predict.compute import VECTOR_ROWS, balance_tokens, experts_touched
+from farthing.predict.compute import balance_tokens, experts_touched
 from farthing.predict.energy import energy_per_token_j
 from farthing.predict.inference import (
     StepTime,
-    pipelined_step_time_s,
     sequences_that_fit,
     speculated_tokens,
-    step_time,
-    window_spare_tokens,
 )
-from farthing.predict.inference_memory import InferenceMemory, inference_memory
+from farthing.predict.inference_memory import InferenceMemory
 from farthing.predict.parameters import active_parameters, total_parameters
-from farthing.predict.placement import Place, places
 from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import InferenceEstimate, MemoryUse, Part
@@ -48,77 +38,8 @@ from farthing.records.term import Term
 from farthing.records.workload import InferenceWorkload
 from farthing.units import format_bytes
 
-STEP_TOKENS: Final = 8192
-"""Tokens that engines put into one forward pass of a prefill at most; larger batches are cut."""
-
-
 HANDLING: Final = "handling of the request by the engine"
 """Part of the time to the first token."""
-
-
-def default_plan(
-    model: Model, cluster: Cluster, plan: InferencePlan, chosen: set[str], batch: int
-) -> InferencePlan:
-    """Fill in the sizes that the user left open.
-
-    Tensor parallel over the cards of a host as far as the heads allow, pipeline over hosts, replicas with the
-    rest. Unlike cards form one chain.
-    """
-    if cluster.is_mixed or len(cluster.groups) > 1:
-        tp = plan.tp
-        slots = max(sum(group.hosts * (group.accelerators_per_host // tp) for group in cluster.groups), 1)
-        pp = plan.pp if "pp" in chosen else min(slots, model.layers)
-        return dataclasses.replace(plan, pp=pp)
-    per_host = cluster.groups[0].accelerators_per_host
-    tp, pp, dp = plan.tp, plan.pp, plan.dp
-    if "tp" not in chosen:
-        room = per_host if "pp" not in chosen else max(cluster.count // pp, 1)
-        able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
-        most = min(per_host, room) if able else 1
-        tp = next(size for size in range(most, 0, -1) if per_host % size == 0 and cuts_heads(model, size))
-    if "pp" not in chosen:
-        able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
-        pp = max(1, min(cluster.hosts if able else cluster.count, cluster.count // tp, model.layers))
-        if "dp" in chosen:
-            pp = max(1, min(pp, cluster.count // (tp * dp)))
-        elif "tp" in chosen and cluster.hosts == 1 and able:
-            pp = 1
-    if "dp" not in chosen:
-        dp = max(1, min(cluster.count // (tp * pp), batch))
-    return dataclasses.replace(plan, tp=tp, pp=pp, dp=dp)
-
-
-def _check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: InferencePlan) -> None:
-    check_tensor_parallel(model, plan.tp)
-    check_stages(model, plan.pp)
-    check_cards(cluster, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
-    check_expert_parallel(model, plan.ep, plan.tp * plan.dp, "tp x dp")
-    if plan.dp > workload.batch_size:
-        raise InvalidInput(
-            f"dp={plan.dp} replicas need a batch of at least {plan.dp}, not {workload.batch_size}: "
-            "lower dp or raise the batch"
-        )
-    if plan.stage_layers and (len(plan.stage_layers) != plan.pp or sum(plan.stage_layers) != model.layers):
-        raise InvalidInput(
-            f"stage_layers must be {plan.pp} numbers that sum to the {model.layers} layers of {model.id}, "
-            f"not {', '.join(map(str, plan.stage_layers))}"
-        )
-    if len(cluster.groups) > 1 and plan.dp > 1:
-        raise InvalidInput("dp > 1 needs like hosts; describe each replica as a cluster of its own")
-    if plan.micro_batches * plan.dp > workload.batch_size:
-        raise InvalidInput(
-            f"micro_batches={plan.micro_batches} in flight need a batch of at least "
-            f"{plan.micro_batches * plan.dp}, not {workload.batch_size}"
-        )
-    if len(cluster.groups) > 1:
-        slots = sum(group.hosts * (group.accelerators_per_host // plan.tp) for group in cluster.groups)
-        if plan.pp > slots:
-            raise InvalidInput(
-                f"{cluster.name} has room for {slots} stages of tp={plan.tp} cards in a host each, "
-                f"not for pp={plan.pp}"
-            )
-    if model.encoder and workload.output_tokens:
-        raise InvalidInput(f"{model.id} is an encoder and decodes nothing: set output_tokens to 0")
 
 
 def _parts(
@@ -142,117 +63,6 @@ def _parts(
     )
 
 
-@dataclasses.dataclass(slots=True)
-class Run:
-    """The moving parts of one estimate, so that sensitivity can repeat them."""
-
-    about: Subject
-    workload: InferenceWorkload
-    plan: InferencePlan
-    placed: tuple[Place, ...]
-
-    @property
-    def replica_sequences(self) -> int:
-        """Of the fullest replica."""
-        return math.ceil(self.workload.batch_size / int(self.plan.dp))
-
-    @property
-    def micro_batches(self) -> int:
-        if self.plan.pp == 1:
-            return 1
-        return self.plan.micro_batches or max(1, min(self.plan.pp, math.floor(self.replica_sequences)))
-
-    @property
-    def new_prompt_tokens(self) -> float:
-        return max(1.0, self.workload.prompt_tokens * (1 - self.workload.prefix_share))
-
-    def step(self, sequences: float, new_tokens: float, cached_tokens: float, *, decode: bool) -> StepTime:
-        return step_time(
-            self.about.model,
-            self.about.cluster,
-            self.placed,
-            self.plan,
-            sequences=sequences,
-            new_tokens=new_tokens,
-            cached_tokens=cached_tokens,
-            decode=decode,
-            weight_bytes=self.about.dense.bytes_per_element,
-            expert_bytes=self.about.weights.bytes_per_element,
-            narrow=self.about.narrow,
-            head_bytes=self.about.head_bytes,
-            kv_bytes=self.about.kv.bytes_per_element,
-            routing_spread=self.workload.routing_spread,
-            engine=self.about.overheads,
-            wiring=self.about.wiring,
-        )
-
-    def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
-        own = self.replica_sequences if sequences is None else sequences
-        prompt = self.plan.chunk_tokens or np.minimum(self.new_prompt_tokens * own, STEP_TOKENS)
-        return inference_memory(
-            self.about.model,
-            self.placed,
-            self.plan,
-            sequences=own,
-            context_tokens=self.workload.longest_context_tokens if context is None else context,
-            step_tokens=np.maximum(prompt, own),
-            weight_size=self.about.dense.bytes_per_element,
-            expert_size=self.about.weights.bytes_per_element,
-            head_size=self.about.head_bytes,
-            kv_size=self.about.kv.bytes_per_element,
-            reserve_share=self.about.engine.memory_reserve_share,
-            window_spare_tokens=window_spare_tokens(self.plan, self.about.overheads),
-        )
-
-    def prefill(self, sequences: float) -> tuple[StepTime, Any]:
-        """Step of one chunk or micro-batch, and the time until all of them are done."""
-        new, cached = self.new_prompt_tokens, self.workload.prompt_tokens - self.new_prompt_tokens
-        chunk = self.plan.chunk_tokens
-        if chunk and chunk < new * sequences:
-            pieces = math.ceil(new * sequences / chunk)
-            few = chunk <= VECTOR_ROWS
-            step = self.step(sequences, new / pieces, cached + new * (1 - 1 / pieces) / 2, decode=few)
-        else:
-            pieces = max(1, min(self.plan.pp, math.floor(sequences)))
-            step = self.step(sequences / pieces, new, cached, decode=False)
-        if self.plan.pp == 1:
-            return step, step.total_s * pieces
-        return step, step.total_s + (pieces - 1) * step.slowest_s
-
-    def decode(self) -> tuple[StepTime, Any]:
-        """One decode step of a micro-batch, and the time until its turn comes again."""
-        step, whole = self.decode_step(
-            self.replica_sequences / self.micro_batches, max(self.workload.decode_context_tokens - 1, 0.0)
-        )
-        return step, named("decode step_s", whole)
-
-    def decode_step(self, sequences: Any, cached_tokens: float) -> tuple[StepTime, Any]:
-        """One decode step of so many sequences, and the time that it and its drafting take in all."""
-        drafted = self.workload.draft_tokens
-        step = self.step(sequences, 1 + drafted, cached_tokens, decode=True)
-        whole = step.total_s
-        if self.plan.pp > 1:
-            whole = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
-        if drafted:
-            whole = whole * (1 + drafted * self.workload.draft_cost_share)
-        return step, whole
-
-
-def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> Run:
-    """Place the stages."""
-    layer_bytes = total_parameters(about.model) / about.model.layers * about.weights.bytes_per_element
-    placed = places(
-        about.model,
-        about.cluster,
-        plan,
-        about.devices,
-        about.efficiencies,
-        layer_bytes=layer_bytes,
-        by_memory=about.wiring.layers_by == "memory",
-    )
-    return Run(about, workload, plan, placed)
-
-
 def infer_estimate(
     model: Model,
     cluster: Cluster,
@@ -265,7 +75,7 @@ def infer_estimate(
     assumed: tuple[str, ...] = (),
 ) -> InferenceEstimate:
     """The estimate of one complete plan; ``assumed`` is said along with its own assumptions."""
-    _check(model, cluster, workload, plan)
+    check(model, cluster, workload, plan)
     about = subject(
         model,
         cluster,

@@ -13,8 +13,8 @@ import numpy as np
 
 from farthing import catalog
 from farthing.errors import FarthingError
-from farthing.estimate.inference import run_of
 from farthing.estimate.likeness import serving_likeness, slowest
+from farthing.estimate.run import run_of
 from farthing.estimate.subject import Subject, cuts_heads, subject
 from farthing.evidence.cluster_setup import engine_named, machines_of, model_named, repacked, weight_format
 from farthing.evidence.outcome import compared, number, refused

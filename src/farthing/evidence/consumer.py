@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from farthing.errors import FarthingError
-from farthing.estimate.inference import Run, run_of
 from farthing.estimate.likeness import inference_likeness
+from farthing.estimate.run import Run, run_of
 from farthing.estimate.subject import Subject, subject
 from farthing.evidence.consumer_setup import card_of, cluster_of, engine_of, model_of, split_of
 from farthing.evidence.load import shipped

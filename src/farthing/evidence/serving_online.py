@@ -11,8 +11,8 @@ from typing import Final
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.errors import FarthingError, InvalidInput
-from farthing.estimate.inference import STEP_TOKENS, run_of
 from farthing.estimate.likeness import serving_likeness
+from farthing.estimate.run import STEP_TOKENS, run_of
 from farthing.estimate.subject import check_tensor_parallel, subject
 from farthing.evidence.outcome import compared, number, refused
 from farthing.evidence.serving_setup import Deployment, deployments_of, unknown
