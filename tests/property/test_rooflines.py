@@ -16,13 +16,15 @@ import farthing
 from farthing.catalog import accelerator, efficiency
 from farthing.catalog.cluster import parse_cluster
 from farthing.predict.attention import attention_flop, attention_time_s
-from farthing.predict.communication import (
+from farthing.predict.collectives import (
     Axis,
-    all_gather_time_s,
     all_reduce_time_s,
-    all_to_all_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
+)
+from farthing.predict.communication import (
+    all_gather_time_s,
+    all_to_all_time_s,
     direct_all_reduce_time_s,
     point_to_point_time_s,
     ring_all_reduce_time_s,

@@ -7,11 +7,13 @@ import pytest
 import farthing
 from farthing.catalog import link
 from farthing.catalog.cluster import parse_cluster
-from farthing.predict.communication import (
+from farthing.predict.collectives import (
     Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
+)
+from farthing.predict.communication import (
     host_copy_bytes_per_s,
     point_to_point_time_s,
     ring_all_reduce_time_s,

@@ -22,7 +22,7 @@ from farthing.predict.attention import (
     mean_context_tokens,
     prompt_blocks,
 )
-from farthing.predict.communication import (
+from farthing.predict.collectives import (
     Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from farthing.predict.communication import Axis, Library, host_copy_bytes_per_s
+from farthing.predict.collectives import Axis, Library
+from farthing.predict.communication import host_copy_bytes_per_s
 from farthing.predict.trace import Number, larger, select, smaller, untraced
 from farthing.records.efficiency import IDEAL, Efficiency
 from farthing.records.hardware import Cluster, HostGroup

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from farthing.predict.communication import (
+from farthing.predict.collectives import (
     Axis,
     all_reduce_time_s,
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
-    exposed_time_s,
-    point_to_point_time_s,
 )
+from farthing.predict.communication import exposed_time_s, point_to_point_time_s
 from farthing.predict.compute import matmul_time_s, ranks_reached
 from farthing.predict.fabric import (
     across_bytes_per_s,

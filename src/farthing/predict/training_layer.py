@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from farthing.predict.adapters import adapter_time, conversion_time
-from farthing.predict.communication import (
-    all_reduce_time_s,
-    axis_all_gather_time_s,
-    axis_all_to_all_time_s,
-    exposed_time_s,
-)
+from farthing.predict.collectives import all_reduce_time_s, axis_all_gather_time_s, axis_all_to_all_time_s
+from farthing.predict.communication import exposed_time_s
 from farthing.predict.device import Device
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.kv_cache import attention_shape

@@ -6,12 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from farthing.predict.communication import (
-    Axis,
-    axis_all_gather_time_s,
-    exposed_time_s,
-    point_to_point_time_s,
-)
+from farthing.predict.collectives import Axis, axis_all_gather_time_s
+from farthing.predict.communication import exposed_time_s, point_to_point_time_s
 from farthing.predict.fabric import parallel_axis
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters

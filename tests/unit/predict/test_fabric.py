@@ -7,7 +7,7 @@ import pytest
 
 from farthing.catalog import host, hosts
 from farthing.catalog.cluster import parse_cluster
-from farthing.predict.communication import all_reduce_time_s, axis_all_gather_time_s
+from farthing.predict.collectives import all_reduce_time_s, axis_all_gather_time_s
 from farthing.predict.fabric import (
     LARGE_HOST_MEMORY_BYTES_PER_S,
     SMALL_HOST_MEMORY_BYTES_PER_S,
