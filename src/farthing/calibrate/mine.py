@@ -44,6 +44,8 @@ OUTLIER: Final = 0.5
 STEP: Final = math.log(1.1)
 ROUNDS: Final = 3
 MOST_CASES: Final = 400
+"""Rows that are fitted at most, evenly taken: more add time, not knowledge."""
+
 WIDEST: Final = math.log(4.0)
 
 Key = tuple[str, str, str]
@@ -66,7 +68,8 @@ def refit(path: Path, *, keep: bool = True) -> Refit:
         raise InvalidInput(
             f"{path}: runs of single kernels say nothing of engines; give runs of whole models"
         )
-    cases = cases[:: max(1, math.ceil(len(cases) / MOST_CASES))]
+    every = len(cases)
+    cases = cases[:: max(1, math.ceil(every / MOST_CASES))]
     before = _compared(cases, {})
     used = [one for one in before if not one.reason]
     counts = _runs(used)
@@ -83,6 +86,8 @@ def refit(path: Path, *, keep: bool = True) -> Refit:
     reasons = Counter(one.reason for one in before if one.reason)
     return Refit(
         file=file,
+        rows=every,
+        rows_fitted=len(cases),
         runs=len(before),
         predicted=len(used),
         error_before=_median(used),

@@ -36,8 +36,10 @@ class Refit:
     ----------
     file
         Where the constants are kept; empty where none changed.
+    rows, rows_fitted
+        Of the file, and of the even sample of them that is fitted where they are many.
     runs, predicted
-        Measured numbers, and how many of them are predicted.
+        Measured numbers of those, and how many of them are predicted.
     error_before, error_after
         Median |predicted / measured - 1| with the constants as shipped and refitted.
     error_unseen
@@ -51,6 +53,8 @@ class Refit:
     """
 
     file: str
+    rows: int
+    rows_fitted: int
     runs: int
     predicted: int
     error_before: float

@@ -175,6 +175,8 @@ def refit_report(found: Refit) -> RenderableType:
 
 def _refit(found: Refit) -> Iterator[RenderableType]:
     yield layout.heading(f"{found.predicted:,} of {found.runs:,} measured numbers of your runs predicted")
+    if found.rows_fitted < found.rows:
+        yield Text(f"fitted to an even sample, {found.rows_fitted:,} of the file's {found.rows:,} rows")
     if not found.predicted:
         yield from _list("Not predicted", found.refusals)
         return

@@ -14,6 +14,7 @@ from farthing.errors import InvalidInput
 from farthing.estimate.subject import refitted_note
 from farthing.records.efficiency import Efficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
+from farthing.report.accuracy import refit_report
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,13 @@ def shipped_share() -> float:
 def _share() -> float:
     card, weights = catalog.accelerator("rtx-4090"), catalog.number_format("fp16")
     return catalog.engine_efficiency("llama.cpp", card, weights).memory_share
+
+
+def test_of_very_many_rows_an_even_sample_is_fitted(simple_reader: str, tmp_path: Path) -> None:
+    found = refit(runs(simple_reader, tmp_path, [70.0] * 900), keep=False)
+    assert (found.rows, found.rows_fitted, found.runs) == (900, 300, 300)
+    shown = "".join(str(part) for part in refit_report(found).renderables)  # type: ignore[attr-defined]
+    assert "fitted to an even sample, 300 of the file's 900 rows" in shown
 
 
 def test_many_runs_correct_the_constant(simple_reader: str, tmp_path: Path) -> None:

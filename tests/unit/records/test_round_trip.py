@@ -107,6 +107,8 @@ def samples() -> list[Any]:
         ),
         Refit(
             file="mine.csv",
+            rows=4,
+            rows_fitted=4,
             runs=4,
             predicted=4,
             error_before=0.2,
