@@ -101,11 +101,17 @@ def _rows(cases: Sequence[Case]) -> list[_Row]:
             setup = setup_of(case, files)
         except FarthingError:
             continue
-        # A chip's constants come from runs that no network takes part in. What a step of a mixture reads of a
-        # file with formats of its own for each tensor ("UD"), the file's size does not tell.
-        if setup.cluster.hosts == 1 and not (setup.model.is_moe and "UD-" in case.cells.get("model", "")):
-            found.append(_Row(case, setup, number(case, "value"), 1.0))
+        row = _Row(case, setup, number(case, "value"), 1.0)
+        # A chip's constants come from runs that no network takes part in.
+        if setup.cluster.hosts == 1 and not _reads_unknown_share(row):
+            found.append(row)
     return found
+
+
+def _reads_unknown_share(row: _Row) -> bool:
+    """Whether a step reads a part of a file that mixes formats by tensor ("UD"): its size tells but the mean."""
+    mixed = row.setup.model.is_moe and "UD-" in row.case.cells.get("model", "")
+    return mixed and _pass_tokens(row) <= VECTOR_ROWS
 
 
 _MOST: Final = 8
