@@ -109,7 +109,7 @@ def _rows(cases: Sequence[Case]) -> list[_Row]:
 
 
 def _reads_unknown_share(row: _Row) -> bool:
-    """Whether a step reads a part of a file that mixes formats by tensor ("UD"): its size tells but the mean."""
+    """Whether a step reads a part of a file that mixes formats by tensor ("UD"): its size tells the mean."""
     mixed = row.setup.model.is_moe and "UD-" in row.case.cells.get("model", "")
     return mixed and _pass_tokens(row) <= VECTOR_ROWS
 

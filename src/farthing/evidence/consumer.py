@@ -108,6 +108,10 @@ def setup_of(case: Case, files: dict[tuple[str, str], tuple[str, str]]) -> Setup
     if "(limited memory)" in case.cells.get("model", ""):
         raise FarthingError("weights are read from storage")
     card = card_of(case)
+    if card.kind == "gpu" and re.search(r"raspberry pi[^;]* host", notes, re.IGNORECASE):
+        raise FarthingError(
+            "a board computer hosts the card; what its processor and lanes cost is not modelled"
+        )
     engine = engine_of(case, card)
     if case.cells.get("metric") == "prefill_tok_s" and card.vendor == "AMD" and _no_hipblaslt(case):
         raise FarthingError("rocBLAS without hipBLASLt, whose fallback kernels are not modelled")

@@ -142,9 +142,9 @@ def engine_of(case: Case, card: Accelerator) -> str:
         dated = f"{text} {case.source.lower()}"
         pull = re.search(r"llama\.cpp pr #(\d+)", dated)
         if "vulkan" in text:
-            old = re.search(r"20(?:23|24)|jan\w* 2025", dated) or (
-                pull and int(pull[1]) < COOPERATIVE_MATRICES
-            )
+            # A pull request's number says more than the month.
+            month = re.search(r"20(?:23|24)|jan\w* 2025", dated)
+            old = int(pull[1]) < COOPERATIVE_MATRICES if pull else month
             return "llama.cpp-vulkan-2024" if old else "llama.cpp-vulkan"
         early = int(pull[1]) < INTEGER_PRODUCTS if pull else _early(dated)
         return "llama.cpp-2024" if early else "llama.cpp"

@@ -89,6 +89,11 @@ def test_cards_share_layers_or_matrices() -> None:
     assert (matrices.tp, matrices.pp) == (2, 1)
 
 
+def test_cards_on_board_computers_are_refused() -> None:
+    with pytest.raises(FarthingError, match="board computer"):
+        setup_of(case(notes="pp512; build 7293, Raspberry Pi CM5 host"), {})
+
+
 def test_early_engines_are_told_by_date() -> None:
     assert setup_of(case(engine="llama.cpp (May 2024)"), {}).plan.engine == "llama.cpp-2024"
     assert setup_of(case(engine="llama.cpp Vulkan"), {}).plan.engine == "llama.cpp-vulkan"
