@@ -257,7 +257,13 @@ def scatter(ax: Any, group: str, rows: Sequence[Comparison]) -> None:
     ax.plot(ends, ends, color="0.4", linewidth=0.8)
     ax.set(xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="measured", ylabel="predicted")
     ax.set_title(group, fontsize=9)
-    ax.tick_params(which="minor", labelsize=0, labelcolor="none")
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    steps = (1.0, 2.0, 5.0) if ends[1] / ends[0] > 4 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=steps if ends[1] / ends[0] < 50 else (1.0,)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def shares(one: Comparison) -> tuple[float, float]:

@@ -104,16 +104,25 @@ def power_limited(card: Accelerator, watts: float) -> Accelerator:
 
 @functools.lru_cache(maxsize=256)
 def fewer_cores(card: Accelerator, threads: int) -> Accelerator:
-    """A processor of which some cores work: less arithmetic, no more reads than these have in flight."""
+    """A processor of which some cores work: less arithmetic, no more reads than these have in flight.
+
+    Systems give threads the fast cores first.
+    """
     if not 0 < threads < card.compute_units:
         return card
-    share = threads / card.compute_units
+    share = _units(card, threads) / _units(card, card.compute_units)
     return dataclasses.replace(
         card,
         compute_units=threads,
         memory_bytes_per_s=min(card.memory_bytes_per_s, threads * CORE_BYTES_PER_S),
         **{name: getattr(card, name) * share for name in _RATES},
     )
+
+
+def _units(card: Accelerator, threads: int) -> float:
+    """What as many threads compute, in fast cores."""
+    fast = min(threads, card.fast_units)
+    return fast + (threads - fast) * card.slow_unit_speed
 
 
 def engine_of(case: Case, card: Accelerator) -> str:

@@ -37,6 +37,9 @@ class Accelerator:
         Narrow formats.
     compute_units
         Streaming multiprocessors, compute units or cores; 0 where unknown.
+    fast_units, slow_unit_speed
+        Of a processor with two kinds of core: how many are of the faster one, and the arithmetic of one of
+        the others over theirs. 0 and 1 where all are alike.
     exponential_speed
         Exponentials that a compute unit takes in a clock, over those of the card that its architecture's
         constants were measured on.
@@ -78,6 +81,8 @@ class Accelerator:
     fp4_flop_per_s: float = 0.0
     int8_op_per_s: float = 0.0
     compute_units: int = 0
+    fast_units: int = 0
+    slow_unit_speed: float = 1.0
     exponential_speed: float = 1.0
     l2_bytes: float = 0.0
     link: str = ""

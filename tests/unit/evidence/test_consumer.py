@@ -128,6 +128,15 @@ def test_few_threads_draw_less_bandwidth() -> None:
 
 
 @pytest.mark.parametrize(
+    ("threads", "flop_per_s"),
+    [(4, 4 * 3.0e9 * 32), (8, 8 * 3.0e9 * 32), (12, 8 * 3.0e9 * 32 + 4 * 2.2e9 * 16), (32, 1.3312e12)],
+)
+def test_threads_take_the_fast_cores_first(threads: int, flop_per_s: float) -> None:
+    card = card_of(case(notes=f"{threads} threads", gpu="CPU i9-13900K", accelerator_id=""))
+    assert card.fp32_flop_per_s == pytest.approx(flop_per_s, rel=1e-3)
+
+
+@pytest.mark.parametrize(
     ("cells", "reason"),
     [
         ({"gpu": "a phone", "accelerator_id": ""}, "accelerator"),
