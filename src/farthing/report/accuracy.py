@@ -64,7 +64,7 @@ def _report(found: Validation) -> Iterator[RenderableType]:
     yield Text()
     if found.refusals:
         missing = found.cases - found.predicted
-        yield layout.heading("Not predicted", f"{missing:,} numbers")
+        yield layout.heading("Not predicted", f"{missing:,} number" + "s" * (missing != 1))
         shown = found.refusals[:MOST_REASONS]
         yield layout.items(f"{row.cases:,} {row.kind}: {row.reason}" for row in shown)
         if len(found.refusals) > len(shown):
