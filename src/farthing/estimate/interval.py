@@ -63,8 +63,14 @@ def interval(likeness: Likeness, exclude_source: str = "") -> Interval:
     >>> interval(Likeness(what="tea")).basis
     'not validated: nothing like it was measured'
     """
-    known = {residual.source for residual in residuals().get(likeness.what, ())}
-    return _interval(likeness, exclude_source if exclude_source in known else "")
+    if exclude_source and exclude_source not in _sources(likeness.what):
+        exclude_source = ""
+    return _interval(likeness, exclude_source)
+
+
+@functools.cache
+def _sources(what: str) -> frozenset[str]:
+    return frozenset(residual.source for residual in residuals().get(what, ()))
 
 
 @functools.lru_cache(maxsize=65536)
@@ -177,3 +183,4 @@ def half_widths(
 def forget() -> None:
     """Look residuals up again when next asked."""
     _interval.cache_clear()
+    _sources.cache_clear()

@@ -359,7 +359,11 @@ def _group_times(
             head = head * engine.head_factor
     gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
     activations = message * wiring.hop_bits / 16 / plan.tp
-    described = sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
+    described: Number = 0.0
+    if wiring.tensor_bytes:
+        described = (
+            sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
+        )
     mask = mask_bytes(model, sequences * new_tokens, cached_tokens + new_tokens, rows=wiring.mask_rows)
     across = {
         "bytes_per_s": across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
