@@ -13,7 +13,7 @@ from farthing.predict.communication import (
     ring_all_reduce_time_s,
     tree_all_reduce_time_s,
 )
-from farthing.predict.trace import Number, formula, larger, rounded_up, select, smaller
+from farthing.predict.trace import Number, formula, larger, named, rounded_up, select, smaller
 
 RAMP_BYTES: Final = 8 * 2**20
 """Message at which half of the time is paid that a library's channels take to fill: two of its buffers."""
@@ -151,8 +151,8 @@ def library_time_s(
     time = select(ranks > 1, 1.0, 0.0) * (time + ramp_time_s(message_bytes, ramp_s=library.ramp_s))
     if library.bulk is None:
         return time
-    other = library_time_s(message_bytes, ranks, library=library.bulk, steps=steps, passes=passes)
-    return smaller(time, other)
+    bulk = library_time_s(message_bytes, ranks, library=library.bulk, steps=steps, passes=passes)
+    return smaller(time, named("protocol for long messages_s", bulk))
 
 
 @formula(reference="hockney-1994")
@@ -271,14 +271,16 @@ def axis_all_gather_time_s(message_bytes: Number, axis: Axis) -> Number:
     if axis.library is None:
         inside = all_gather_time_s(message_bytes, axis.inside, **way)
     else:
-        inside = library_time_s(message_bytes, axis.inside, library=axis.library, steps=axis.inside - 1)
+        steps = axis.inside - 1
+        gathered = library_time_s(message_bytes, axis.inside, library=axis.library, steps=steps)
+        inside = named("all-gather_s", gathered)
     # Between hosts the pieces double with each step.
-    steps = rounded_up(np.log2(larger(axis.hosts, 2)))
+    doublings = rounded_up(np.log2(larger(axis.hosts, 2)))
     across = all_gather_time_s(
         message_bytes / axis.inside,
         axis.hosts,
         bytes_per_s=axis.across_bytes_per_s,
-        latency_s=axis.across_latency_s * steps,
+        latency_s=axis.across_latency_s * doublings,
     )
     return inside + across
 
