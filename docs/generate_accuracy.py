@@ -259,9 +259,10 @@ def scatter(ax: Any, group: str, rows: Sequence[Comparison]) -> None:
     ax.set_title(group, fontsize=9)
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    steps = (1.0, 2.0, 5.0) if ends[1] / ends[0] > 4 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    span = ends[1] / ends[0]
+    fine = (1.0, 2.0, 5.0) if span > 4 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=steps if ends[1] / ends[0] < 50 else (1.0,)))
+        axis.set_major_locator(LogLocator(100 if span > 1e4 else 10, subs=fine if span < 50 else (1.0,)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
 
