@@ -15,6 +15,7 @@ Schedule = Literal["gpipe", "1f1b", "interleaved", "zero-bubble"]
 Recompute = Literal["none", "selective", "operations", "full"]
 Offload = Literal["none", "optimizer", "optimizer+weights"]
 OffloadTo = Literal["memory", "nvme"]
+RankOrder = Literal["tp-cp-dp-pp", "tp-cp-pp-dp"]
 
 
 def _sizes(**values: Any) -> None:
@@ -64,6 +65,10 @@ class TrainingPlan:
         0 replicates, 1 shards the optimizer over dp, 2 also gradients, 3 also weights (FSDP).
     schedule, interleave
         Pipeline schedule and virtual stages a device.
+    first_spared, last_spared
+        Layers that the first and the last stage hold fewer than an even split of the pipeline gives them.
+    rank_order
+        How ranks are numbered, the axis of neighbouring ranks first: where each axis lies on the hosts.
     micro_batch_size
         Sequences of one micro-batch.
     recompute, recompute_layers, recompute_share
@@ -95,6 +100,9 @@ class TrainingPlan:
     zero_stage: int = 1
     schedule: Schedule = "1f1b"
     interleave: Any = 1
+    first_spared: int = 0
+    last_spared: int = 0
+    rank_order: RankOrder = "tp-cp-dp-pp"
     micro_batch_size: Any = 1
     recompute: Recompute = "selective"
     recompute_layers: int = 1
@@ -130,7 +138,11 @@ class TrainingPlan:
             recompute=(self.recompute, Recompute),
             offload=(self.offload, Offload),
             offload_to=(self.offload_to, OffloadTo),
+            rank_order=(self.rank_order, RankOrder),
         )
+        for field in ("first_spared", "last_spared"):
+            if getattr(self, field) != 0:
+                _sizes(**{field: getattr(self, field)})
         _names(
             weight_format=self.weight_format,
             compute_format=self.compute_format,
