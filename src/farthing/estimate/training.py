@@ -35,16 +35,14 @@ from farthing.predict.reliability import (
 )
 from farthing.predict.sharding import expert_tp_of
 from farthing.predict.trace import named, term_of, tracing, untraced
-from farthing.predict.training import TrainingTime, training_time
-from farthing.predict.training_memory import (
-    TrainingMemory,
-    training_memory,
-)
+from farthing.predict.training import TrainingTime, setting_time
+from farthing.predict.training_layer import Setting
+from farthing.predict.training_memory import MemorySizes, TrainingMemory, training_memory
 from farthing.predict.work import layer_flop_per_token, model_flop
 from farthing.records.engine import Engine
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
-from farthing.records.hardware import Cluster, HostGroup
+from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.term import Term
@@ -138,29 +136,37 @@ class TrainingRun:
         """Bytes of one accumulated gradient."""
         return storage_format(self.plan.gradient_format, "activations").bytes_per_element
 
-    def time(self) -> TrainingTime:
-        """One step."""
-        group = self.about.cluster.groups[self.slowest]
-        card_to_host, host = self._offload_bytes_per_s(group)
-        return training_time(
-            self.about.model,
-            self.about.cluster,
-            group,
-            self.about.devices[self.slowest],
-            self.workload,
-            self.plan,
+    @property
+    def setting(self) -> Setting:
+        """What the functions of a step's parts see."""
+        return Setting(
+            model=self.about.model,
+            cluster=self.about.cluster,
+            group=self.about.cluster.groups[self.slowest],
+            device=self.about.devices[self.slowest],
+            workload=self.workload,
+            plan=self.plan,
             efficiency=self.about.efficiencies[self.slowest],
-            weight_bytes_per_parameter=self.about.weights.bytes_per_element,
-            gradient_bytes_per_parameter=self.gradient_bytes,
-            card_to_host_bytes_per_s=card_to_host,
-            host_bytes_per_s=host,
+            weight_size=self.about.weights.bytes_per_element,
+            gradient_size=self.gradient_bytes,
             launch_s=self.about.overheads.prefill_launch_s,
-            host_s=self.about.overheads.step_s,
             dispatch_once=self.about.engine.dispatches_once,
         )
 
-    def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
+    def time(self) -> TrainingTime:
+        """One step."""
+        card_to_host, host = self.offload_bytes_per_s
+        return setting_time(
+            self.setting,
+            card_to_host_bytes_per_s=card_to_host,
+            host_bytes_per_s=host,
+            host_s=self.about.overheads.step_s,
+        )
+
+    @property
+    def offload_bytes_per_s(self) -> tuple[float, float]:
         """Rates between a card and what it offloads, and of what holds it; each card's share [byte/s]."""
+        group = self.about.cluster.groups[self.slowest]
         card = group.accelerator
         bus = f"pcie{card.pcie_generation}-x{card.pcie_lanes}"
         link = catalog.links().get(bus) or catalog.link("pcie4-x16")
@@ -172,17 +178,15 @@ class TrainingRun:
         held /= group.accelerators_per_host
         return min(card_to_host, held), held
 
-    def memory(self) -> TrainingMemory:
-        """Of the fullest card."""
+    @property
+    def memory_sizes(self) -> MemorySizes:
+        """What the engine and the formats add to a plan's memory."""
         engine = catalog.engine(self.plan.engine) if self.plan.engine else UNNAMED
         product = storage_format(self.plan.compute_format, "activations").bytes_per_element
         gradient = self.gradient_bytes
         if gradient > 2:
             gradient += engine.gradient_copy_bytes
-        return training_memory(
-            self.about.model,
-            self.workload,
-            self.plan,
+        return MemorySizes(
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
             gradient_bytes_per_parameter=gradient,
             plain=self.about.overheads.elementwise_factor > 1,
@@ -192,6 +196,10 @@ class TrainingRun:
             bucket_bytes=engine.bucket_bytes,
             kind=self.about.cluster.groups[0].accelerator.kind,
         )
+
+    def memory(self) -> TrainingMemory:
+        """Of the fullest card."""
+        return training_memory(self.about.model, self.workload, self.plan, self.memory_sizes)
 
     @property
     def capacity_bytes(self) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from farthing.predict.collectives import Axis, axis_all_gather_time_s
 from farthing.predict.communication import exposed_time_s, point_to_point_time_s
-from farthing.predict.fabric import parallel_axis
+from farthing.predict.fabric import library_of, parallel_axis
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage
@@ -55,7 +56,9 @@ def hop_time_s(setting: Setting) -> Number:
     0.17
     """
     plan, workload = setting.plan, setting.workload
-    inner = plan.tp * plan.cp * plan.dp
+    inner = plan.tp * plan.cp
+    if plan.rank_order == "tp-cp-dp-pp":
+        inner = inner * plan.dp
     axis = parallel_axis(setting.cluster, setting.group, plan.pp, stride=inner, efficiency=setting.efficiency)
     inside = axis.inside == plan.pp
     message = (
@@ -150,6 +153,16 @@ def data_parallel_axes(setting: Setting) -> tuple[Axis, Axis | None]:
     replicas = plan.dp * plan.cp
     where = {"efficiency": setting.efficiency}
     dense = parallel_axis(setting.cluster, setting.group, replicas, stride=plan.tp, **where)
+    between: Number = 1
+    if plan.rank_order == "tp-cp-pp-dp":
+        # Ranks of other stages lie between two replicas, but not between the parts of one sequence.
+        between = plan.pp
+        parts = parallel_axis(setting.cluster, setting.group, plan.cp, stride=plan.tp, **where)
+        far = plan.tp * plan.cp * plan.pp
+        copies = parallel_axis(setting.cluster, setting.group, plan.dp, stride=far, **where)
+        inside = parts.inside * select(parts.inside == plan.cp, copies.inside, 1)
+        library = library_of(setting.group, setting.efficiency, inside)
+        dense = replace(dense, inside=inside, library=library)
     if not setting.model.is_moe:
         return dense, None
     expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
@@ -158,7 +171,8 @@ def data_parallel_axes(setting: Setting) -> tuple[Axis, Axis | None]:
         size = np.maximum(expert_replicas.astype(int), 1)
     else:
         size = max(int(expert_replicas), 1)
-    return dense, parallel_axis(setting.cluster, setting.group, size, stride=plan.ep * expert_tp, **where)
+    stride = plan.ep * expert_tp * between
+    return dense, parallel_axis(setting.cluster, setting.group, size, stride=stride, **where)
 
 
 def data_parallel_time_s(
