@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
@@ -247,7 +247,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         # Frozen weights need no gradients of their own: two passes of three.
         work *= 2 / 3
     peak = about.devices[run.slowest].matmul_flop_per_s * cards
-    executed = work * _executed_factor(run)
+    executed = work * executed_factor(model, workload, plan)
     capacity = run.capacity_bytes
     reliability = _reliability(run, cards) if workload.training_tokens else None
     steps = workload.training_tokens / tokens
@@ -303,24 +303,22 @@ def _intervals(
     )
 
 
-def _executed_factor(run: TrainingRun) -> float:
-    """Executed over owed work: recomputation adds, frozen weights take away."""
-    if run.plan.recompute == "full":
-        return 1 + run.plan.recompute_share / (2 if run.workload.lora_rank else 3)
-    if run.plan.recompute == "selective" and not run.plan.flash_attention:
-        model, tokens = run.about.model, run.workload.sequence_tokens
+def executed_factor(model: Model, workload: TrainingWorkload, plan: TrainingPlan) -> Any:
+    """Executed over owed work: recomputation adds, frozen weights take away; a column for shares in one."""
+    if plan.recompute == "full":
+        return 1 + plan.recompute_share / (2 if workload.lora_rank else 3)
+    tokens = workload.sequence_tokens
+    if plan.recompute == "selective" and not plan.flash_attention:
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
         short = sum(float(untraced(layer_flop_per_token(model, k, 0))) for k in model.layer_kinds)
         return 1 + (long - short) / (3 * (long + 2 * model.vocab * model.hidden))
-    if run.plan.recompute == "operations":
-        model, tokens = run.about.model, run.workload.sequence_tokens
+    if plan.recompute == "operations":
         again = sum(
             recomputed_share(model, k) * float(untraced(layer_flop_per_token(model, k, 0)))
             for k in model.layer_kinds
         )
-        return 1 + again * tokens * run.workload.global_batch_size / float(
-            untraced(model_flop(model, tokens * run.workload.global_batch_size, tokens))
-        )
+        every = tokens * workload.global_batch_size
+        return 1 + again * every / float(untraced(model_flop(model, every, tokens)))
     return 1.0
 
 

@@ -19,6 +19,7 @@ from farthing.predict.training_traffic import (
     data_parallel_time_s,
     hide_hops,
     hop_time_s,
+    stage_collectives_s,
 )
 from farthing.predict.training_update import streamed_weights_time_s, update_time_s
 from farthing.records.efficiency import IDEAL, Efficiency
@@ -207,7 +208,10 @@ def setting_time(
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
     found = stage_passes(setting, layer_times(setting), micro_batches)
     axes = data_parallel_axes(setting)
-    traffic = [data_parallel_time_s(setting, axes, one.stage, one.parts, micro_batches) for one in found]
+    traffic = [
+        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.parts, micro_batches)
+        for one in found
+    ]
     last = last_to_end([one.passes + own for one, own in zip(found, traffic, strict=True)])
     parts = last.of_parts([one.parts for one in found])
     passes, waiting = last.of([one.passes for one in found]), last.of(traffic)
