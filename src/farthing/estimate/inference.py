@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from farthing.estimate.cost import CostBasis, costs
+from farthing.estimate.engine import refusals
 from farthing.estimate.figures import figures
 from farthing.estimate.likeness import error_bar, inference_likeness
 from farthing.estimate.run import Run, check, run_of
@@ -328,18 +329,5 @@ def _warnings(run: Run) -> tuple[str, ...]:
     used = plan.tp * plan.pp * plan.dp
     if used < about.cluster.count:
         found.append(f"the plan leaves {about.cluster.count - used} of {about.cluster.count} cards idle")
-    engine = about.engine
-    if engine.id:
-        for size, able, what in (
-            (plan.tp, engine.tensor_parallel, "tensor parallelism"),
-            (plan.pp, engine.pipeline_parallel, "pipeline parallelism"),
-            (plan.ep, engine.expert_parallel, "expert parallelism"),
-        ):
-            if size > 1 and not able:
-                found.append(f"{engine.name} {engine.version} has no {what}".strip())
-        if engine.weight_formats and plan.weight_format not in engine.weight_formats.split():
-            found.append(f"{engine.name} {engine.version} does not load {plan.weight_format} weights")
-        for group in about.cluster.groups:
-            if engine.vendors and group.accelerator.vendor.lower() not in engine.vendors.lower():
-                found.append(f"{engine.name} does not run on {group.accelerator.name}")
+    found += [words for words, asked in refusals(about.engine, about.cluster, plan) if asked]
     return tuple(found)
