@@ -220,7 +220,7 @@ def step_time(
     )
 
 
-def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
+def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> Number:
     """Entries that the cache of a window layer has beyond the window: room for the tokens of one pass.
 
     Parameters
@@ -232,7 +232,7 @@ def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
 
     Returns
     -------
-    float
+    Number
         Tokens; 0 where engines give up the oldest token for each new one.
 
     References
@@ -246,7 +246,7 @@ def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
     >>> [window_spare_tokens(InferencePlan(chunk_tokens=chunk), ring) for chunk in (0, 2048)]
     [512.0, 2048.0]
     """
-    return engine.window_spare_tokens and max(engine.window_spare_tokens, float(plan.chunk_tokens))
+    return engine.window_spare_tokens and larger(engine.window_spare_tokens, plan.chunk_tokens * 1.0)
 
 
 def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:

@@ -193,14 +193,14 @@ class InferencePlan:
     dp: Any = 1
     ep: Any = 1
     stage_layers: tuple[int, ...] = ()
-    micro_batches: int = 0
+    micro_batches: Any = 0
     weight_format: str = "bf16"
     kv_format: str = "fp16"
     compute_format: str = ""
     dense_format: str = ""
     engine: str = ""
     overlap_communication: float = 0.0
-    chunk_tokens: int = 0
+    chunk_tokens: Any = 0
 
     def __post_init__(self) -> None:
         _sizes(tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
@@ -215,5 +215,6 @@ class InferencePlan:
         if self.stage_layers:
             _sizes(**{f"stage_layers[{i}]": layers for i, layers in enumerate(self.stage_layers)})
         for field in ("micro_batches", "chunk_tokens"):
-            if getattr(self, field) != 0:
-                _sizes(**{field: getattr(self, field)})
+            value = getattr(self, field)
+            if hasattr(value, "dtype") or value != 0:
+                _sizes(**{field: value})
