@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -202,6 +203,18 @@ class TrainingRun:
         return training_memory(self.about.model, self.workload, self.plan, self.memory_sizes)
 
     @property
+    def host_room_bytes(self) -> float:
+        """Memory of the host for what one card offloads; infinite where the host is not described."""
+        if self.plan.offload_to != "memory":
+            return math.inf
+        rooms = [
+            group.host.memory_bytes / group.accelerators_per_host
+            for group in self.about.cluster.groups
+            if group.host is not None and group.host.memory_bytes > 0
+        ]
+        return min(rooms, default=math.inf)
+
+    @property
     def capacity_bytes(self) -> float:
         """Memory of the smallest card."""
         return min(card.memory_bytes for card in self.about.devices)
@@ -249,6 +262,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     peak = about.devices[run.slowest].matmul_flop_per_s * cards
     executed = work * executed_factor(model, workload, plan)
     capacity = run.capacity_bytes
+    misfit = _misfit(run, float(total) - capacity, float(untraced(memory.offloaded_bytes)))
     reliability = _reliability(run, cards) if workload.training_tokens else None
     steps = workload.training_tokens / tokens
     run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
@@ -264,8 +278,8 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         workload=workload,
         plan=plan,
         accelerators=cards,
-        fits=float(total) <= capacity,
-        misfit=_misfit(run, float(total) - capacity),
+        fits=not misfit,
+        misfit=misfit,
         memory=_memory_use(memory, capacity),
         step_s=step_s,
         parts=_parts(time),
@@ -363,8 +377,10 @@ def _memory_use(memory: TrainingMemory, capacity: float) -> MemoryUse:
     )
 
 
-def _misfit(run: TrainingRun, missing: float) -> str:
-    if missing <= 0:
+def _misfit(run: TrainingRun, missing: float, offloaded: float) -> str:
+    """What is missing on a card or in its host, and which single changes would do; empty where all fits."""
+    over = offloaded - run.host_room_bytes
+    if missing <= 0 and over <= 0:
         return ""
     model, plan, workload = run.about.model, run.plan, run.workload
     tries: list[tuple[str, TrainingPlan]] = [
@@ -391,6 +407,8 @@ def _misfit(run: TrainingRun, missing: float) -> str:
                 deeper = dataclasses.replace(plan, pp=plan.pp * factor, dp=plan.dp // factor)
                 tries.append((f"pp={deeper.pp}", deeper))
     tries.append(("offload=optimizer", dataclasses.replace(plan, offload="optimizer")))
+    if plan.offload != "none":
+        tries.append(("offload_to=nvme", dataclasses.replace(plan, offload_to="nvme")))
     fitting = []
     for name, other in tries:
         try:
@@ -398,12 +416,21 @@ def _misfit(run: TrainingRun, missing: float) -> str:
         except InvalidInput:
             continue
         memory = dataclasses.replace(run, plan=other).memory()
-        if float(untraced(memory.total_bytes)) <= run.capacity_bytes:
+        outside = float(untraced(memory.offloaded_bytes))
+        room = dataclasses.replace(run, plan=other).host_room_bytes
+        if float(untraced(memory.total_bytes)) <= run.capacity_bytes and outside <= room:
             fitting.append(name)
     what = f"needs {format_bytes(missing, binary=True)} more a card"
+    if missing <= 0:
+        what = f"needs {format_bytes(over, binary=True)} more of the host's memory for each card"
     # Several changes at once are advice only where no single one helps.
     fitting = [name for name in fitting if "," not in name] or fitting
     return f"{what}; would fit: {', or '.join(fitting[:3])}" if fitting else what
+
+
+def lasting_share(run: TrainingRun, cards: int) -> float:
+    """Share of a run's time that makes lasting progress, failures counted."""
+    return _reliability(run, cards).effective_time_share
 
 
 def _reliability(run: TrainingRun, cards: int) -> Reliability:

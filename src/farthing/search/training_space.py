@@ -28,12 +28,12 @@ SIZES: Final = ("tp", "pp", "dp", "cp", "ep", "expert_tp", "micro_batch_size", "
 WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
     "sequence_parallel": (True, False),
     "zero_stage": (1, 0, 2, 3),
-    "schedule": get_args(Schedule),
+    "schedule": ("1f1b", "interleaved", "zero-bubble", "gpipe"),
     "rank_order": get_args(RankOrder),
     "recompute": get_args(Recompute),
     "offload": get_args(Offload),
 }
-"""Fields with few values, all of which are tried unless they are given."""
+"""Fields with few values, all of which are tried unless they are given; of equal plans the earlier wins."""
 
 OPEN: Final = (*SIZES, *WORDS, "first_spared", "last_spared", "recompute_layers", "recompute_share")
 """Fields that a search works out. All others are as given; a list of values makes one of them an axis too."""
