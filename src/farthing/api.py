@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
 from farthing.catalog import own as _own
@@ -22,7 +22,7 @@ from farthing.catalog.cluster import find_cluster
 from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
-from farthing.errors import Infeasible, UnknownName
+from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import inference as _inference
 from farthing.estimate import run as _run
 from farthing.estimate import training as _training
@@ -33,12 +33,16 @@ from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, r
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
-from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.refit import Refit
+from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
+
+if TYPE_CHECKING:
+    from farthing.search.table import Search
 
 __all__ = [
     "accelerator",
@@ -57,6 +61,7 @@ __all__ = [
     "purchase_price",
     "refit",
     "rental_price",
+    "search",
     "train",
     "validate",
 ]
@@ -225,6 +230,117 @@ def train(
 
         found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
     return found
+
+
+def search(
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    task: Task = "inference",
+    objective: str = "",
+    limits: Limits | None = None,
+    cost: CostBasis | None = None,
+    top: int = 5,
+    front: Sequence[str] = (),
+    ideal: bool = False,
+    sensitivity: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Search:
+    """The best plans out of every legal one.
+
+    Parameters
+    ----------
+    model, cluster, cost, ideal
+        As in `infer`.
+    task
+        ``inference`` or ``training``.
+    objective
+        What is best: ``tokens-per-s`` (by default), ``ttft``, ``tpot``, ``usd``, ``energy`` or ``memory``; in
+        training ``step`` (by default), ``usd``, ``energy`` or ``memory``.
+    limits
+        What every plan must keep; by default made from ``options``.
+    top
+        Plans that are returned, each of another kind.
+    front
+        Two or three objectives whose Pareto front is returned too.
+    sensitivity
+        Say what a 10% better part gives the best plan.
+    progress
+        Called with the pieces of work done and all of them; training only.
+    **options
+        Any field of the workload, the plan, `CostBasis` or `Limits`. A field of the plan that is given is
+        fixed, a list of values leaves a choice, and what is left out is searched: sizes, batch and chunks in
+        inference; sizes, schedule, recomputation, sharding, offload and order of ranks in training. Formats
+        and engine are as in `infer` unless they are given.
+
+    Returns
+    -------
+    Search
+        ``best`` is the estimate of the best plan, ``result`` the record, ``table`` the candidates as columns.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, nothing legal.
+
+    Examples
+    --------
+    >>> found = search("llama-2-70b", "1x8:h100-sxm", objective="tpot", batch_size=1)
+    >>> found.best.plan.tp, found.result.evaluated > 10
+    (8, True)
+    >>> found = search("llama-2-7b", "1x8:a100-sxm-80gb", task="training", tp=1, schedule="1f1b")
+    >>> found.best.fits, found.best.plan.tp
+    (True, 1)
+    """
+    from farthing.search.asked import inference_question, training_question
+    from farthing.search.inference import search_inference
+    from farthing.search.training import search_training
+
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    basis = filled(cost, CostBasis, options)
+    shared: dict[str, Any] = {"basis": basis, "top": top, "front": tuple(front), "ideal": ideal}
+    if task == "training":
+        training, given, kept = training_question(shape, machines, limits, options)
+        found = search_training(
+            shape,
+            machines,
+            training,
+            given,
+            objective=cast(Any, objective or "step"),
+            limits=kept,
+            progress=progress,
+            **shared,
+        )
+    elif task == "inference":
+        serving, plan, axes, kept = inference_question(shape, machines, limits, options)
+        found = search_inference(
+            shape,
+            machines,
+            serving,
+            plan,
+            axes=axes,
+            objective=cast(Any, objective or "tokens-per-s"),
+            limits=kept,
+            **shared,
+        )
+    else:
+        raise InvalidInput(f"task must be inference or training, not {task!r}")
+    if sensitivity and found.result.best:
+        found.tell_sensitivity(lambda estimate: _sensitive(shape, machines, estimate, basis, ideal))
+    return found
+
+
+def _sensitive(
+    model: Model, cluster: Cluster, estimate: Any, basis: CostBasis, ideal: bool
+) -> tuple[Sensitivity, ...]:
+    """What a 10% better part gives a plan."""
+    ask: Any = train if isinstance(estimate, TrainingEstimate) else infer
+
+    def repeat(better: Cluster) -> Any:
+        return ask(model, better, workload=estimate.workload, plan=estimate.plan, cost=basis, ideal=ideal)
+
+    return sensitivities(estimate, cluster, repeat)
 
 
 def validate(
