@@ -193,9 +193,7 @@ def _field(where: str, name: str, key: str, value: Any, kinds: Mapping[str, type
         objectives = TrainingObjective if kinds["plan"] is TrainingPlan else InferenceObjective
         hints = {"objective": objectives, **hints}
     if key not in hints:
-        for other, kind in kinds.items():
-            if key in get_type_hints(kind):
-                raise InvalidInput(f"{where}: write {key} under [{other}], not under [{name}]")
+        _refuse_elsewhere(where, name, key, kinds)
         raise UnknownName(f"key in {where}, [{name}]:", key, hints, f"known keys: {', '.join(hints)}")
 
     def checked(item: Any) -> Any:
@@ -209,6 +207,22 @@ def _field(where: str, name: str, key: str, value: Any, kinds: Mapping[str, type
         return one
 
     return _axis(f"{where}: [{name}] {key}", value, checked, lists=get_origin(hints[key]) is tuple)
+
+
+def _refuse_elsewhere(where: str, name: str, key: str, kinds: Mapping[str, type]) -> None:
+    """Raise for a field that belongs to another table, or to the other task."""
+    task: Task = "inference" if kinds["plan"] is TrainingPlan else "training"
+    for other, kind in kinds.items():
+        if key in get_type_hints(kind) and not (other == "search" and key in _fields(task)):
+            raise InvalidInput(f"{where}: write {key} under [{other}], not under [{name}]")
+    if key in _fields(task):
+        raise InvalidInput(f"{where}: {key} goes with {task} alone; leave it out, or change the task")
+
+
+def _fields(task: Task) -> set[str]:
+    """Fields of a workload and a plan."""
+    kinds = records(task)
+    return {*get_type_hints(kinds["workload"]), *get_type_hints(kinds["plan"])}
 
 
 def _required(record: type) -> dict[str, Any]:
