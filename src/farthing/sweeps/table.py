@@ -134,7 +134,7 @@ def read_table(path: Path, kinds: Kinds) -> Iterator[Row]:
 
 def _read_csv(path: Path, kinds: Kinds) -> tuple[list[str], Iterator[Row]]:
     with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = csv.reader(file)
+        header, *lines = [*csv.reader(file)] or [[]]
     return header, (list(map(_cell, line, kinds.values())) for line in lines)
 
 
