@@ -154,6 +154,9 @@ class PartialFile:
                 raise InvalidInput(
                     f"another farthing sweep writes {self.path}; wait for it, or name another output"
                 ) from None
+            except OSError:
+                # Some network file systems have no locks; what they hold can still be written.
+                return
 
     def _read(self, head: dict[str, Any]) -> None:
         """Learn where the file's rows are; a line that was cut short in the writing is dropped."""

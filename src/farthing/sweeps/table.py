@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -30,7 +29,7 @@ def write_table(path: Path, kinds: Kinds, rows: Iterable[Row]) -> None:
     FarthingError
         The disk does not take it.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
         _writer(path)(part, kinds, rows)
         part.replace(path)
