@@ -30,11 +30,11 @@ task = "inference"
 models = ["llama-3.3-70b", "qwen3-32b"]
 clusters = ["1x8:h100-sxm", "1x8:rtx-4090"]
 [workload]
-batch_size = {list(range(1, 201))}
+batch_size = {list(range(1, 126))}
 [plan]
 tp = [2, 4, 8]
 """
-LARGE_QUESTIONS = 2400
+LARGE_QUESTIONS = 1500
 LISTENING = """
 import signal, sys
 from farthing.cli.main import main
@@ -182,7 +182,7 @@ def test_an_interrupt_goes_on_where_it_stopped(large: bytes, workers: str) -> No
     out, err = running.communicate(timeout=PATIENCE_S)
     assert (running.returncode, out) == (130, "")
     assert len(err.splitlines()) == 1, err
-    assert "of 2,400 questions are answered and kept in large.csv.partial: the same command goes on" in err
+    assert "of 1,500 questions are answered and kept in large.csv.partial: the same command goes on" in err
     assert names() == {"large.csv.partial"}
     told = resumed("--workers", "1")
     assert 0 < told["resumed"] < told["questions"] == LARGE_QUESTIONS

@@ -83,6 +83,7 @@ class PartialFile:
         self.path = path
         self.done = 0
         self._width = width
+        self._restart = restart
         self._starts = array.array("q", [_OPEN]) * len(grid)
         head = {"farthing": __version__, "sweep": grid.fingerprint, "questions": len(grid)}
         try:
@@ -113,7 +114,7 @@ class PartialFile:
         """What to say to who asks for the rows of a sweep that did not finish."""
         return (
             f"; {self.done:,} of {len(self._starts):,} questions are answered and kept in {self.path}: "
-            "the same command goes on from there"
+            f"the same command{' without --restart' * self._restart} goes on from there"
         )
 
     @property

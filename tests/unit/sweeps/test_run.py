@@ -117,6 +117,8 @@ def test_a_changed_sweep_is_not_mixed_with_the_old(tmp_path: Path) -> None:
     changed = {**SWEEP, "workload": {"batch_size": [1, 8, 65]}}
     with pytest.raises(InvalidInput, match="--restart"):
         farthing.sweep(changed, out)
+    with pytest.raises(KeyboardInterrupt, match="the same command without --restart goes on"):
+        farthing.sweep(changed, out, restart=True, progress=Stop(20, KeyboardInterrupt()))
     assert farthing.sweep(changed, out, restart=True).resumed == 0
 
 
