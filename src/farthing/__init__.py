@@ -14,6 +14,7 @@ __all__ = [
     "__version__",
     "infer",
     "search",
+    "sweep",
     "train",
     "validate",
 ]
@@ -21,7 +22,7 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, search, train, validate
+    from farthing.api import infer, search, sweep, train, validate
 
 
 def __dir__() -> list[str]:
@@ -30,7 +31,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
-    if name in ("infer", "search", "train", "validate"):
+    if name in ("infer", "search", "sweep", "train", "validate"):
         from farthing import api
 
         return getattr(api, name)

@@ -33,6 +33,7 @@ from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, r
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
+from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
 from farthing.records.model import Model
@@ -43,8 +44,11 @@ from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 if TYPE_CHECKING:
     from farthing.search.table import Search
+    from farthing.sweeps.grid import Grid
+    from farthing.sweeps.result import Sweep
 
 __all__ = [
+    "CostBasis",
     "accelerator",
     "accelerators",
     "citation",
@@ -57,11 +61,14 @@ __all__ = [
     "model_summary",
     "models",
     "networks",
+    "own_constants",
     "prices",
     "purchase_price",
+    "read_sweep",
     "refit",
     "rental_price",
     "search",
+    "sweep",
     "train",
     "validate",
 ]
@@ -390,6 +397,106 @@ def forget_refit() -> bool:
     found = _own.forget()
     catalog.engine_efficiency.cache_clear()
     return found
+
+
+def own_constants() -> tuple[EngineEfficiency, ...]:
+    """The constants that `refit` keeps, which estimates rest on."""
+    return _own.rows()
+
+
+def read_sweep(source: str | Path | Mapping[str, Any]) -> Grid:
+    """The questions that a description of a `sweep` asks.
+
+    Parameters
+    ----------
+    source
+        A TOML file, ``-`` for TOML on standard input, or what such a file would hold. ``task`` is
+        ``inference`` or ``training``; ``models``, ``clusters`` and the fields under ``workload``, ``plan``,
+        ``cost`` and ``search`` (an objective and `Limits`) are values or lists of values, the axes of the
+        grid.
+
+    Raises
+    ------
+    InvalidInput
+        It makes no sense: unknown or missing keys, values that no question can have, unknown names.
+
+    Examples
+    --------
+    >>> grid = read_sweep({"task": "inference", "models": "llama-2-7b",
+    ...                    "clusters": ["rtx-4090", "rtx-3090"], "workload": {"batch_size": [1, 8, 64]}})
+    >>> len(grid), grid[5].cluster, grid[5].workload
+    (6, 'rtx-3090', {'batch_size': 64})
+    """
+    from farthing.sweeps.read import read_sweep as read
+
+    return read(source)
+
+
+def sweep(
+    questions: str | Path | Mapping[str, Any] | Grid,
+    out: str | Path | None = None,
+    *,
+    workers: int = 1,
+    ray: str = "",
+    restart: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sweep:
+    """Answers to every combination of models, clusters, workloads, plans and prices, as a table.
+
+    A combination that makes no sense is a row that says so. With ``out``, rows are kept beside it as they
+    come, and a run that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    questions
+        As `read_sweep` reads them, or what it gave.
+    out
+        A file that ends in ``.csv`` or ``.parquet``; by default rows stay in memory.
+    workers
+        Processes that share the work; more than one needs a script that guards its entry with
+        ``if __name__ == "__main__"``. The table is the same, whatever their number.
+    ray
+        Share the work over a Ray cluster instead: ``auto``, ``local`` or ``HOST:PORT``.
+    restart
+        Drop what an interrupted run left.
+    force
+        Replace ``out`` where it is there already.
+    progress
+        Called with the questions answered and all questions.
+
+    Returns
+    -------
+    Sweep
+        ``rows`` as dictionaries, ``frame("polars")`` or ``frame("pandas")``, and counts.
+
+    Raises
+    ------
+    InvalidInput
+        The questions, the output or an unfinished run's rows are not in order.
+    FarthingError
+        A worker died, or the disk is full; what is answered is kept.
+
+    Examples
+    --------
+    >>> found = sweep({"task": "inference", "models": ["llama-2-7b", "llama-2-70b"], "clusters": ["rtx-4090"],
+    ...                "plan": {"weight_format": ["fp16", "q4_k_m"]}})
+    >>> [(row["model"], row["weight_format"], row["fits"]) for row in found.rows][1:3]
+    [('llama-2-7b', 'q4_k_m', True), ('llama-2-70b', 'fp16', False)]
+    """
+    from farthing.sweeps.grid import Grid
+    from farthing.sweeps.run import run_sweep
+
+    grid = questions if isinstance(questions, Grid) else read_sweep(questions)
+    return run_sweep(
+        grid,
+        None if out is None else Path(out),
+        workers=workers,
+        ray=ray,
+        restart=restart,
+        force=force,
+        progress=progress,
+    )
 
 
 def accelerators() -> Mapping[str, Accelerator]:
