@@ -174,6 +174,11 @@ class Run:
 
     def prefill(self, sequences: float) -> tuple[StepTime, Any]:
         """Step of one chunk or micro-batch, and the time until all of them are done."""
+        step, pieces = self.prefill_step(sequences)
+        return step, self.prefilled_s(step.total_s, step.slowest_s, pieces)
+
+    def prefill_step(self, sequences: float) -> tuple[StepTime, int]:
+        """Step of one chunk or micro-batch, and how many of them a prefill takes."""
         new, cached = self.new_prompt_tokens, self.workload.prompt_tokens - self.new_prompt_tokens
         chunk = self.plan.chunk_tokens
         if chunk and chunk < new * sequences:
@@ -183,9 +188,11 @@ class Run:
         else:
             pieces = max(1, min(self.plan.pp, math.floor(sequences)))
             step = self.step(sequences / pieces, new, cached, decode=False)
-        if self.plan.pp == 1:
-            return step, step.total_s * pieces
-        return step, step.total_s + (pieces - 1) * step.slowest_s
+        return step, pieces
+
+    def prefilled_s(self, total_s: Any, slowest_s: Any, pieces: int) -> Any:
+        """Time until so many steps are through that each take so long in all and on the slowest stage."""
+        return total_s * pieces if self.plan.pp == 1 else total_s + (pieces - 1) * slowest_s
 
     def decode(self) -> tuple[StepTime, Any]:
         """One decode step of a micro-batch, and the time until its turn comes again."""
@@ -196,14 +203,17 @@ class Run:
 
     def decode_step(self, sequences: Any, cached_tokens: float) -> tuple[StepTime, Any]:
         """One decode step of so many sequences, and the time that it and its drafting take in all."""
-        drafted = self.workload.draft_tokens
-        step = self.step(sequences, 1 + drafted, cached_tokens, decode=True)
-        whole = step.total_s
+        step = self.step(sequences, 1 + self.workload.draft_tokens, cached_tokens, decode=True)
+        return step, self.decoded_s(step.total_s, step.slowest_s)
+
+    def decoded_s(self, total_s: Any, slowest_s: Any) -> Any:
+        """Time until a micro-batch has its turn again: its step in all, and on the slowest stage."""
+        whole, drafted = total_s, self.workload.draft_tokens
         if self.plan.pp > 1:
-            whole = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
+            whole = pipelined_step_time_s(whole, slowest_s, micro_batches=self.micro_batches)
         if drafted:
             whole = whole * (1 + drafted * self.workload.draft_cost_share)
-        return step, whole
+        return whole
 
 
 def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> Run:
