@@ -1,0 +1,1 @@
+"""Which plan: every legal one, evaluated in columns and ranked."""
