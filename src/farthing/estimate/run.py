@@ -128,7 +128,7 @@ class Run:
     def micro_batches(self) -> int:
         if self.plan.pp == 1:
             return 1
-        return self.plan.micro_batches or max(1, min(int(self.plan.pp), math.floor(self.replica_sequences)))
+        return self.plan.micro_batches or max(1, min(self.plan.pp, math.floor(self.replica_sequences)))
 
     @property
     def new_prompt_tokens(self) -> float:

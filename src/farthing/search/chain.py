@@ -111,8 +111,17 @@ class _Slot(NamedTuple):
     filled: int
 
 
-def cheapest_cut(chain: Chain, limit: float = math.inf) -> Cut | None:
+def cheapest_cut(
+    chain: Chain, limit: float = math.inf, hopeless: Callable[[Table], Table] | None = None
+) -> Cut | None:
     """The cut of least total whose peak is at most ``limit``; None where there is none.
+
+    Parameters
+    ----------
+    chain, limit
+        What to cut.
+    hopeless
+        Where no total by layers placed may become a better cut than is known: these are not followed up.
 
     Examples
     --------
@@ -155,12 +164,37 @@ def cheapest_cut(chain: Chain, limit: float = math.inf) -> Cut | None:
                     known = following.get(successor)
                     following[successor] = totals if known is None else np.minimum(known, totals)
                     origins.setdefault(successor, []).append((slot, hop))
+        if hopeless is not None:
+            following = {
+                slot: np.where(hopeless(totals), np.inf, totals) for slot, totals in following.items()
+            }
         levels.append(following)
         came.append(origins)
     if best == math.inf:
         return None
     stages, peak = _traced_back(bounded, levels, came, *where)
     return Cut(best, peak, stages)
+
+
+def least_rests(chain: Chain) -> Table:
+    """What the layers after each one cost at the least, whatever machines there still are and however far.
+
+    Examples
+    --------
+    >>> cost, free = np.array([[9.0, 9.0], [1.0, 9.0], [3.0, 5.0]]), Hop(0.0, 0.0)
+    >>> one = Machines(hosts=1, slots=1, cost=cost, peak=cost, inside=free, across=(free,))
+    >>> chain = Chain(machines=(one,), first=0, least=1, most=1, ends=((0.0, 0.0),), any_order=True)
+    >>> least_rests(chain)
+    array([4., 3., 0.])
+    """
+    layers = chain.layers
+    cheapest = np.minimum.reduce([machines.cost for machines in chain.machines])
+    held = np.arange(layers)
+    rests = np.zeros(layers + 1)
+    for start in range(layers - 1, -1, -1):
+        here = held[: layers - start]
+        rests[start] = (cheapest[start + 1 + here, here] + rests[start + 1 :]).min()
+    return rests
 
 
 def _successors(chain: Chain, slot: _Slot) -> Iterator[tuple[_Slot, Hop]]:
@@ -269,13 +303,13 @@ class Problem:
     chain
         To choose from.
     value
-        Of a total and a peak; never falls when either grows. Least is best.
+        Of a total (or a column of them) and a peak; never falls when either grows. Least is best.
     peaks_count
         Whether the least total may not be the best.
     """
 
     chain: Chain
-    value: Callable[[float, float], Any]
+    value: Callable[[Any, Any], Any]
     peaks_count: bool
 
 
@@ -300,6 +334,7 @@ def best_cut(problems: Sequence[Problem], below: float = math.inf) -> tuple[floa
     # problem, first and last peak, and the least total of any cut with at most the last.
     heap: list[tuple[float, int, int, int, int, float]] = []
     peaks: list[Table] = []
+    rests: list[Table] = []
 
     def add(number: int, low: int, high: int, total: float) -> None:
         if low <= high:
@@ -308,14 +343,17 @@ def best_cut(problems: Sequence[Problem], below: float = math.inf) -> tuple[floa
 
     for number, problem in enumerate(problems):
         peaks.append(_peaks(problem, below) if problem.peaks_count else np.zeros(1))
-        add(number, 0, len(peaks[number]) - 1, 0.0)
+        rests.append(least_rests(problem.chain))
+        add(number, 0, len(peaks[number]) - 1, float(rests[-1][0]))
     while heap:
         bound, _, number, low, high, total = heapq.heappop(heap)
         if bound >= below * (1 - SLACK):
             break
         problem = problems[number]
         middle = (low + high) // 2
-        cut = cheapest_cut(problem.chain, float(peaks[number][middle]) if problem.peaks_count else math.inf)
+        limit = float(peaks[number][middle]) if problem.peaks_count else math.inf
+        hopeless = _hopeless(problem, rests[number], float(peaks[number][low]), below)
+        cut = cheapest_cut(problem.chain, limit, hopeless)
         add(number, middle + 1, high, total)
         if cut is None:
             continue
@@ -326,6 +364,11 @@ def best_cut(problems: Sequence[Problem], below: float = math.inf) -> tuple[floa
         lower = int(np.searchsorted(peaks[number], cut.peak - abs(cut.peak) * SLACK)) - 1
         add(number, low, min(lower, middle - 1), cut.total)
     return best
+
+
+def _hopeless(problem: Problem, rests: Table, peak: float, below: float) -> Callable[[Table], Table]:
+    """Where totals by layers placed cannot become a better value, at a peak of at least so much."""
+    return lambda totals: np.asarray(problem.value(totals + rests, peak) >= below)
 
 
 def _peaks(problem: Problem, below: float) -> Table:

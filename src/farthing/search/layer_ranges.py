@@ -159,15 +159,13 @@ def best_layer_ranges(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Ranges:
-    """Every range of layers on a slot of one group's hosts.
+    """Times of every range of layers on a slot of one group's hosts.
 
-    ``time`` of a stage [s], room ``free`` on its card [byte], by the layer that a range ends before and how
-    many it holds; its messages; the objective's value from the total and the slowest stage, and in how many
-    ``rounds`` the slowest stage counts.
+    ``time`` of a stage [s], by the layer that a range ends before and how many it holds; its messages; the
+    objective's value from the total and the slowest stage, and in how many ``rounds`` the slowest counts.
     """
 
     time: Table
-    free: Table
     ports: Ports
     value: Callable[[Any, Any], Any]
     rounds: int
@@ -193,9 +191,10 @@ class _Search:
         room = sum(self._room(number) for number in self.groups)
         self.most_stages = min(room, model.layers)
         self.any_order = 2 ** len(self.groups) * room <= MOST_ORDERED
-        self.stage, self.whole = _every_range(model)
+        self.stage, self.which, self.whole = _every_range(model)
         self.about = {number: self._subject(self._from(number)) for number in self.groups}
-        self.tables: dict[tuple[int, int, int], _Ranges] = {}
+        self.known_ranges: dict[tuple[int, int, int], _Ranges] = {}
+        self.known_room: dict[tuple[int, int], Table] = {}
 
     def best(self) -> LayerRanges | None:
         """The best plan that fits; None where none does."""
@@ -224,7 +223,7 @@ class _Search:
         )
 
     def _room(self, number: int) -> int:
-        return self.cluster.groups[number].hosts * self.slots[number]
+        return int(self.cluster.groups[number].hosts * self.slots[number])
 
     def _reach(self, first: int) -> int:
         """Stages that there is room for in a chain that starts on a group."""
@@ -255,6 +254,8 @@ class _Search:
 
         def alike(stages: int) -> int:
             run = self._run(self.groups[0], stages, ())
+            if self.objective == "memory":
+                return 0
             if run.about.wiring.tensor_bytes:
                 # A hop carries the description of a stage's share of the layers.
                 return stages
@@ -270,24 +271,13 @@ class _Search:
 
     def _ranges(self, first: int, number: int, stages: int) -> _Ranges:
         """All ranges on a group's slots, in a pipeline of so many stages that starts on another group."""
-        # The engine's own times are those of the first machine: machines that have the same share a table.
-        like = next(n for n in self.groups if self.about[n].overheads == self.about[first].overheads)
-        key = like, number, stages
-        if key not in self.tables:
-            self.tables[key] = self._new_ranges(*key)
-        return self.tables[key]
+        key = self._alike(first), number, stages
+        if key not in self.known_ranges:
+            self.known_ranges[key] = self._new_ranges(*key)
+        return self.known_ranges[key]
 
     def _new_ranges(self, first: int, number: int, stages: int) -> _Ranges:
-        own = self.about[number]
-        place = Place(
-            stage=self.stage,
-            group=self.cluster.groups[number],
-            device=own.devices[0],
-            efficiency=own.efficiencies[0],
-            hops_inside=0.0,
-            hops_across=0.0,
-        )
-        run = self._run(first, stages, (place,))
+        run = self._run(first, stages, (self._place(number),))
         value: Callable[[Any, Any], Any]
         if self.objective == "ttft":
             step, rounds = run.prefill_step(1)
@@ -297,12 +287,30 @@ class _Search:
                 return run.prefilled_s(total, slowest, rounds) + request_s
         else:
             step, rounds, value = run.decode()[0], run.micro_batches, run.decoded_s
-        return _Ranges(
-            time=np.broadcast_to(step.slowest_s, self.whole.shape),
-            free=np.broadcast_to(self._free(run), self.whole.shape),
-            ports=step.ports[0],
-            value=value,
-            rounds=rounds,
+        return _Ranges(time=step.slowest_s[self.which], ports=step.ports[0], value=value, rounds=rounds)
+
+    def _card_room(self, first: int, number: int) -> Table:
+        """Room that each range leaves on a group's cards [byte], however many stages follow."""
+        key = self._alike(first), number
+        if key not in self.known_room:
+            self.known_room[key] = self._free(self._run(key[0], 2, (self._place(number),)))[self.which]
+        return self.known_room[key]
+
+    def _alike(self, first: int) -> int:
+        """The earliest group whose machines, as the first ones, make the same tables: the engine's own times
+        are those of the first machine."""
+        return next(n for n in self.groups if self.about[n].overheads == self.about[first].overheads)
+
+    def _place(self, number: int) -> Place:
+        """A stage of each range on a slot of a group, its hops left out."""
+        own = self.about[number]
+        return Place(
+            stage=self.stage,
+            group=self.cluster.groups[number],
+            device=own.devices[0],
+            efficiency=own.efficiencies[0],
+            hops_inside=0.0,
+            hops_across=0.0,
         )
 
     def _free(self, run: Run) -> Any:
@@ -324,12 +332,12 @@ class _Search:
                 )
                 for there in tables.values()
             )
-            inside = float(table.ports.inside)
+            inside, room = float(table.ports.inside), self._card_room(first, number)
             return Machines(
                 hosts=self.cluster.groups[number].hosts,
                 slots=self.slots[number],
-                cost=np.where(self.whole & (table.free >= 0), table.time, np.inf),
-                peak=-table.free if roomy else table.time,
+                cost=np.where(self.whole & (room >= 0), table.time, np.inf),
+                peak=-room if roomy else table.time,
                 inside=Hop(inside, 0.0 if roomy else inside),
                 across=tuple(across),
             )
@@ -357,7 +365,7 @@ class _Search:
         nothing = Hop(0.0, 0.0)
         machines = []
         for number in self.groups:
-            lack = np.maximum(-self._ranges(first, number, 2).free, 0.0) * self.plan.tp
+            lack = np.maximum(-self._card_room(first, number), 0.0) * self.plan.tp
             machines.append(
                 Machines(
                     hosts=self.cluster.groups[number].hosts,
@@ -449,10 +457,11 @@ class _Search:
         )
 
 
-def _every_range(model: Model) -> tuple[Stage, NDArray[np.bool_]]:
-    """Stages of every range of layers, by the layer it ends before and how many it holds; which there are.
+def _every_range(model: Model) -> tuple[Stage, NDArray[np.intp], NDArray[np.bool_]]:
+    """Unlike stages of all ranges of layers, which one each range is, and which ranges there are.
 
-    A range from the first layer on is the first stage, one up to the last layer the last.
+    Ranges are told by the layer that they end before and how many they hold. One from the first layer on is
+    the first stage, one up to the last layer the last.
     """
     ends, held = np.arange(model.layers + 1)[:, None], np.arange(1, model.layers + 1)
     starts = np.maximum(ends - held, 0)
@@ -460,6 +469,8 @@ def _every_range(model: Model) -> tuple[Stage, NDArray[np.bool_]]:
         np.concatenate([[0], np.cumsum([kind == each for each in model.layer_kinds])])
         for kind in layer_kinds(model)
     ]
-    counts = tuple(total[ends] - total[starts] for total in before)
-    first, last = (starts == 0).astype(int), np.broadcast_to(ends == model.layers, starts.shape).astype(int)
-    return Stage(counts, first, last, 0, 1), held <= ends
+    counts = [total[ends] - total[starts] for total in before]
+    roles = np.stack([*counts, starts == 0, (ends == model.layers) & (held > 0)], axis=-1).astype(int)
+    unlike, which = np.unique(roles.reshape(-1, roles.shape[-1]), axis=0, return_inverse=True)
+    *kinds, first, last = unlike.T
+    return Stage(tuple(kinds), first, last, 0, 1), which.reshape(starts.shape), held <= ends
