@@ -177,7 +177,9 @@ def cheapest_cut(
 
 
 def least_rests(chain: Chain) -> Table:
-    """What the layers after each one cost at the least, whatever machines there still are and however far.
+    """What the layers after each one and the end cost at the least, on any machines and without hops.
+
+    An end may take from the total: logits that return where activations would.
 
     Examples
     --------
@@ -190,7 +192,7 @@ def least_rests(chain: Chain) -> Table:
     layers = chain.layers
     cheapest = np.minimum.reduce([machines.cost for machines in chain.machines])
     held = np.arange(layers)
-    rests = np.zeros(layers + 1)
+    rests = np.full(layers + 1, min(min(end) for end in chain.ends))
     for start in range(layers - 1, -1, -1):
         here = held[: layers - start]
         rests[start] = (cheapest[start + 1 + here, here] + rests[start + 1 :]).min()

@@ -19,6 +19,7 @@ from farthing.estimate.engine import usual_engine
 from farthing.estimate.run import Run, check, run_of
 from farthing.estimate.subject import Subject, subject
 from farthing.predict.hops import Ports, crossing_time_s, ends_time_s, hop_time_s
+from farthing.predict.inference import speculated_tokens
 from farthing.predict.placement import Place
 from farthing.predict.stages import Stage, layer_kinds
 from farthing.predict.trace import untraced
@@ -32,8 +33,8 @@ from farthing.search.machine_order import reordered, unused
 from farthing.units import format_bytes
 
 MOST_ORDERED: Final = 2048
-"""Groups of hosts are tried in every order where two to their number, times the stages that they have room
-for, is at most this; beyond, in the order written alone: the work grows with it."""
+"""Groups of hosts are tried in every order where two to their number, times the most stages, is at most this;
+beyond, in the order written alone: the work grows with it."""
 
 _Stages: TypeAlias = tuple[tuple[int, int], ...]
 """Of each stage the group of its machine and its layers."""
@@ -190,9 +191,11 @@ class _Search:
         self.groups = [number for number, slots in enumerate(self.slots) if slots]
         room = sum(self._room(number) for number in self.groups)
         self.most_stages = min(room, model.layers)
-        self.any_order = 2 ** len(self.groups) * room <= MOST_ORDERED
+        self.any_order = 2 ** len(self.groups) * self.most_stages <= MOST_ORDERED
         self.stage, self.which, self.whole = _every_range(model)
         self.about = {number: self._subject(self._from(number)) for number in self.groups}
+        # Tokens that a step of speculative decoding yields.
+        self.yielded = speculated_tokens(workload.draft_tokens, workload.acceptance_rate)
         self.known_ranges: dict[tuple[int, int, int], _Ranges] = {}
         self.known_room: dict[tuple[int, int], Table] = {}
 
@@ -286,7 +289,11 @@ class _Search:
             def value(total: Any, slowest: Any) -> Any:
                 return run.prefilled_s(total, slowest, rounds) + request_s
         else:
-            step, rounds, value = run.decode()[0], run.micro_batches, run.decoded_s
+            step, rounds = run.decode()[0], run.micro_batches
+
+            def value(total: Any, slowest: Any) -> Any:
+                return run.decoded_s(total, slowest) / self.yielded
+
         return _Ranges(time=step.slowest_s[self.which], ports=step.ports[0], value=value, rounds=rounds)
 
     def _card_room(self, first: int, number: int) -> Table:
@@ -444,7 +451,7 @@ class _Search:
             return -free
         if self.objective == "ttft":
             return float(run.prefill(1)[1] + run.about.overheads.request_s)
-        return float(run.decode()[1])
+        return float(run.decode()[1] / self.yielded)
 
     def _answer(self, stages: _Stages, **found: Any) -> LayerRanges:
         order = [number for number, _ in stages]

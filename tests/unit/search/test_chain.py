@@ -38,7 +38,7 @@ def random_chain(any_order: bool) -> Chain:
         first=int(RNG.integers(kinds)),
         least=least,
         most=int(RNG.integers(least, most + 1)),
-        ends=tuple((float(a), float(b)) for a, b in RNG.random((kinds, 2))),
+        ends=tuple((float(a), float(b)) for a, b in RNG.random((kinds, 2)) - 0.5),
         any_order=any_order,
     )
 
