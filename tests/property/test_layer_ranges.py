@@ -71,8 +71,9 @@ def model(layers: int, size_bytes: float, kind: str, **fields: Any) -> Model:
 @st.composite
 def cases(draw: DrawFn) -> Case:
     cards = draw(st.lists(st.sampled_from(CARDS), min_size=2, max_size=3, unique=True))
-    shapes = [(1, 1)] * len(cards)
-    if len(cards) == 2:
+    tp = draw(st.sampled_from((1, 1, 2)))
+    shapes = [(1, tp)] * len(cards)
+    if len(cards) == 2 and tp == 1:
         shapes[draw(st.integers(0, 1))] = draw(st.sampled_from(((1, 1), (1, 2), (2, 1), (1, 3))))
     cluster = parse_cluster(
         "+".join(
@@ -97,7 +98,7 @@ def cases(draw: DrawFn) -> Case:
     batch = draw(st.sampled_from((1, 2, 3, 64)))
     return Case(
         model=model(
-            draw(st.integers(4, {2: 10, 3: 6, 4: 5}[cluster.count])),
+            draw(st.integers(4, {2: 10, 3: 6, 4: 5}[cluster.count // tp])),
             memory_bytes * draw(st.sampled_from((0.1, 0.3, 0.4, 0.5, 0.6, 0.7))),
             draw(st.sampled_from(("plain", "window", "moe"))),
             # Large heads and embeddings make the ends of the chain unlike its middle.
@@ -112,6 +113,7 @@ def cases(draw: DrawFn) -> Case:
             draft_tokens=draw(st.sampled_from((0, 0, 3))),
         ),
         plan=InferencePlan(
+            tp=tp,
             engine=draw(st.sampled_from(ENGINES)),
             micro_batches=draw(st.sampled_from((0, 0, 1))),
             chunk_tokens=draw(st.sampled_from((0, 256))),
@@ -122,7 +124,7 @@ def cases(draw: DrawFn) -> Case:
     )
 
 
-def chains(cluster: Cluster) -> Iterator[tuple[Cluster, int]]:
+def chains(cluster: Cluster, tp: int) -> Iterator[tuple[Cluster, int]]:
     """The cluster in every order of its machines, those of a group together, and how many stages use them."""
     for used in range(1, len(cluster.groups) + 1):
         for order in itertools.permutations(cluster.groups, used):
@@ -131,8 +133,8 @@ def chains(cluster: Cluster) -> Iterator[tuple[Cluster, int]]:
                 pairs = list(zip(order, hosts, strict=False))
                 serving = [dataclasses.replace(group, hosts=number) for group, number in pairs]
                 rest = [dataclasses.replace(g, hosts=g.hosts - n) for g, n in pairs if g.hosts > n]
-                before = sum(group.count for group in serving)
-                for stages in range(before + 1, before + order[-1].count + 1):
+                before = sum(group.count // tp for group in serving)
+                for stages in range(before + 1, before + order[-1].count // tp + 1):
                     groups = (*serving, order[-1], *rest, *waiting)
                     yield dataclasses.replace(cluster, groups=groups), stages
 
@@ -140,7 +142,7 @@ def chains(cluster: Cluster) -> Iterator[tuple[Cluster, int]]:
 def answers(case: Case, plan: InferencePlan) -> Iterator[InferenceEstimate]:
     """The estimate of every cut on every chain."""
     layers = case.model.layers
-    for cluster, stages in chains(case.cluster):
+    for cluster, stages in chains(case.cluster, plan.tp):
         for marks in itertools.combinations(range(1, layers), stages - 1):
             cut = tuple(end - start for start, end in itertools.pairwise((0, *marks, layers)))
             split = dataclasses.replace(plan, pp=stages, stage_layers=cut)
