@@ -47,8 +47,6 @@ def columns(rows: list[dict[str, int]], names: tuple[str, ...]) -> dict[str, np.
 def compare(column: Any, scalars: list[Any]) -> None:
     """Each field of a result against the results of single plans."""
     for field in dataclasses.fields(column):
-        if field.name == "ports":
-            continue  # of the places, whose number is that of the unlike stages of all rows
         expected = np.array([float(getattr(one, field.name)) for one in scalars])
         found = np.broadcast_to(np.asarray(getattr(column, field.name), dtype=float), expected.shape)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0, err_msg=field.name)

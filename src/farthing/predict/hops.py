@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from farthing.predict.trace import Number, larger, select
-from farthing.records.wiring import Wiring
+from farthing.predict.communication import point_to_point_time_s
+from farthing.predict.fabric import (
+    across_bytes_per_s,
+    across_latency_s,
+    inside_bytes_per_s,
+    inside_latency_s,
+)
+from farthing.predict.placement import Place
+from farthing.predict.remote_graph import graph_tensors, mask_bytes
+from farthing.predict.trace import Number, larger, select, untraced
+from farthing.records.hardware import Cluster
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan
+from farthing.records.wiring import PEERS, Wiring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,106 @@ class Ports:
     answer: Number
     logits: Number
     latency: Number
+
+
+def judged_tokens(sequences: Number, new_tokens: Number, *, decode: bool) -> Number:
+    """Tokens whose logits are needed: the last one of a prompt, all of a drafted run.
+
+    Parameters
+    ----------
+    sequences, new_tokens, decode
+        Of the pass, as in `step_time`.
+
+    Returns
+    -------
+    Number
+        Tokens.
+
+    References
+    ----------
+    pope-2022
+
+    Examples
+    --------
+    >>> judged_tokens(4, 512, decode=False), judged_tokens(4, 3, decode=True)
+    (4, 12)
+    """
+    return sequences * new_tokens if decode else sequences
+
+
+def ports(
+    model: Model,
+    cluster: Cluster,
+    place: Place,
+    plan: InferencePlan,
+    *,
+    sequences: Number,
+    new_tokens: Number,
+    cached_tokens: Number,
+    decode: bool,
+    wiring: Wiring = PEERS,
+) -> Ports:
+    """What a micro-batch's messages take from the hosts of a place.
+
+    Parameters
+    ----------
+    model, cluster, place, plan
+        What runs where.
+    sequences, new_tokens, cached_tokens, decode
+        Of the micro-batch, as in `step_time`.
+    wiring
+        How the engine joins hosts.
+
+    Returns
+    -------
+    Ports
+        [s]
+
+    References
+    ----------
+    borzunov-2023, gerganov-2023
+
+    Examples
+    --------
+    16 KiB of activations over 25 Gbit Ethernet:
+
+    >>> from farthing.catalog import model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> from farthing.predict.placement import places
+    >>> from farthing.records.efficiency import IDEAL
+    >>> cluster, plan = parse_cluster("2x1:rtx-4090@25gbe"), InferencePlan(pp=2)
+    >>> card = device(cluster.groups[0].accelerator, "fp16")
+    >>> place = places(model("llama-2-70b"), cluster, plan, [card], [IDEAL])[0]
+    >>> found = ports(model("llama-2-70b"), cluster, place, plan, sequences=1, new_tokens=1, cached_tokens=0,
+    ...               decode=True)
+    >>> round((found.across - found.latency) * 1e6, 1)
+    5.6
+    """
+    message = sequences * new_tokens * model.hidden * 2.0
+    activations = message * wiring.hop_bits / 16 / plan.tp
+    described: Number = 0.0
+    if wiring.tensor_bytes:
+        described = (
+            sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
+        )
+    mask = mask_bytes(model, sequences * new_tokens, cached_tokens + new_tokens, rows=wiring.mask_rows)
+    across = {
+        "bytes_per_s": across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
+        "latency_s": across_latency_s(cluster, place.group, place.efficiency),
+    }
+    judged = judged_tokens(sequences, new_tokens, decode=decode)
+    return Ports(
+        inside=point_to_point_time_s(
+            message / plan.tp,
+            bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
+            latency_s=inside_latency_s(place.group, place.efficiency),
+        ),
+        across=point_to_point_time_s(activations + (described + mask) / plan.tp, **across),
+        answer=point_to_point_time_s(activations, **across),
+        logits=point_to_point_time_s(judged * model.vocab * 4.0, **across),
+        latency=across["latency_s"],
+    )
 
 
 def hop_time_s(sender: Ports, receiver: Ports) -> Number:

@@ -13,20 +13,22 @@ from farthing.predict.collectives import (
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
 )
-from farthing.predict.communication import exposed_time_s, point_to_point_time_s
+from farthing.predict.communication import exposed_time_s
 from farthing.predict.compute import matmul_time_s, ranks_reached
 from farthing.predict.fabric import (
-    across_bytes_per_s,
-    across_latency_s,
-    inside_bytes_per_s,
-    inside_latency_s,
     parallel_axis,
 )
-from farthing.predict.hops import Ports, crossing_time_s, ends_time_s, hop_time_s
+from farthing.predict.hops import (
+    Ports,
+    crossing_time_s,
+    ends_time_s,
+    hop_time_s,
+    judged_tokens,
+    ports,
+)
 from farthing.predict.inference_layer import forward_time
 from farthing.predict.layer import LayerTime, Shards
 from farthing.predict.placement import Place
-from farthing.predict.remote_graph import graph_tensors, mask_bytes
 from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, formula, larger, named, select, untraced
@@ -41,8 +43,7 @@ from farthing.records.wiring import PEERS, Wiring
 class StepTime:
     """One forward pass through all stages, by part [s]; scalar or column.
 
-    ``slowest_s`` is the stage that limits throughput when all stages are busy, its hop included; ``ports``
-    has for each place what its messages take.
+    ``slowest_s`` is the stage that limits throughput when all stages are busy, its hop included.
     """
 
     matmul_s: Number
@@ -53,7 +54,6 @@ class StepTime:
     overhead_s: Number
     total_s: Number
     slowest_s: Number
-    ports: tuple[Ports, ...]
 
 
 def step_time(
@@ -220,11 +220,10 @@ def step_time(
         overhead_s=overhead,
         total_s=matmul + attention + elementwise + communication + hops + overhead,
         slowest_s=slowest,
-        ports=tuple(times[id(place.group)].ports for place in placed),
     )
 
 
-def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
+def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> Number:
     """Entries that the cache of a window layer has beyond the window: room for the tokens of one pass.
 
     Parameters
@@ -236,7 +235,7 @@ def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
 
     Returns
     -------
-    float
+    Number
         Tokens; 0 where engines give up the oldest token for each new one.
 
     References
@@ -250,7 +249,7 @@ def window_spare_tokens(plan: InferencePlan, engine: EngineEfficiency) -> float:
     >>> [window_spare_tokens(InferencePlan(chunk_tokens=chunk), ring) for chunk in (0, 2048)]
     [512.0, 2048.0]
     """
-    return engine.window_spare_tokens and max(engine.window_spare_tokens, float(plan.chunk_tokens))
+    return engine.window_spare_tokens and larger(engine.window_spare_tokens, plan.chunk_tokens * 1.0)
 
 
 def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:
@@ -342,8 +341,7 @@ def _group_times(
                 )
                 exchanged = exchanged + select(apart, dispatch, 0.0)
         traffic.append(exchanged)
-    # A prompt needs the logits of its last token, a drafted run those of all its tokens.
-    judged = sequences * new_tokens if decode else sequences
+    judged = judged_tokens(sequences, new_tokens, decode=decode)
     head: Number
     if wiring.hops == "client":
         head = client_head_time_s(model.vocab, model.hidden)
@@ -358,33 +356,22 @@ def _group_times(
         if wiring.whole_head:
             head = head * engine.head_factor
     gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
-    activations = message * wiring.hop_bits / 16 / plan.tp
-    described: Number = 0.0
-    if wiring.tensor_bytes:
-        described = (
-            sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
-        )
-    mask = mask_bytes(model, sequences * new_tokens, cached_tokens + new_tokens, rows=wiring.mask_rows)
-    across = {
-        "bytes_per_s": across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
-        "latency_s": across_latency_s(cluster, place.group, place.efficiency),
-    }
     return _GroupTimes(
         layers=tuple(layers),
         layer_traffic=tuple(traffic),
         exchange=exchange,
         head=named("LM head_s", head),
         gather=0.0 if wiring.whole_head else gather,
-        ports=Ports(
-            inside=point_to_point_time_s(
-                message / plan.tp,
-                bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
-                latency_s=inside_latency_s(place.group, place.efficiency),
-            ),
-            across=point_to_point_time_s(activations + (described + mask) / plan.tp, **across),
-            answer=point_to_point_time_s(activations, **across),
-            logits=point_to_point_time_s(judged * model.vocab * 4.0, **across),
-            latency=across["latency_s"],
+        ports=ports(
+            model,
+            cluster,
+            place,
+            plan,
+            sequences=sequences,
+            new_tokens=new_tokens,
+            cached_tokens=cached_tokens,
+            decode=decode,
+            wiring=wiring,
         ),
     )
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.engine import usual_engine
-from farthing.estimate.run import Run, check, run_of
+from farthing.estimate.run import Pass, Run, check, run_of
 from farthing.estimate.subject import Subject, subject
 from farthing.predict.hops import Ports, crossing_time_s, ends_time_s, hop_time_s
 from farthing.predict.inference import speculated_tokens
 from farthing.predict.placement import Place
 from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import untraced
+from farthing.predict.trace import Number, untraced
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
@@ -270,7 +270,7 @@ class _Search:
 
     def _run(self, first: int, stages: int, placed: tuple[Place, ...]) -> Run:
         plan = dataclasses.replace(self.plan, pp=stages)
-        return Run(self.about[first], self.workload, plan, placed)
+        return Run(self.about[first], self.workload, plan, placed, self.workload.batch_size)
 
     def _ranges(self, first: int, number: int, stages: int) -> _Ranges:
         """All ranges on a group's slots, in a pipeline of so many stages that starts on another group."""
@@ -281,20 +281,20 @@ class _Search:
 
     def _new_ranges(self, first: int, number: int, stages: int) -> _Ranges:
         run = self._run(first, stages, (self._place(number),))
-        value: Callable[[Any, Any], Any]
+        each, rounds, value = self._objective(run)
+        step = run.step(each.sequences, each.new_tokens, each.cached_tokens, decode=bool(each.decode))
+        return _Ranges(
+            time=step.slowest_s[self.which], ports=run.ports(each)[0], value=value, rounds=int(rounds)
+        )
+
+    def _objective(self, run: Run) -> tuple[Pass, Number, Callable[[Any, Any], Any]]:
+        """The pass that is looked at, how often the slowest stage counts in it, and what a run then takes."""
         if self.objective == "ttft":
-            step, rounds = run.prefill_step(1)
+            prompt, pieces = run.prefill_pass(1)
             request_s = run.about.overheads.request_s
-
-            def value(total: Any, slowest: Any) -> Any:
-                return run.prefilled_s(total, slowest, rounds) + request_s
-        else:
-            step, rounds = run.decode()[0], run.micro_batches
-
-            def value(total: Any, slowest: Any) -> Any:
-                return run.decoded_s(total, slowest) / self.yielded
-
-        return _Ranges(time=step.slowest_s[self.which], ports=step.ports[0], value=value, rounds=rounds)
+            return prompt, pieces, lambda total, slowest: run.prefilled_s(total, slowest, pieces) + request_s
+        each = run.decode_pass
+        return each, run.micro_batches, lambda total, slowest: run.decoded_s(total, slowest) / self.yielded
 
     def _card_room(self, first: int, number: int) -> Table:
         """Room that each range leaves on a group's cards [byte], however many stages follow."""
