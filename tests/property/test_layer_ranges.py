@@ -44,6 +44,8 @@ class Case(NamedTuple):
     plan: InferencePlan
     objective: InferenceObjective
     wiring: Wiring | None
+    stages: int
+    rearrange: bool
 
 
 def model(layers: int, size_bytes: float, kind: str, **fields: Any) -> Model:
@@ -121,6 +123,8 @@ def cases(draw: DrawFn) -> Case:
         ),
         objective=draw(st.sampled_from(("tpot", "tokens-per-s", "ttft", "memory"))),
         wiring=draw(st.sampled_from((None, None, OLD_RELAY, REMOTE))),
+        stages=draw(st.sampled_from((0, 0, 0, 1, 2))),
+        rearrange=draw(st.sampled_from((True, True, False))),
     )
 
 
@@ -139,10 +143,20 @@ def chains(cluster: Cluster, tp: int) -> Iterator[tuple[Cluster, int]]:
                     yield dataclasses.replace(cluster, groups=groups), stages
 
 
+def as_it_is(cluster: Cluster, tp: int) -> Iterator[tuple[Cluster, int]]:
+    """The cluster with each number of stages."""
+    for stages in range(1, cluster.count // tp + 1):
+        yield cluster, stages
+
+
 def answers(case: Case, plan: InferencePlan) -> Iterator[InferenceEstimate]:
     """The estimate of every cut on every chain."""
     layers = case.model.layers
-    for cluster, stages in chains(case.cluster, plan.tp):
+    for cluster, stages in (
+        chains(case.cluster, plan.tp) if case.rearrange else as_it_is(case.cluster, plan.tp)
+    ):
+        if case.stages not in (0, stages):
+            continue
         for marks in itertools.combinations(range(1, layers), stages - 1):
             cut = tuple(end - start for start, end in itertools.pairwise((0, *marks, layers)))
             split = dataclasses.replace(plan, pp=stages, stage_layers=cut)
@@ -155,14 +169,20 @@ def value(objective: str, found: InferenceEstimate) -> float:
     return found.ttft_s if objective == "ttft" else found.tpot_s
 
 
-@settings(max_examples=110)
+@settings(max_examples=100)
 @given(case=cases())
 def test_no_cut_is_better(case: Case) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if case.wiring is not None:
             patch.setattr(catalog, "wiring", lambda engine: case.wiring)
         found = best_layer_ranges(
-            case.model, case.cluster, case.workload, case.plan, objective=case.objective
+            case.model,
+            case.cluster,
+            case.workload,
+            case.plan,
+            objective=case.objective,
+            stages=case.stages,
+            rearrange=case.rearrange,
         )
         own = farthing.infer(case.model, found.cluster, workload=case.workload, plan=found.plan)
         every = list(answers(case, dataclasses.replace(case.plan, engine=found.plan.engine)))

@@ -13,13 +13,15 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Table = NDArray[np.float64]
+
+Order = Literal["any", "written", "fixed"]
 
 SLACK: Final = 1e-12
 """Relative difference that rounding may make."""
@@ -78,8 +80,9 @@ class Chain:
         Stages.
     ends
         What a chain that ends on each kind costs beside stages and hops: within one machine, across several.
-    any_order
-        Kinds follow in any order, not only in the one written. Any of them may be left out.
+    order
+        Kinds follow in ``any`` order, or as ``written``, and any machines may be left out; or all are used as
+        they come until there are enough stages (``fixed``).
     """
 
     machines: tuple[Machines, ...]
@@ -87,7 +90,7 @@ class Chain:
     least: int
     most: int
     ends: tuple[tuple[float, float], ...]
-    any_order: bool
+    order: Order
 
     @property
     def layers(self) -> int:
@@ -133,7 +136,7 @@ def cheapest_cut(
     >>> fast, slow = (
     ...     Machines(hosts=1, slots=1, cost=np.where(layers <= end, layers * each, np.inf),
     ...              peak=layers * each + 0 * end, inside=free, across=(free, free)) for each in (1, 2))
-    >>> chain = Chain(machines=(fast, slow), first=0, least=2, most=2, ends=((0.0, 0.0),) * 2, any_order=True)
+    >>> chain = Chain(machines=(fast, slow), first=0, least=2, most=2, ends=((0.0, 0.0),) * 2, order="any")
     >>> cheapest_cut(chain).stages, cheapest_cut(chain, 6.0).stages
     (((0, 8), (1, 1)), ((0, 6), (1, 3)))
     """
@@ -185,7 +188,7 @@ def least_rests(chain: Chain) -> Table:
     --------
     >>> cost, free = np.array([[9.0, 9.0], [1.0, 9.0], [3.0, 5.0]]), Hop(0.0, 0.0)
     >>> one = Machines(hosts=1, slots=1, cost=cost, peak=cost, inside=free, across=(free,))
-    >>> chain = Chain(machines=(one,), first=0, least=1, most=1, ends=((0.0, 0.0),), any_order=True)
+    >>> chain = Chain(machines=(one,), first=0, least=1, most=1, ends=((0.0, 0.0),), order="any")
     >>> least_rests(chain)
     array([4., 3., 0.])
     """
@@ -208,13 +211,13 @@ def _successors(chain: Chain, slot: _Slot) -> Iterator[tuple[_Slot, Hop]]:
             slot._replace(filled=filled),
             machines.across[slot.kind] if whole else machines.inside,
         )
-    if not whole:
+    if not whole or (chain.order == "fixed" and filled < machines.room):
         return
     for kind in range(len(chain.machines)):
-        if chain.any_order:
+        if chain.order == "any":
             if not slot.used >> kind & 1:
                 yield _Slot(slot.used | 1 << kind, kind, 0), machines.across[kind]
-        elif kind > slot.kind:
+        elif kind == slot.kind + 1 if chain.order == "fixed" else kind > slot.kind:
             yield _Slot(slot.used, kind, 0), machines.across[kind]
 
 

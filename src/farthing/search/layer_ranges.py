@@ -6,30 +6,26 @@ import bisect
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.engine import usual_engine
-from farthing.estimate.run import Pass, Run, check, run_of
-from farthing.estimate.subject import Subject, subject
-from farthing.predict.hops import Ports, crossing_time_s, ends_time_s, hop_time_s
-from farthing.predict.inference import speculated_tokens
-from farthing.predict.placement import Place
-from farthing.predict.stages import Stage, layer_kinds
-from farthing.predict.trace import Number, untraced
+from farthing.estimate.run import Run, check, run_of
+from farthing.predict.hops import crossing_time_s, ends_time_s, hop_time_s
+from farthing.predict.trace import untraced
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
 from farthing.records.search import InferenceObjective
 from farthing.records.workload import InferenceWorkload
-from farthing.search.chain import Chain, Cut, Hop, Machines, Problem, Table, best_cut
+from farthing.search.chain import Chain, Cut, Hop, Machines, Order, Problem, best_cut
 from farthing.search.machine_order import reordered, unused
+from farthing.search.range_tables import Question, Ranges, RangeTables
 from farthing.units import format_bytes
 
 MOST_ORDERED: Final = 2048
@@ -95,6 +91,8 @@ def best_layer_ranges(
     plan: InferencePlan,
     *,
     objective: InferenceObjective = "tpot",
+    stages: int = 0,
+    rearrange: bool = True,
     headroom_share: float = 0.0,
     ideal: bool = False,
 ) -> LayerRanges:
@@ -116,6 +114,10 @@ def best_layer_ranges(
         tokens; ``ttft``: the least time to the first token; ``memory``: the most room on the fullest card.
         ``usd`` and ``energy`` are taken as ``tpot``: all machines are paid for, and money and energy of a
         token follow its time, but for the draw of busy cards above that of waiting ones.
+    stages
+        How many; 0: as many as are best.
+    rearrange
+        Machines may change places and be left out. Otherwise stages fill them as they come.
     headroom_share
         Share of each card's memory that must stay free.
     ideal
@@ -129,7 +131,8 @@ def best_layer_ranges(
     Raises
     ------
     InvalidInput
-        One group of hosts alone, no host with cards for ``tp``, or a plan that the model cannot follow.
+        One group of hosts alone, no host with cards for ``tp``, no room for so many stages, or a plan that
+        the model cannot follow.
 
     Examples
     --------
@@ -151,187 +154,94 @@ def best_layer_ranges(
         raise InvalidInput(f"headroom_share must be in [0, 1), not {headroom_share:g}")
     if not plan.engine and not ideal:
         plan = dataclasses.replace(plan, engine=usual_engine(cluster, plan.weight_format).id)
-    plan = dataclasses.replace(plan, pp=1, stage_layers=())
+    plan = dataclasses.replace(plan, pp=max(stages, 1), stage_layers=())
     check(model, cluster, workload, plan)
-    search = _Search(model, cluster, workload, plan, objective, headroom_share, ideal)
+    if not rearrange and any(group.accelerators_per_host < plan.tp for group in cluster.groups):
+        raise InvalidInput(
+            f"{cluster.name} has hosts with fewer than tp={plan.tp} cards: leave them out, or rearrange"
+        )
+    asked = Question(
+        model=model,
+        cluster=cluster,
+        workload=workload,
+        plan=plan,
+        objective=objective,
+        headroom_share=headroom_share,
+        ideal=ideal,
+    )
+    search = _Search(asked, stages, rearrange)
     found = search.best()
     return found if found is not None else search.least_missing()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ranges:
-    """Times of every range of layers on a slot of one group's hosts.
-
-    ``time`` of a stage [s], by the layer that a range ends before and how many it holds; its messages; the
-    objective's value from the total and the slowest stage, and in how many ``rounds`` the slowest counts.
-    """
-
-    time: Table
-    ports: Ports
-    value: Callable[[Any, Any], Any]
-    rounds: int
-
-
 class _Search:
-    """One question, and the tables that answer it."""
+    """The answer to a question, from its tables."""
 
-    def __init__(
-        self,
-        model: Model,
-        cluster: Cluster,
-        workload: InferenceWorkload,
-        plan: InferencePlan,
-        objective: InferenceObjective,
-        headroom_share: float,
-        ideal: bool,
-    ) -> None:
-        self.model, self.cluster, self.workload, self.plan = model, cluster, workload, plan
-        self.objective, self.headroom_share, self.ideal = objective, headroom_share, ideal
-        self.slots = [group.accelerators_per_host // plan.tp for group in cluster.groups]
-        self.groups = [number for number, slots in enumerate(self.slots) if slots]
-        room = sum(self._room(number) for number in self.groups)
-        self.most_stages = min(room, model.layers)
-        self.any_order = 2 ** len(self.groups) * self.most_stages <= MOST_ORDERED
-        self.stage, self.which, self.whole = _every_range(model)
-        self.about = {number: self._subject(self._from(number)) for number in self.groups}
-        # Tokens that a step of speculative decoding yields.
-        self.yielded = speculated_tokens(workload.draft_tokens, workload.acceptance_rate)
-        self.known_ranges: dict[tuple[int, int, int], _Ranges] = {}
-        self.known_room: dict[tuple[int, int], Table] = {}
+    def __init__(self, asked: Question, stages: int, rearrange: bool) -> None:
+        self.asked, self.tables = asked, RangeTables(asked, stages)
+        self.stages, self.groups = stages, self.tables.groups
+        self.order: Order = "fixed"
+        if rearrange:
+            few = 2 ** len(self.groups) * self.tables.most_stages <= MOST_ORDERED
+            self.order = "any" if few else "written"
 
     def best(self) -> LayerRanges | None:
         """The best plan that fits; None where none does."""
         best, where = math.inf, None
         for alone in self._alone():
-            value = self._value(alone)
-            if value < best:
-                best, where = value, alone
-        problems = [
-            self._problem(first, stages)
-            for stages in self._stage_counts()
-            for first in self.groups
-            if self._reach(first) >= stages[0]
-        ]
-        found = best_cut(problems, best)
+            run = self._placed(alone)
+            if self._lacks(run) == 0 and self.asked.value(run) < best:
+                best, where = self.asked.value(run), alone
+        found = best_cut(
+            [
+                self._problem(first, number, fewest, most)
+                for number, (fewest, most) in enumerate(self.tables.stage_counts)
+                for first in self._firsts(fewest)
+            ],
+            best,
+        )
         if found is not None:
-            where = self._stages(found[2])
-            best = self._value(where)
-        return None if where is None else self._answer(where, value=best)
+            where = self._cut(found[2])
+        return None if where is None else self._answer(where, value=self.asked.value(self._placed(where)))
 
     def least_missing(self) -> LayerRanges:
         """The plan that lacks the least memory in all, and what would help."""
-        missing, where = self._missing()
+        missing, where = self.missing()
         return self._answer(
             where, value=math.inf, missing_bytes=missing, would_help=tuple(self._would_help())
         )
 
-    def _room(self, number: int) -> int:
-        return int(self.cluster.groups[number].hosts * self.slots[number])
+    def missing(self) -> tuple[float, _Stages]:
+        """What all cards lack together at the least [byte], and with which stages."""
+        found = [(self._lacks(self._placed(alone)), alone) for alone in self._alone()]
+        least, where = min(found, default=(math.inf, ()))
+        several = self._firsts(self.stages or 2) if self.stages != 1 else []
+        cut = best_cut([self._lack(first) for first in several], least)
+        return (least, where) if cut is None else (cut[0], self._cut(cut[2]))
 
-    def _reach(self, first: int) -> int:
-        """Stages that there is room for in a chain that starts on a group."""
-        return sum(self._room(number) for number in self.groups if self.any_order or number >= first)
+    def _firsts(self, stages: int) -> list[int]:
+        """Groups that a chain with room for so many stages may start on."""
+        found = []
+        for first in self.groups[:1] if self.order == "fixed" else self.groups:
+            reached = [n for n in self.groups if self.order == "any" or n >= first]
+            if sum(self.tables.room(number) for number in reached) >= stages:
+                found.append(first)
+        return found
 
-    def _from(self, first: int) -> Cluster:
-        """The cluster with a group's hosts first."""
-        groups = self.cluster.groups
-        return dataclasses.replace(
-            self.cluster, groups=(groups[first], *groups[:first], *groups[first + 1 :])
-        )
+    def _alone(self) -> list[_Stages]:
+        """One machine's first cards serve all layers."""
+        if self.stages > 1:
+            return []
+        return [((number, self.asked.model.layers),) for number in self._firsts(1)]
 
-    def _subject(self, cluster: Cluster) -> Subject:
-        plan = self.plan
-        return subject(
-            self.model,
-            cluster,
-            weight_format=plan.weight_format,
-            compute_format=plan.compute_format,
-            kv_format=plan.kv_format,
-            dense_format=plan.dense_format,
-            engine=plan.engine,
-            ideal=self.ideal,
-        )
-
-    def _stage_counts(self) -> Iterator[tuple[int, int]]:
-        """Numbers of stages, from and to, with which a stage takes the same time."""
-
-        def alike(stages: int) -> int:
-            run = self._run(self.groups[0], stages, ())
-            if self.objective == "memory":
-                return 0
-            if run.about.wiring.tensor_bytes:
-                # A hop carries the description of a stage's share of the layers.
-                return stages
-            return 0 if self.objective == "ttft" else run.micro_batches
-
-        for _, same in itertools.groupby(range(2, self.most_stages + 1), key=alike):
-            counts = list(same)
-            yield counts[0], counts[-1]
-
-    def _run(self, first: int, stages: int, placed: tuple[Place, ...]) -> Run:
-        plan = dataclasses.replace(self.plan, pp=stages)
-        return Run(self.about[first], self.workload, plan, placed, self.workload.batch_size)
-
-    def _ranges(self, first: int, number: int, stages: int) -> _Ranges:
-        """All ranges on a group's slots, in a pipeline of so many stages that starts on another group."""
-        key = self._alike(first), number, stages
-        if key not in self.known_ranges:
-            self.known_ranges[key] = self._new_ranges(*key)
-        return self.known_ranges[key]
-
-    def _new_ranges(self, first: int, number: int, stages: int) -> _Ranges:
-        run = self._run(first, stages, (self._place(number),))
-        each, rounds, value = self._objective(run)
-        step = run.step(each.sequences, each.new_tokens, each.cached_tokens, decode=bool(each.decode))
-        return _Ranges(
-            time=step.slowest_s[self.which], ports=run.ports(each)[0], value=value, rounds=int(rounds)
-        )
-
-    def _objective(self, run: Run) -> tuple[Pass, Number, Callable[[Any, Any], Any]]:
-        """The pass that is looked at, how often the slowest stage counts in it, and what a run then takes."""
-        if self.objective == "ttft":
-            prompt, pieces = run.prefill_pass(1)
-            request_s = run.about.overheads.request_s
-            return prompt, pieces, lambda total, slowest: run.prefilled_s(total, slowest, pieces) + request_s
-        each = run.decode_pass
-        return each, run.micro_batches, lambda total, slowest: run.decoded_s(total, slowest) / self.yielded
-
-    def _card_room(self, first: int, number: int) -> Table:
-        """Room that each range leaves on a group's cards [byte], however many stages follow."""
-        key = self._alike(first), number
-        if key not in self.known_room:
-            self.known_room[key] = self._free(self._run(key[0], 2, (self._place(number),)))[self.which]
-        return self.known_room[key]
-
-    def _alike(self, first: int) -> int:
-        """The earliest group whose machines, as the first ones, make the same tables: the engine's own times
-        are those of the first machine."""
-        return next(n for n in self.groups if self.about[n].overheads == self.about[first].overheads)
-
-    def _place(self, number: int) -> Place:
-        """A stage of each range on a slot of a group, its hops left out."""
-        own = self.about[number]
-        return Place(
-            stage=self.stage,
-            group=self.cluster.groups[number],
-            device=own.devices[0],
-            efficiency=own.efficiencies[0],
-            hops_inside=0.0,
-            hops_across=0.0,
-        )
-
-    def _free(self, run: Run) -> Any:
-        """Room on the fullest card above what must stay free [byte]."""
-        memory = run.memory()
-        return memory.free_bytes - self.headroom_share * memory.capacity_bytes
-
-    def _problem(self, first: int, stages: tuple[int, int]) -> Problem:
+    def _problem(self, first: int, number: int, fewest: int, most: int) -> Problem:
         """The best of the chains that start on a group and have so many stages."""
-        tables = {number: self._ranges(first, number, stages[0]) for number in self.groups}
-        wiring, begin = self.about[first].wiring, tables[first].ports
-        roomy = self.objective == "memory"
+        tables = {group: self.tables.ranges(first, group, number) for group in self.groups}
+        wiring, begin = self.tables.about[first].wiring, tables[first].ports
+        roomy = self.asked.objective == "memory"
 
-        def machines(number: int, table: _Ranges) -> Machines:
+        def machines(group: int, table: Ranges) -> Machines:
+            free, inside = self.tables.free_bytes(first, group), table.ports.inside
             across = (
                 Hop(
                     float(crossing_time_s(table.ports, there.ports, begin, wiring=wiring)),
@@ -339,12 +249,11 @@ class _Search:
                 )
                 for there in tables.values()
             )
-            inside, room = float(table.ports.inside), self._card_room(first, number)
             return Machines(
-                hosts=self.cluster.groups[number].hosts,
-                slots=self.slots[number],
-                cost=np.where(self.whole & (room >= 0), table.time, np.inf),
-                peak=-room if roomy else table.time,
+                hosts=self.asked.cluster.groups[group].hosts,
+                slots=self.tables.slots[group],
+                cost=np.where(self.tables.whole & (free >= 0), table.time, np.inf),
+                peak=-free if roomy else table.time,
                 inside=Hop(inside, 0.0 if roomy else inside),
                 across=tuple(across),
             )
@@ -352,8 +261,8 @@ class _Search:
         chain = Chain(
             machines=tuple(itertools.starmap(machines, tables.items())),
             first=self.groups.index(first),
-            least=stages[0],
-            most=stages[1],
+            least=fewest,
+            most=most,
             ends=tuple(
                 (
                     float(ends_time_s(begin, table.ports, 0, wiring=wiring)),
@@ -361,23 +270,24 @@ class _Search:
                 )
                 for table in tables.values()
             ),
-            any_order=self.any_order,
+            order=self.order,
         )
         if roomy:
             return Problem(chain=chain, value=lambda total, peak: peak, peaks_count=True)
-        return Problem(chain=chain, value=tables[first].value, peaks_count=tables[first].rounds > 1)
+        _, rounds, value = self.asked.looked_at(self.tables.run(first, fewest))
+        return Problem(chain=chain, value=value, peaks_count=bool(rounds > 1))
 
     def _lack(self, first: int) -> Problem:
         """The least memory that chains that start on a group lack in all."""
         nothing = Hop(0.0, 0.0)
         machines = []
-        for number in self.groups:
-            lack = np.maximum(-self._card_room(first, number), 0.0) * self.plan.tp
+        for group in self.groups:
+            lack = np.maximum(-self.tables.free_bytes(first, group), 0.0) * self.asked.plan.tp
             machines.append(
                 Machines(
-                    hosts=self.cluster.groups[number].hosts,
-                    slots=self.slots[number],
-                    cost=np.where(self.whole, lack, np.inf),
+                    hosts=self.asked.cluster.groups[group].hosts,
+                    slots=self.tables.slots[group],
+                    cost=np.where(self.tables.whole, lack, np.inf),
                     peak=lack,
                     inside=nothing,
                     across=(nothing,) * len(self.groups),
@@ -386,98 +296,57 @@ class _Search:
         chain = Chain(
             machines=tuple(machines),
             first=self.groups.index(first),
-            least=2,
-            most=self.most_stages,
+            least=self.stages or 2,
+            most=self.stages or self.tables.most_stages,
             ends=((0.0, 0.0),) * len(machines),
-            any_order=self.any_order,
+            order=self.order,
         )
         return Problem(chain=chain, value=lambda total, peak: total, peaks_count=False)
 
-    def _missing(self) -> tuple[float, _Stages]:
-        """What all cards lack together at the least [byte], and with which stages."""
-        least, where = min(
-            (max(-float(untraced(self._free(self._placed(alone)))), 0.0) * self.plan.tp, alone)
-            for alone in self._alone()
-        )
-        found = best_cut([self._lack(first) for first in self.groups if self._reach(first) > 1], least)
-        return (least, where) if found is None else (found[0], self._stages(found[2]))
+    def _lacks(self, run: Run) -> float:
+        """What the cards of a single stage lack together [byte]."""
+        return float(max(-untraced(self.asked.free_bytes(run)), 0.0) * self.asked.plan.tp)
 
     def _would_help(self) -> Iterator[str]:
-        def fits(workload: InferenceWorkload, plan: InferencePlan) -> bool:
-            other = _Search(
-                self.model, self.cluster, workload, plan, self.objective, self.headroom_share, self.ideal
-            )
-            return other._missing()[0] == 0
+        asked = self.asked
 
-        batch = bisect.bisect_left(
-            range(max(self.plan.micro_batches, 1), self.workload.batch_size),
+        def fits(**changes: Any) -> bool:
+            other = dataclasses.replace(asked, **changes)
+            return _Search(other, self.stages, self.order != "fixed").missing()[0] == 0
+
+        least = max(asked.plan.micro_batches, 1)
+        fitting = bisect.bisect_left(
+            range(least, asked.workload.batch_size),
             True,
-            key=lambda size: not fits(dataclasses.replace(self.workload, batch_size=size), self.plan),
+            key=lambda size: not fits(workload=dataclasses.replace(asked.workload, batch_size=size)),
         )
-        if batch:
-            yield f"a batch of {batch + max(self.plan.micro_batches, 1) - 1}"
-        own = self.about[self.groups[0]].weights
+        if fitting:
+            yield f"a batch of {least + fitting - 1}"
+        own = catalog.number_format(asked.plan.weight_format)
         for name in SLIMMER:
-            lighter = catalog.number_format(name).bits < own.bits
-            slim = dataclasses.replace(self.plan, weight_format=name, compute_format="", dense_format="")
-            if lighter and fits(self.workload, slim):
+            slim = dataclasses.replace(asked.plan, weight_format=name, compute_format="", dense_format="")
+            if catalog.number_format(name).bits < own.bits and fits(plan=slim):
                 yield f"{name} weights"
                 return
 
-    def _alone(self) -> list[_Stages]:
-        """One machine's first cards serve all layers."""
-        return [((number, self.model.layers),) for number in self.groups]
-
-    def _stages(self, cut: Cut) -> _Stages:
+    def _cut(self, cut: Cut) -> _Stages:
         return tuple((self.groups[kind], layers) for kind, layers in cut.stages)
 
     def _complete(self, stages: _Stages) -> InferencePlan:
-        return dataclasses.replace(
-            self.plan, pp=len(stages), stage_layers=tuple(layers for _, layers in stages)
-        )
+        layers = tuple(layers for _, layers in stages)
+        return dataclasses.replace(self.asked.plan, pp=len(stages), stage_layers=layers)
 
     def _placed(self, stages: _Stages) -> Run:
         """The run of an answer, as an estimate makes it."""
-        cluster = reordered(self.cluster, [number for number, _ in stages], self.slots)
-        return run_of(self._subject(cluster), self.workload, self._complete(stages))
-
-    def _value(self, stages: _Stages) -> float:
-        """What is made least; infinite where the stages do not fit."""
-        run = self._placed(stages)
-        free = float(untraced(self._free(run)))
-        if free < 0:
-            return math.inf
-        if self.objective == "memory":
-            return -free
-        if self.objective == "ttft":
-            return float(run.prefill(1)[1] + run.about.overheads.request_s)
-        return float(run.decode()[1] / self.yielded)
+        cluster = reordered(self.asked.cluster, [number for number, _ in stages], self.tables.slots)
+        return run_of(self.asked.about(cluster), self.asked.workload, self._complete(stages))
 
     def _answer(self, stages: _Stages, **found: Any) -> LayerRanges:
-        order = [number for number, _ in stages]
+        order, slots = [number for number, _ in stages], self.tables.slots
         return LayerRanges(
-            cluster=reordered(self.cluster, order, self.slots),
+            cluster=reordered(self.asked.cluster, order, slots),
             plan=self._complete(stages),
-            unused=tuple(unused(self.cluster, order, self.slots, self.plan.tp)),
-            any_order=self.any_order,
+            unused=tuple(unused(self.asked.cluster, order, slots, self.asked.plan.tp)),
+            any_order=self.order == "any",
             **found,
         )
-
-
-def _every_range(model: Model) -> tuple[Stage, NDArray[np.intp], NDArray[np.bool_]]:
-    """Unlike stages of all ranges of layers, which one each range is, and which ranges there are.
-
-    Ranges are told by the layer that they end before and how many they hold. One from the first layer on is
-    the first stage, one up to the last layer the last.
-    """
-    ends, held = np.arange(model.layers + 1)[:, None], np.arange(1, model.layers + 1)
-    starts = np.maximum(ends - held, 0)
-    before = [
-        np.concatenate([[0], np.cumsum([kind == each for each in model.layer_kinds])])
-        for kind in layer_kinds(model)
-    ]
-    counts = [total[ends] - total[starts] for total in before]
-    roles = np.stack([*counts, starts == 0, (ends == model.layers) & (held > 0)], axis=-1).astype(int)
-    unlike, which = np.unique(roles.reshape(-1, roles.shape[-1]), axis=0, return_inverse=True)
-    *kinds, first, last = unlike.T
-    return Stage(tuple(kinds), first, last, 0, 1), which.reshape(starts.shape), held <= ends

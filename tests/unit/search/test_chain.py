@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from farthing.search.chain import Chain, Cut, Hop, Machines, Problem, best_cut, cheapest_cut
+from farthing.search.chain import Chain, Cut, Hop, Machines, Order, Problem, best_cut, cheapest_cut
 
 RNG = np.random.default_rng(7)
 
 
-def random_chain(any_order: bool) -> Chain:
+def random_chain(order: Order) -> Chain:
     layers, kinds = int(RNG.integers(2, 8)), int(RNG.integers(1, 4))
     number, end = np.arange(1, layers + 1), np.arange(layers + 1)[:, None]
     machines = []
@@ -39,7 +39,7 @@ def random_chain(any_order: bool) -> Chain:
         least=least,
         most=int(RNG.integers(least, most + 1)),
         ends=tuple((float(a), float(b)) for a, b in RNG.random((kinds, 2)) - 0.5),
-        any_order=any_order,
+        order=order,
     )
 
 
@@ -47,9 +47,13 @@ def every_cut(chain: Chain) -> Iterator[tuple[float, float, tuple[tuple[int, int
     kinds = range(len(chain.machines))
     for size in range(1, len(kinds) + 1):
         for order in itertools.permutations(kinds, size):
-            if order[0] != chain.first or (not chain.any_order and list(order) != sorted(order)):
+            if order[0] != chain.first or (chain.order != "any" and list(order) != sorted(order)):
                 continue
-            whole = [range(1, chain.machines[kind].hosts + 1) for kind in order[:-1]]
+            fixed = chain.order == "fixed"
+            if fixed and list(order) != list(range(order[0], order[0] + size)):
+                continue
+            most = [chain.machines[kind].hosts for kind in order[:-1]]
+            whole = [range(hosts if fixed else 1, hosts + 1) for hosts in most]
             for hosts in itertools.product(*whole):
                 for last in range(1, chain.machines[order[-1]].room + 1):
                     used = [n * chain.machines[kind].slots for kind, n in zip(order, hosts, strict=False)] + [
@@ -88,10 +92,10 @@ def cuts_of(
             yield total, peak, stages
 
 
-@pytest.mark.parametrize("any_order", [True, False])
-@pytest.mark.parametrize("case", range(60))
-def test_the_best_cut_is_the_best_of_all(any_order: bool, case: int) -> None:
-    chain = random_chain(any_order)
+@pytest.mark.parametrize("order", ["any", "written", "fixed"])
+@pytest.mark.parametrize("case", range(40))
+def test_the_best_cut_is_the_best_of_all(order: Order, case: int) -> None:
+    chain = random_chain(order)
     cuts = {stages: (total, peak) for total, peak, stages in every_cut(chain)}
     limit = float(RNG.random() * 2)
     within = min((total for total, peak in cuts.values() if peak <= limit), default=math.inf)
@@ -107,10 +111,10 @@ def test_the_best_cut_is_the_best_of_all(any_order: bool, case: int) -> None:
 
 
 def test_only_better_cuts_than_a_known_one_count() -> None:
-    chain = random_chain(True)
+    chain = random_chain("any")
     found = best_cut([Problem(chain=chain, value=lambda t, p: t, peaks_count=False)])
     while found is None:
-        chain = random_chain(True)
+        chain = random_chain("any")
         found = best_cut([Problem(chain=chain, value=lambda t, p: t, peaks_count=False)])
     assert isinstance(found[2], Cut)
     assert best_cut([Problem(chain=chain, value=lambda t, p: t, peaks_count=False)], below=found[0]) is None
