@@ -308,7 +308,7 @@ class Problem:
     chain
         To choose from.
     value
-        Of a total (or a column of them) and a peak; never falls when either grows. Least is best.
+        Of a total and a peak, either of them a column or not; never falls when either grows. Least is best.
     peaks_count
         Whether the least total may not be the best.
     """
@@ -383,7 +383,9 @@ def _peaks(problem: Problem, below: float) -> Table:
     for machines in chain.machines:
         possible = np.where(np.isfinite(machines.cost), machines.peak, np.inf)
         least.append(np.minimum.accumulate(possible.min(axis=0)[::-1])[::-1])
-        own = np.unique(possible[np.isfinite(possible)])
+        own = possible[np.isfinite(possible)]
+        # Hops only add to a peak: one that is no better without them is none with them.
+        own = np.unique(own[np.asarray(problem.value(0.0, own) < below)])
         hops = {0.0, machines.inside.peak, *(hop.peak for hop in machines.across)}
         found += [own + hop for hop in hops]
     peaks = np.unique(np.concatenate(found))

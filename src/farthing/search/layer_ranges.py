@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 
@@ -131,8 +131,8 @@ def best_layer_ranges(
     Raises
     ------
     InvalidInput
-        One group of hosts alone, no host with cards for ``tp``, no room for so many stages, or a plan that
-        the model cannot follow.
+        One group of hosts alone, no host with cards for ``tp``, no room for so many stages, a plan that the
+        model cannot follow, or an objective that there is not.
 
     Examples
     --------
@@ -150,6 +150,10 @@ def best_layer_ranges(
         raise InvalidInput(
             f"{cluster.name} has like hosts alone, whose stages are cut evenly; join unlike ones with +"
         )
+    if objective not in get_args(InferenceObjective):
+        raise InvalidInput(f"no objective {objective!r}; there are {', '.join(get_args(InferenceObjective))}")
+    if isinstance(stages, bool) or not isinstance(stages, int) or stages < 0:
+        raise InvalidInput(f"stages must be a whole number, 0 for as many as are best, not {stages!r}")
     if not 0 <= headroom_share < 1:
         raise InvalidInput(f"headroom_share must be in [0, 1), not {headroom_share:g}")
     if not plan.engine and not ideal:

@@ -154,7 +154,11 @@ def test_hosts_with_too_few_cards_serve_nothing() -> None:
         ("2x4:rtx-4090@10gbe", {}, "like hosts"),
         ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"headroom_share": 1.5}, "headroom_share"),
         ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"plan": InferencePlan(dp=2)}, "dp > 1"),
-        ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"plan": InferencePlan(tp=2)}, "2 cards"),
+        ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"plan": InferencePlan(tp=2)}, "room for 0 stages"),
+        ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"stages": 3}, "= 3 cards"),
+        ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"stages": -1}, "stages must be"),
+        ("1x1:rtx-4090+1x1:m2-ultra@10gbe", {"objective": "speed"}, "no objective 'speed'"),
+        ("1x1:m2-ultra+1x2:rtx-4090@10gbe", {"plan": InferencePlan(tp=2), "rearrange": False}, "rearrange"),
     ],
 )
 def test_bad_input(text: str, options: dict[str, Any], message: str) -> None:
@@ -186,6 +190,20 @@ def test_never_worse_than_layers_by_bandwidth(case: tuple[str, str, dict[str, An
         assert best.value == pytest.approx(getattr(own, figure), rel=1e-9)
         if greedy.fits:
             assert best.value <= getattr(greedy, figure) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("case", MIXED, ids=lambda case: case[1])
+def test_machines_that_stay_as_they_are(case: tuple[str, str, dict[str, Any]]) -> None:
+    name, text, options = case
+    shape, machines, load = catalog.model(name), parse_cluster(text), InferenceWorkload(batch_size=8)
+    greedy = farthing.infer(shape, machines, workload=load, **options)
+    best = best_layer_ranges(
+        shape, machines, load, InferencePlan(**options), stages=greedy.plan.pp, rearrange=False
+    )
+    assert best.cluster is machines
+    assert best.plan.pp == greedy.plan.pp
+    assert best.fits
+    assert best.value <= greedy.tpot_s * (1 + 1e-9) or not greedy.fits
 
 
 def test_many_groups_keep_the_order_written(monkeypatch: pytest.MonkeyPatch) -> None:
