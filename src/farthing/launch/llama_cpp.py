@@ -86,7 +86,8 @@ def llama_cpp(model: Model, cluster: Cluster, workload: InferenceWorkload, plan:
     found = servers(cluster, plan, 1)
     if model.is_moe and plan.ep > 1:
         cannot.append(
-            "llama.cpp has no expert parallelism, every card holds all experts of its layers: plan with --ep 1, "
+            "llama.cpp has no expert parallelism, every card holds all experts of its layers: plan with --ep "
+            "1, "
             "or use vLLM"
         )
     if plan.tp > 1 and plan.pp > 1:
@@ -97,7 +98,8 @@ def llama_cpp(model: Model, cluster: Cluster, workload: InferenceWorkload, plan:
         return _launch((), cannot, notes)
     if plan.tp > 1 and any(len(server.cards) > 1 for server in found):
         cannot.append(
-            "llama.cpp splits tensors over the cards of one host only; over RPC it splits by layers: plan with "
+            "llama.cpp splits tensors over the cards of one host only; over RPC it splits by layers: plan "
+            "with "
             f"--tp 1 --pp {plan.tp}, or use vLLM"
         )
         return _launch((), cannot, notes)
@@ -106,13 +108,16 @@ def llama_cpp(model: Model, cluster: Cluster, workload: InferenceWorkload, plan:
     for place, server in enumerate(found[:LISTED]):
         commands += _server(server, cluster, flags, place if cluster.hosts == 1 else server.number)
     if len(found) > LISTED:
-        notes.append(f"Commands of the first {LISTED} servers are shown; the others are alike, on the next cards.")
+        notes.append(
+            f"Commands of the first {LISTED} servers are shown; the others are alike, on the next cards."
+        )
     notes += [note for note in replicas_note(found, 1) if not note.startswith("Commands of")]
     notes += split_note(model, cluster, plan)
     if any(len(server.cards) > 1 for server in found):
         notes.append(
             "Start every rpc-server first. llama.cpp puts remote cards before those of the host on which "
-            "llama-server runs: it runs on the host of the last stage. Nothing protects an rpc-server: keep it "
+            "llama-server runs: it runs on the host of the last stage. Nothing protects an rpc-server: keep "
+            "it "
             "inside a private network. Both need a build with -DGGML_RPC=ON."
         )
     if cluster.hosts > 1:

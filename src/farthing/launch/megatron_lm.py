@@ -84,7 +84,8 @@ def megatron_lm(model: Model, cluster: Cluster, workload: TrainingWorkload, plan
     flags, cannot, notes = model_flags(model, workload)
     if workload.lora_rank:
         misfit.append(
-            "Megatron-LM trains no LoRA adapters: use --launch torchtitan, or Megatron Bridge, which converts and "
+            "Megatron-LM trains no LoRA adapters: use --launch torchtitan, or Megatron Bridge, which "
+            "converts and "
             "tunes its models"
         )
     if misfit or flags is None:
@@ -136,7 +137,8 @@ def _parallel(model: Model, workload: TrainingWorkload, plan: TrainingPlan, cann
         if workload.sequence_tokens % (2 * plan.cp):
             cannot.append(
                 f"Megatron-LM cuts a sequence into 2 x cp = {2 * plan.cp} pieces, which do not divide "
-                f"{workload.sequence_tokens} tokens: use --seq {workload.sequence_tokens // (2 * plan.cp) * 2 * plan.cp}"
+                f"{workload.sequence_tokens} tokens: use --seq "
+                f"{workload.sequence_tokens // (2 * plan.cp) * 2 * plan.cp}"
             )
     if model.is_moe:
         flags += pairs(
@@ -146,7 +148,8 @@ def _parallel(model: Model, workload: TrainingWorkload, plan: TrainingPlan, cann
         flags.append(("--sequence-parallel",))
     elif plan.tp > 1 and model.is_moe:
         cannot.append(
-            "Megatron-LM trains a mixture of experts under tensor parallelism only with sequence parallelism: "
+            "Megatron-LM trains a mixture of experts under tensor parallelism only with sequence "
+            "parallelism: "
             "plan with --sequence-parallel"
         )
     if plan.rank_order == "tp-cp-pp-dp":
@@ -159,17 +162,19 @@ def _pipeline(model: Model, workload: TrainingWorkload, plan: TrainingPlan, cann
         return []
     if plan.schedule == "gpipe":
         cannot.append(
-            "Megatron-LM has no GPipe schedule, these commands run 1F1B: use --schedule 1f1b, which keeps fewer "
+            "Megatron-LM has no GPipe schedule, these commands run 1F1B: use --schedule 1f1b, which keeps "
+            "fewer "
             "activations at the same bubble"
         )
     if plan.schedule == "zero-bubble":
         cannot.append(
-            "Megatron-LM has no zero-bubble schedule, these commands run 1F1B: use --schedule interleaved, or "
+            "Megatron-LM has no zero-bubble schedule, these commands run 1F1B: use --schedule interleaved, "
+            "or "
             "--launch torchtitan"
         )
     interleave = plan.interleave if plan.schedule == "interleaved" else 1
     m = num_micro_batches(workload, plan)
-    if interleave > 1 and 0 < m % plan.pp:
+    if interleave > 1 and m % plan.pp:
         cannot.append(
             f"Megatron-LM interleaves micro-batches in groups of pp={plan.pp}, which do not divide {m}: use "
             f"--global-batch {max(1, m // plan.pp) * plan.pp * plan.dp * plan.micro_batch_size}"
@@ -297,9 +302,7 @@ def _numbers(model: Model, workload: TrainingWorkload, plan: TrainingPlan, canno
     if plan.weight_format == plan.compute_format and eight_bits:
         flags.append(("--fp8-param-gather",))
     elif plan.weight_format not in ("bf16", "fp16", "fp32"):
-        cannot.append(
-            f"Megatron-LM trains no {plan.weight_format} weights: use --weights bf16"
-        )
+        cannot.append(f"Megatron-LM trains no {plan.weight_format} weights: use --weights bf16")
     if plan.gradient_format == "bf16":
         flags.append(("--grad-reduce-in-bf16",))
     elif plan.gradient_format == "fp32":
@@ -320,7 +323,7 @@ def _numbers(model: Model, workload: TrainingWorkload, plan: TrainingPlan, canno
 
 
 def _environment(plan: TrainingPlan) -> dict[str, str]:
-    """One queue of work keeps collectives before the products that they feed; sharded weights need several."""
+    """One queue keeps collectives before the products that they feed; sharded weights need several."""
     if plan.zero_stage > 1 or (plan.overlap_expert_parallel and plan.ep > 1):
         return {"CUDA_DEVICE_MAX_CONNECTIONS": "8"}
     return {"CUDA_DEVICE_MAX_CONNECTIONS": "1"} if plan.tp > 1 or plan.cp > 1 else {}

@@ -11,10 +11,8 @@ from farthing.records.workload import TrainingWorkload
 _POSITIONS = {"rotary": "rope", "learned": "learned_absolute", "relative": "relative", "none": "none"}
 
 
-def model_flags(
-    model: Model, workload: TrainingWorkload
-) -> tuple[list[Flag] | None, list[str], list[str]]:
-    """Options of the shape, what Megatron-LM cannot do of it, and notes; no options where it lacks the layers.
+def model_flags(model: Model, workload: TrainingWorkload) -> tuple[list[Flag] | None, list[str], list[str]]:
+    """Options of the shape, what Megatron-LM cannot do of it, and notes; no options where it lacks layers.
 
     Examples
     --------
@@ -53,7 +51,9 @@ def model_flags(
         flags += pairs(mtp_num_layers=workload.predictors)
     notes = []
     if model.position == "rotary":
-        notes.append("Base and scaling of the rotary positions are not in farthing's shape: --rotary-base sets it.")
+        notes.append(
+            "Base and scaling of the rotary positions are not in farthing's shape: --rotary-base sets it."
+        )
     return flags, cannot, notes
 
 
@@ -68,7 +68,10 @@ def _lacks(model: Model, workload: TrainingWorkload) -> list[str]:
         ),
         "ALiBi positions": (model.position == "alibi", "use Megatron-DeepSpeed"),
         "attention and feed-forward network in parallel": (model.parallel_attention, "use GPT-NeoX"),
-        "norms behind the blocks too": (model.norms_per_layer > 2, "use torchtitan or the Transformers library"),
+        "norms behind the blocks too": (
+            model.norms_per_layer > 2,
+            "use torchtitan or the Transformers library",
+        ),
         "a projected embedding": (model.embedding_hidden > 0, "use the Transformers library"),
         "windowed layers of another width": (
             model.window_head_dim > 0 or model.window_kv_heads > 0,
@@ -121,7 +124,8 @@ def _biases(model: Model, cannot: list[str]) -> list[Flag]:
         return []
     if any(biased[1:]):
         cannot.append(
-            "Megatron-LM has biases in all linear layers or in the query, key and value alone: these commands "
+            "Megatron-LM has biases in all linear layers or in the query, key and value alone: these "
+            "commands "
             "leave the others out"
         )
     return [("--disable-bias-linear",), *([("--add-qkv-bias",)] if model.qkv_bias else [])]

@@ -140,13 +140,15 @@ def sequences(workload: InferenceWorkload, plan: InferencePlan, replicas: int) -
     >>> sequences(InferenceWorkload(batch_size=100), InferencePlan(dp=3), 1)
     34
     """
-    return -(-workload.batch_size * replicas // plan.dp)
+    return int(-(-workload.batch_size * replicas // plan.dp))
 
 
 def vendor_misfit(engine: str, cluster: Cluster, instead: str) -> list[str]:
     """Cards that the engine does not run on."""
     known = catalog.engine(engine)
-    unknown = sorted({g.accelerator.vendor for g in cluster.groups if g.accelerator.vendor not in known.vendors})
+    unknown = sorted(
+        {g.accelerator.vendor for g in cluster.groups if g.accelerator.vendor not in known.vendors}
+    )
     return [f"{known.name} does not run on {vendor} accelerators: {instead}" for vendor in unknown]
 
 

@@ -109,9 +109,7 @@ def sglang(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
     program = ["python3", "-m", "sglang.launch_server"]
     commands: list[LaunchCommand] = []
     if all(len(server.cards) == 1 for server in found):
-        commands += commands_on_hosts(
-            found, cluster, program, [*flags, ("--host", "0.0.0.0")], **environment
-        )
+        commands += commands_on_hosts(found, cluster, program, [*flags, ("--host", "0.0.0.0")], **environment)
     elif not all(server.alike for server in found):
         cannot.append(
             "SGLang takes as many cards on each of its hosts: choose tp x pp as a multiple of what each host "
@@ -121,7 +119,9 @@ def sglang(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
         for server in found[:LISTED]:
             commands += _over_hosts(server, cluster, program, flags, environment)
         if any("$NODE_RANK" in command.text for command in commands):
-            notes.append("Set NODE_RANK before the command: export NODE_RANK=1 on the second host, and so on.")
+            notes.append(
+                "Set NODE_RANK before the command: export NODE_RANK=1 on the second host, and so on."
+            )
     if cluster.hosts > 1:
         notes.append(address_note(cluster.hosts))
     return _launch(commands, cannot, notes + path_note(model))

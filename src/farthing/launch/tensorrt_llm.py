@@ -52,9 +52,7 @@ _CHECKPOINTS = {
 _CACHES = {"fp8": "fp8", "nvfp4": "nvfp4", "int8": "int8"}
 
 
-def tensorrt_llm(
-    model: Model, cluster: Cluster, workload: InferenceWorkload, plan: InferencePlan
-) -> Launch:
+def tensorrt_llm(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: InferencePlan) -> Launch:
     """Commands of ``trtllm-serve`` and its YAML file.
 
     Parameters
@@ -91,7 +89,8 @@ def tensorrt_llm(
             (),
             [
                 *cannot,
-                "TensorRT-LLM either splits attention over all cards of its tp_size or runs it data-parallel on "
+                "TensorRT-LLM either splits attention over all cards of its tp_size or runs it data-parallel "
+                "on "
                 f"each of them: tp={plan.tp} with dp={plan.dp} sharing experts is neither; plan with --tp 1 "
                 f"--dp {plan.tp * plan.dp} or --tp {plan.tp * plan.dp} --dp 1, or use SGLang",
             ],
@@ -103,7 +102,8 @@ def tensorrt_llm(
     tokens = max(plan.chunk_tokens or context, batch)
     if plan.chunk_tokens and tokens > plan.chunk_tokens:
         notes.append(
-            f"A pass holds a token of each decoding sequence beside the chunk: {plan.chunk_tokens} tokens are "
+            f"A pass holds a token of each decoding sequence beside the chunk: {plan.chunk_tokens} tokens "
+            "are "
             f"raised to the {batch} sequences."
         )
     flags: list[Flag] = [
@@ -200,13 +200,16 @@ def _dtype(model: Model, plan: InferencePlan, cannot: list[str], notes: list[str
     if weights in _DTYPES:
         if plan.compute_format not in ("", weights):
             cannot.append(
-                f"TensorRT-LLM computes {weights} weights in {weights}, not in {plan.compute_format}: plan with "
+                f"TensorRT-LLM computes {weights} weights in {weights}, not in {plan.compute_format}: plan "
+                "with "
                 f"--weights {plan.compute_format}"
             )
         return _DTYPES[weights]
     if weights in _CHECKPOINTS:
         if weights != model.native_format:
-            notes.append(f"Serve a checkpoint whose weights are in {_CHECKPOINTS[weights]} in place of 16 bits.")
+            notes.append(
+                f"Serve a checkpoint whose weights are in {_CHECKPOINTS[weights]} in place of 16 bits."
+            )
     elif weights != model.native_format:
         cannot.append(f"TensorRT-LLM does not load {weights} weights: use --weights fp8, nvfp4 or awq-int4")
     if plan.dense_format not in ("", weights):

@@ -59,7 +59,9 @@ def steps_note(workload: TrainingWorkload) -> list[str]:
     """Says that the length of the run was not given."""
     if workload.training_tokens:
         return []
-    return [f"The workload has no token count: {TRIAL_STEPS} steps, to see the step time; --tokens sets them."]
+    return [
+        f"The workload has no token count: {TRIAL_STEPS} steps, to see the step time; --tokens sets them."
+    ]
 
 
 def stages(model: Model, plan: TrainingPlan) -> tuple[int, ...]:
@@ -125,7 +127,8 @@ def torchrun(
         notes.append(address_note(len(taken)))
     if any("$NODE_RANK" in command.text for command in commands):
         notes.append(
-            "Set NODE_RANK on each host before the command: export NODE_RANK=0 on host 1, 1 on host 2, and so on."
+            "Set NODE_RANK on each host before the command: export NODE_RANK=0 on host 1, 1 on host 2, and "
+            "so on."
         )
     return commands, notes
 
@@ -134,7 +137,9 @@ def _runs(taken: tuple[Share, ...]) -> list[list[Share]]:
     """Hosts that take the same command."""
     return [
         list(group)
-        for _, group in itertools.groupby(taken, key=lambda share: (share.cards, tuple(visible(share).items())))
+        for _, group in itertools.groupby(
+            taken, key=lambda share: (share.cards, tuple(visible(share).items()))
+        )
     ]
 
 
@@ -163,6 +168,7 @@ def batch_misfit(workload: TrainingWorkload, plan: TrainingPlan) -> list[str]:
         return []
     below = max(1, workload.global_batch_size // whole) * whole
     return [
-        f"a global batch of {workload.global_batch_size} is not a multiple of dp x micro-batch = {whole}: use "
+        f"a global batch of {workload.global_batch_size} is not a multiple of dp x micro-batch = {whole}: "
+        "use "
         f"--global-batch {below}"
     ]

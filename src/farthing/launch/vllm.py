@@ -169,7 +169,8 @@ def engine_flags(
         whole = plan.tp * joined
         if plan.ep != whole:
             cannot.append(
-                f"vLLM deals experts out over all {whole} cards of tp x dp, not over ep={plan.ep} of them, and "
+                f"vLLM deals experts out over all {whole} cards of tp x dp, not over ep={plan.ep} of them, "
+                "and "
                 f"so do these commands: plan with --ep {whole}"
             )
         flags.append(("--enable-expert-parallel",))
@@ -230,7 +231,9 @@ def _formats(model: Model, plan: InferencePlan, cannot: list[str], notes: list[s
         elif weights in _ONLINE:
             flags.append(("--quantization", _ONLINE[weights]))
         elif weights in _CHECKPOINTS:
-            notes.append(f"Serve a checkpoint whose weights are in {_CHECKPOINTS[weights]} in place of 16 bits.")
+            notes.append(
+                f"Serve a checkpoint whose weights are in {_CHECKPOINTS[weights]} in place of 16 bits."
+            )
         else:
             cannot.append(
                 f"vLLM {VERSION} does not load {weights} weights: use --weights awq-int4, w4a16 or fp8, or "
@@ -291,10 +294,9 @@ def _over_hosts(
         ]
         text = command_line(program, [*serve, ("--distributed-executor-backend", "ray")], environment)
         return [*found, LaunchCommand(where=where([server.cards[0].host], cluster.hosts), text=text)]
+
     def own(rank: str, first: bool) -> list[Flag]:
-        nodes = pairs(
-            nnodes=len(server.cards), node_rank=rank, master_addr=front, master_port=_MASTER_PORT
-        )
+        nodes = pairs(nnodes=len(server.cards), node_rank=rank, master_addr=front, master_port=_MASTER_PORT)
         return [*flags, *nodes, *(serve[len(flags) :] if first else [("--headless",)])]
 
     return _numbered(server, cluster, program, own, [str(n) for n in range(len(server.cards))], environment)
@@ -320,9 +322,7 @@ def _numbered(
     rest = server.cards[listed:]
     if rest:
         text = command_line(program, flags("$RANK", False), environment)
-        found.append(
-            LaunchCommand(where=where([share.host for share in rest], cluster.hosts), text=text)
-        )
+        found.append(LaunchCommand(where=where([share.host for share in rest], cluster.hosts), text=text))
     return found
 
 
@@ -338,7 +338,8 @@ def _joined_over_hosts(
     each = plan.tp * plan.pp
     if not server.alike or server.cards[0].cards % each:
         return [], [
-            f"vLLM starts data-parallel replicas whole on a host, as many on each: {each} cards of a replica do "
+            f"vLLM starts data-parallel replicas whole on a host, as many on each: {each} cards of a replica "
+            "do "
             f"not divide the {server.cards[0].cards} of a host; choose tp x pp so that they do"
         ]
     front = address(server.cards[0].host)
