@@ -200,6 +200,7 @@ def _weights(plan: InferencePlan, cannot: list[str], notes: list[str]) -> None:
     weights = plan.weight_format
     if weights not in catalog.engine(ID).weight_formats.split():
         cannot.append(f"llama.cpp does not load {weights} weights: use --weights q4_k_m, q8_0 or fp16")
+        notes.append(f"{FILE} stands for a GGUF file of the model.")
         return
     kind = _FILES.get(weights, weights.removesuffix("-file").upper())
     notes.append(

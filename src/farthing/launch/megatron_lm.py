@@ -106,7 +106,7 @@ def megatron_lm(model: Model, cluster: Cluster, workload: TrainingWorkload, plan
         *pairs(tokenizer_type="HuggingFaceTokenizer", tokenizer_model=model_path(model, "TOKENIZER")),
         *pairs(data_path="DATA", split="99,1,0", eval_iters=0, log_interval=10),
     ]
-    commands, told = torchrun(cluster, plan, ["pretrain_gpt.py"], flags, _environment(plan))
+    commands, told = torchrun(cluster, plan, ["pretrain_gpt.py"], flags, _environment(plan, flags))
     notes += told + steps_note(workload) + mixed_note(cluster)
     notes += [
         "Type it in a clone of Megatron-LM at tag core_v0.19.0.",
@@ -300,7 +300,13 @@ def _numbers(model: Model, workload: TrainingWorkload, plan: TrainingPlan, canno
         )
     eight_bits = plan.compute_format in ("fp8", "fp8-block", "mxfp8")
     if plan.weight_format == plan.compute_format and eight_bits:
-        flags.append(("--fp8-param-gather",))
+        if plan.zero_stage and plan.offload == "none":
+            flags.append(("--fp8-param-gather",))
+        else:
+            cannot.append(
+                "Megatron-LM stores fp8 weights only under a distributed optimizer on the card, these "
+                "commands store bf16: use --zero 1 --offload none"
+            )
     elif plan.weight_format not in ("bf16", "fp16", "fp32"):
         cannot.append(f"Megatron-LM trains no {plan.weight_format} weights: use --weights bf16")
     if plan.gradient_format == "bf16":
@@ -322,8 +328,8 @@ def _numbers(model: Model, workload: TrainingWorkload, plan: TrainingPlan, canno
     return [*flags, *optimizer]
 
 
-def _environment(plan: TrainingPlan) -> dict[str, str]:
+def _environment(plan: TrainingPlan, flags: list[Flag]) -> dict[str, str]:
     """One queue keeps collectives before the products that they feed; sharded weights need several."""
-    if plan.zero_stage > 1 or (plan.overlap_expert_parallel and plan.ep > 1):
+    if ("--use-megatron-fsdp",) in flags or ("--overlap-moe-expert-parallel-comm",) in flags:
         return {"CUDA_DEVICE_MAX_CONNECTIONS": "8"}
     return {"CUDA_DEVICE_MAX_CONNECTIONS": "1"} if plan.tp > 1 or plan.cp > 1 else {}

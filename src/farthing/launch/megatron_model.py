@@ -81,6 +81,10 @@ def _lacks(model: Model, workload: TrainingWorkload) -> list[str]:
             model.index_heads > 0 or model.kv_compression > 1 or model.output_lora_rank > 0,
             "use the model's own training code",
         ),
+        "predictors beside learned positions": (
+            workload.predictors > 0 and model.position != "rotary",
+            "use --predictors 0",
+        ),
         "memory of the segment before": (workload.memory_tokens > 0, "use a Transformer-XL code"),
     }
     return [

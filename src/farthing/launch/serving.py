@@ -76,6 +76,18 @@ def servers(cluster: Cluster, plan: InferencePlan, joined: int) -> tuple[Server,
     )
 
 
+def straddling(found: tuple[Server, ...]) -> list[str]:
+    """Servers that share hosts though none of them fits into one."""
+    over = [server for server in found if len(server.cards) > 1 and not all(s.whole for s in server.cards)]
+    if len(found) == 1 or not over:
+        return []
+    each = sum(share.cards for share in over[0].cards)
+    return [
+        f"Replicas of {each} cards begin in the middle of a host and end in the next: choose tp x pp so that "
+        "it divides the cards of a host or is a multiple of them, or use llama.cpp"
+    ]
+
+
 def stage_layers(model: Model, cluster: Cluster, plan: InferencePlan) -> tuple[int, ...]:
     """Layers of each stage; over unlike cards that the plan leaves open, by memory bandwidth.
 
@@ -130,6 +142,19 @@ def path_note(model: Model, placeholder: str = "MODEL") -> list[str]:
     if model_path(model, placeholder) != placeholder:
         return []
     return [f"{placeholder} stands for the folder or the hub id of {model.id}."]
+
+
+def published_in(model: Model, weights: str) -> bool:
+    """Whether the published checkpoint holds its weights so, and says so to an engine.
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> published_in(model("deepseek-v3"), "fp8-block"), published_in(model("llama-2-70b"), "fp8")
+    (True, False)
+    """
+    # The catalogue's fp8 of a checkpoint stands for scales of any granularity.
+    return bool(model.native_format) and weights.removesuffix("-block") == model.native_format
 
 
 def sequences(workload: InferenceWorkload, plan: InferencePlan, replicas: int) -> int:

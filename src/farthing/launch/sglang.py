@@ -16,11 +16,13 @@ from farthing.launch.serving import (
     mixed_misfit,
     model_path,
     path_note,
+    published_in,
     replicas_note,
     sequences,
     servers,
     split_note,
     stage_layers,
+    straddling,
     vendor_misfit,
 )
 from farthing.predict.stages import even_layers
@@ -59,7 +61,7 @@ _CHECKPOINTS = {
 }
 """Formats that the checkpoint itself must be in."""
 _CACHES = {"fp8": "fp8_e4m3", "fp8-e5m2": "fp8_e5m2", "nvfp4": "nvfp4", "mxfp8": "mxfp8"}
-_INIT_PORT = "20000"
+_INIT_PORT = 20000
 
 
 def sglang(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: InferencePlan) -> Launch:
@@ -110,6 +112,8 @@ def sglang(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: In
     commands: list[LaunchCommand] = []
     if all(len(server.cards) == 1 for server in found):
         commands += commands_on_hosts(found, cluster, program, [*flags, ("--host", "0.0.0.0")], **environment)
+    elif straddling(found):
+        cannot += straddling(found)
     elif not all(server.alike for server in found):
         cannot.append(
             "SGLang takes as many cards on each of its hosts: choose tp x pp as a multiple of what each host "
@@ -208,7 +212,7 @@ def _formats(model: Model, plan: InferencePlan, cannot: list[str], notes: list[s
     else:
         if plan.compute_format in SIXTEEN_BITS:
             flags.append(("--dtype", _DTYPES[plan.compute_format]))
-        if weights == model.native_format:
+        if published_in(model, weights):
             pass  # The checkpoint says so.
         elif gguf:
             flags += [("--load-format", "gguf"), ("--quantization", "gguf")]

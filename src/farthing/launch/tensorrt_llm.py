@@ -17,11 +17,13 @@ from farthing.launch.serving import (
     mixed_misfit,
     model_path,
     path_note,
+    published_in,
     replicas_note,
     sequences,
     servers,
     split_note,
     stage_layers,
+    straddling,
     vendor_misfit,
 )
 from farthing.predict.stages import even_layers
@@ -123,6 +125,8 @@ def tensorrt_llm(model: Model, cluster: Cluster, workload: InferenceWorkload, pl
     if all(len(server.cards) == 1 for server in found):
         commands += commands_on_hosts(found, cluster, program, flags)
         notes.append(f"Put {CONFIG} into the folder from which the command is started.")
+    elif straddling(found):
+        return _launch((), (), [*cannot, *straddling(found)], [])
     else:
         for server in found[:LISTED]:
             commands.append(_mpirun(server, cluster, program, flags))
@@ -206,11 +210,11 @@ def _dtype(model: Model, plan: InferencePlan, cannot: list[str], notes: list[str
             )
         return _DTYPES[weights]
     if weights in _CHECKPOINTS:
-        if weights != model.native_format:
+        if not published_in(model, weights):
             notes.append(
                 f"Serve a checkpoint whose weights are in {_CHECKPOINTS[weights]} in place of 16 bits."
             )
-    elif weights != model.native_format:
+    elif not published_in(model, weights):
         cannot.append(f"TensorRT-LLM does not load {weights} weights: use --weights fp8, nvfp4 or awq-int4")
     if plan.dense_format not in ("", weights):
         notes.append(

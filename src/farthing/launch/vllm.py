@@ -17,11 +17,13 @@ from farthing.launch.serving import (
     mixed_misfit,
     model_path,
     path_note,
+    published_in,
     replicas_note,
     sequences,
     servers,
     split_note,
     stage_layers,
+    straddling,
     vendor_misfit,
 )
 from farthing.predict.stages import even_layers
@@ -64,9 +66,9 @@ _CACHES = {
     "kv-int8": "int8_per_token_head",
     "kv-int4": "int4_per_token_head",
 }
-_MASTER_PORT = "29501"
-_RPC_PORT = "13345"
-_RAY_PORT = "6379"
+_MASTER_PORT = 29501
+_RPC_PORT = 13345
+_RAY_PORT = 6379
 
 
 def vllm(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: InferencePlan) -> Launch:
@@ -115,6 +117,8 @@ def vllm(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: Infe
         commands += commands_on_hosts(
             found, cluster, program, [*flags, *_joined_flags(joined), ("--host", "0.0.0.0")], **environment
         )
+    elif straddling(found):
+        cannot += straddling(found)
     elif joined > 1:
         spread, lacks = _joined_over_hosts(found[0], cluster, program, flags, plan, environment)
         commands, cannot = commands + spread, cannot + lacks
@@ -226,7 +230,7 @@ def _formats(model: Model, plan: InferencePlan, cannot: list[str], notes: list[s
     else:
         if plan.compute_format in SIXTEEN_BITS:
             flags.append(("--dtype", _DTYPES[plan.compute_format]))
-        if weights == model.native_format:
+        if published_in(model, weights):
             pass  # The checkpoint says so.
         elif weights in _ONLINE:
             flags.append(("--quantization", _ONLINE[weights]))
@@ -279,20 +283,25 @@ def _over_hosts(
     front = address(server.cards[0].host)
     serve = [*flags, ("--host", "0.0.0.0"), ("--port", str(PORT))]
     if not server.alike:
+        ray = str(_RAY_PORT)
         found = [
             LaunchCommand(
                 where=where([share.host], cluster.hosts),
                 text=command_line(
                     ["ray", "start"],
-                    [("--head",), ("--port", _RAY_PORT)]
+                    [("--head",), ("--port", ray)]
                     if share.host == server.cards[0].host
-                    else [("--address", f"{front}:{_RAY_PORT}")],
+                    else [("--address", f"{front}:{ray}")],
                     visible(share),
                 ),
             )
             for share in server.cards
         ]
-        text = command_line(program, [*serve, ("--distributed-executor-backend", "ray")], environment)
+        text = command_line(
+            program,
+            [*serve, ("--distributed-executor-backend", "ray")],
+            environment | {"RAY_ADDRESS": f"{front}:{ray}"},
+        )
         return [*found, LaunchCommand(where=where([server.cards[0].host], cluster.hosts), text=text)]
 
     def own(rank: str, first: bool) -> list[Flag]:
