@@ -29,7 +29,7 @@ from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.sensitivity import sensitivities
-from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
+from farthing.estimate.subject import check_cards, filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
@@ -258,7 +258,7 @@ def launch(
     UnknownName
         No commands are known for that engine.
     InvalidInput
-        A training plan for a serving engine, or the other way round.
+        A training plan for a serving engine, or the other way round; more cards than the cluster has.
 
     Examples
     --------
@@ -282,7 +282,12 @@ def launch(
         raise InvalidInput(
             f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
         )
-    return fitting[name](resolve_model(model), resolve_cluster(cluster), workload, plan)
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    if isinstance(plan, TrainingPlan):
+        check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
+    else:
+        check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
+    return fitting[name](shape, machines, workload, plan)
 
 
 def launchers(task: str = "") -> tuple[str, ...]:

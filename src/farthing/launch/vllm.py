@@ -256,12 +256,13 @@ def _formats(model: Model, plan: InferencePlan, cannot: list[str], notes: list[s
 
 
 def _joined(model: Model, cluster: Cluster, plan: InferencePlan) -> int:
-    """Replicas behind one front: those that share experts, or dense ones that lie whole on hosts."""
+    """Replicas behind one front: those that share experts, or dense ones of which each host has as many."""
     if model.is_moe:
         return joined_replicas(model, plan)
     each = plan.tp * plan.pp
-    whole = all(share.cards % each == 0 for share in shares(cluster, each * plan.dp))
-    return plan.dp if whole else 1
+    taken = shares(cluster, each * plan.dp)
+    alike = len({share.cards for share in taken}) == 1
+    return plan.dp if alike and taken[0].cards % each == 0 else 1
 
 
 def _joined_flags(joined: int) -> list[Flag]:
