@@ -54,7 +54,9 @@ def training_case(engine: str, seed: int) -> Case:
     model = catalog.model(draw.choice(DENSE + MIXTURES))
     tp, pp = draw.choice([1, 2, 4, 8]), draw.choice([1, 1, 2, 4, 8])
     dp, cp = draw.choice([1, 2, 4, 16]), draw.choice([1, 1, 1, 2])
-    ep = draw.choice([1, 2, 4, 8]) if model.is_moe else 1
+    expert_tp = draw.choice([0, 1]) if model.is_moe else 0
+    widths = [size for size in (1, 2, 4, 8) if tp * cp * dp % (size * (expert_tp or tp)) == 0]
+    ep = draw.choice(widths) if model.is_moe else 1
     schedule = draw.choice(get_args(Schedule))
     plan = TrainingPlan(
         tp=tp,
@@ -62,7 +64,7 @@ def training_case(engine: str, seed: int) -> Case:
         dp=dp,
         cp=cp,
         ep=ep,
-        expert_tp=draw.choice([0, 1]) if model.is_moe else 0,
+        expert_tp=expert_tp,
         sequence_parallel=draw.random() < 0.8,
         zero_stage=draw.choice([0, 1, 1, 2, 3]),
         schedule=schedule,

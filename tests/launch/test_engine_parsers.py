@@ -128,6 +128,9 @@ def test_deepspeed_reads_its_configuration() -> None:
             replicas.get_data_parallel_world_size.return_value = case.plan.dp
             with mock.patch.object(config.dist, "get_rank", return_value=0):
                 found = config.DeepSpeedConfig(json.loads(file.text), mpu=replicas)
+            check = load("deepspeed.module_inject.auto_ep_config").validate_autoep_config
+            if case.plan.pp == 1 and "not beside both" not in " ".join(case.launch.cannot):
+                check(found.expert_parallel_config, cards(case.plan), 1, case.plan.tp, case.plan.cp)
             assert int(found.zero_config.stage) == case.plan.zero_stage
             assert found.world_size == case.plan.dp
             assert found.gradient_accumulation_steps * case.plan.micro_batch_size * case.plan.dp == (

@@ -216,17 +216,21 @@ def _zero(plan: TrainingPlan, cannot: list[str], notes: list[str]) -> dict[str, 
 
 def _parallel(model: Model, plan: TrainingPlan, cannot: list[str], notes: list[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
-    if plan.tp > 1:
+    if plan.tp > 1 and plan.pp > 1:
+        cannot.append(
+            "DeepSpeed splits tensors by itself outside a pipeline only: TRAIN.py must give PipelineModule "
+            f"layers that are split {plan.tp} ways and a PipeModelDataParallelTopology, or use --launch "
+            "megatron-lm"
+        )
+    elif plan.tp > 1:
         values["tensor_parallel"] = {"autotp_size": plan.tp}
         if plan.overlap_tensor_parallel:
             values["tensor_parallel"]["tp_overlap_comm"] = True
-        if plan.sequence_parallel:
-            cannot.append(
-                "DeepSpeed's tensor parallelism keeps norms and dropouts whole on every card: plan with "
-                "--no-sequence-parallel, or use --launch megatron-lm"
-            )
-        if plan.zero_stage == 3:
-            cannot.append("DeepSpeed's automatic tensor parallelism goes with ZeRO 0 to 2: use --zero 2")
+    if plan.tp > 1 and plan.sequence_parallel:
+        cannot.append(
+            "DeepSpeed's tensor parallelism keeps norms and dropouts whole on every card: plan with "
+            "--no-sequence-parallel, or use --launch megatron-lm"
+        )
     if plan.cp > 1:
         values["sequence_parallel_size"] = plan.cp
         notes.append(
@@ -235,11 +239,23 @@ def _parallel(model: Model, plan: TrainingPlan, cannot: list[str], notes: list[s
             f"must divide the {model.heads} heads."
         )
     if model.is_moe and plan.ep > 1:
-        values["expert_parallel"] = {
-            "enabled": True,
-            "autoep_size": plan.ep,
-            "expert_tensor_parallel_size": plan.expert_tp or plan.tp,
-        }
+        values["expert_parallel"] = {"enabled": True, "autoep_size": plan.ep}
+        if (plan.expert_tp or plan.tp) > 1:
+            cannot.append(
+                "DeepSpeed does not split an expert by tensors: plan with --expert-tp 1, or --launch "
+                "megatron-lm"
+            )
+        if plan.tp > 1 and plan.cp > 1:
+            cannot.append(
+                "DeepSpeed deals out experts beside tensor or context parallelism, not beside both: use --tp "
+                "1 "
+                "or --cp 1"
+            )
+        if plan.zero_stage == 3 and plan.cp > 1:
+            cannot.append(
+                "DeepSpeed deals out experts under ZeRO 3 only without context parallelism: use --cp 1 "
+                "or --zero 2"
+            )
         if plan.overlap_expert_parallel:
             cannot.append(
                 "DeepSpeed does not hide expert traffic under compute: use --overlap-expert-parallel 0, or "
