@@ -29,13 +29,14 @@ from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.sensitivity import sensitivities
-from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
+from farthing.estimate.subject import check_cards, filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
+from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.refit import Refit
@@ -58,6 +59,8 @@ __all__ = [
     "forget_refit",
     "formats",
     "infer",
+    "launch",
+    "launchers",
     "model_summary",
     "models",
     "networks",
@@ -348,6 +351,73 @@ def _sensitive(
         return ask(model, better, workload=estimate.workload, plan=estimate.plan, cost=basis, ideal=ideal)
 
     return sensitivities(estimate, cluster, repeat)
+
+
+def launch(
+    engine: str,
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    workload: TrainingWorkload | InferenceWorkload,
+    plan: TrainingPlan | InferencePlan,
+) -> Launch:
+    """A plan as commands and files of an engine, with what the engine cannot do of it.
+
+    Parameters
+    ----------
+    engine
+        ``megatron-lm torchtitan deepspeed`` for training, ``vllm sglang tensorrt-llm llama.cpp`` for serving.
+    model, cluster
+        As in `infer`.
+    workload, plan
+        Records, such as those of an estimate.
+
+    Returns
+    -------
+    Launch
+
+    Raises
+    ------
+    UnknownName
+        No commands are known for that engine.
+    InvalidInput
+        A training plan for a serving engine, or the other way round; more cards than the cluster has.
+
+    Examples
+    --------
+    >>> found = infer("llama-2-70b", "1x8:h100-sxm", tp=8, batch_size=64)
+    >>> print(launch("vllm", "llama-2-70b", "1x8:h100-sxm", workload=found.workload,
+    ...              plan=found.plan).commands[0].text.splitlines()[1])
+      --tensor-parallel-size 8 \\
+    """
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    name = engine.strip().lower()
+    if name not in LAUNCHERS:
+        raise UnknownName("engine", engine, LAUNCHERS, f"commands are known for {', '.join(LAUNCHERS)}")
+    training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
+    serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
+    if not (training or serving):
+        raise InvalidInput("launch: workload and plan must both be of training or both of inference")
+    fitting = TRAINING if training else SERVING
+    if name not in fitting:
+        kind, other = ("training", "serves") if training else ("serving", "trains")
+        raise InvalidInput(
+            f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
+        )
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    if isinstance(plan, TrainingPlan):
+        check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
+    else:
+        check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
+    return fitting[name](shape, machines, workload, plan)
+
+
+def launchers(task: str = "") -> tuple[str, ...]:
+    """Engines whose commands are known, by id: of ``training``, of ``inference``, or of both."""
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    return tuple({"training": TRAINING, "inference": SERVING}.get(task, LAUNCHERS))
 
 
 def validate(

@@ -68,7 +68,7 @@ def _searched(grid: Grid, question: Question) -> SearchResult:
     """The search of the plan's open fields: the one place that knows how a search is asked for."""
     terms = dict(question.search or {})
     objective = {name: terms.pop(name) for name in ("objective",) if name in terms}
-    found = api.search(  # type: ignore[attr-defined]
+    found = api.search(
         grid.models[question.model],
         grid.clusters[question.cluster],
         task=grid.task,
