@@ -93,7 +93,7 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     """
     axes = setting.axes
     batches = np.array(axes.batch_size or open_batches(), dtype=np.int64)
-    most = setting.limits.batch_size
+    most = setting.limits.max_batch_size
     kept = batches[batches <= most] if most else batches
     chunks = axes.chunk_tokens or OPEN_CHUNKS
     # Where it is open: a batch for each stage (0), all as one, one more than stages, and two for each.
