@@ -217,8 +217,13 @@ class _Ranking:
         self.columns, self.objective = found.columns, objective
         self.count = len(found.columns.get("tp", ()))
         self.kinds = self._kinds(len(found.words)) if self.count else np.empty(0, dtype=np.int64)
-        self.excess = self._excess(setting) if self.count else np.empty((0, 0))
+        self.excess = self._excess(setting) if self.count else np.empty((0, len(REASONS) - 1))
         self.fits: Column = np.asarray((self.excess <= 0).all(axis=1))
+        # That a larger batch needs more memory than there is goes without saying.
+        roomy = (self.excess[:, :2] <= 0).all(axis=1)
+        self.fewer_fit = ~roomy & np.isin(self.kinds, self.kinds[roomy])
+        if len(setting.axes.batch_size) == 1:
+            self.fewer_fit[:] = False
 
     def _kinds(self, words: int) -> NDArray[np.int64]:
         return np.asarray(self.columns["split"] * words + self.columns["words"])
@@ -265,7 +270,7 @@ class _Ranking:
 
     def nearest_miss(self) -> int | None:
         """The row that breaks a limit by the least, of those that would be better than the best that does."""
-        rows = np.flatnonzero(~self.fits)
+        rows = np.flatnonzero(~self.fits & ~self.fewer_fit)
         if not len(rows):
             return None
         values = self.values(self.objective)

@@ -32,6 +32,9 @@ FIGURES: Final = (
     "power_w",
     "energy_per_token_j",
 )
+_TRIES: Final = 48
+"""Batches that are tried at once on the way to the largest."""
+
 MEMORY: Final = ("total_bytes", "capacity_bytes", "free_bytes")
 
 
@@ -95,6 +98,8 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     batches = np.array(axes.batch_size or open_batches(), dtype=np.int64)
     most = setting.limits.batch_size
     kept = batches[batches <= most] if most else batches
+    # Beside sizes in steps, each split's largest batch.
+    largest = 0 if axes.batch_size else 1
     chunks = axes.chunk_tokens or OPEN_CHUNKS
     # Where it is open: a batch for each stage (0), all as one, one more than stages, and two for each.
     micro, further = (axes.micro_batches, 0) if axes.micro_batches else ((0, 1), 2)
@@ -124,6 +129,7 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
         setting.model, setting.cluster, axes, stage_layers=setting.plan.stage_layers, allowed=allowed
     )
     ways = (len(micro) + further) * len(chunks)
+    each = ways * (len(batches) + largest) * len(words)
     removed: dict[str, int] = {}
 
     def remove(rule: str, count: int) -> None:
@@ -131,22 +137,23 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
             removed[rule] = removed.get(rule, 0) + count
 
     for rule, count in found.removed.items():
-        remove(rule, count * ways * len(batches) * len(words))
+        remove(rule, count * each)
     remove("batches above the limit", len(found.sizes) * len(words) * ways * (len(batches) - len(kept)))
     blocks: list[dict[str, Column]] = []
     layers: dict[tuple[int, int], tuple[int, ...]] = {}
     for number, (about, base) in enumerate(zip(abouts, words, strict=True)):
         able = np.ones(len(found.sizes), dtype=bool)
         for rule, asked in refusals(about.engine, setting.cluster, _sized(base, found.sizes)):
-            remove(rule, int((able & asked).sum()) * ways * len(kept))
+            remove(rule, int((able & asked).sum()) * ways * (len(kept) + largest))
             able &= ~np.asarray(asked)
         if not able.any() or not len(kept):
+            remove("batches above the limit", int(able.sum()) * ways * largest)
             continue
         sizes = found.sizes[able]
         flying = np.stack(
             [np.full(len(sizes), value) for value in micro] + [sizes[:, 1] + 1, 2 * sizes[:, 1]][:further]
         )
-        block = _Block(setting, about, base, sizes, flying, np.array(chunks), kept)
+        block = _Block(setting, about, base, sizes, flying, np.array(chunks), kept, largest > 0)
         for rule, wrong in block.rules():
             remove(rule, block.without(wrong))
         if block.alive.any():
@@ -160,7 +167,7 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     if len(blocks) > 1:
         order = np.argsort(columns["split"], kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
-    return Evaluated(columns, words, layers, removed, found.tried * ways * len(batches) * len(words))
+    return Evaluated(columns, words, layers, removed, found.tried * each)
 
 
 def _sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
@@ -191,13 +198,17 @@ class _Block:
         flying: Ints,
         chunks: Ints,
         batches: Ints,
+        largest: bool,
     ) -> None:
         self.setting, self.about, self.base, self.sizes = setting, about, plan, sizes
-        self.flying, self.chunks, self.batches = flying, chunks, batches
+        self.flying, self.chunks, self.largest = flying, chunks, largest
+        self.batches = np.repeat(batches[:, None], len(sizes), axis=1)
         self.stage_layers: dict[tuple[int, int], tuple[int, ...]] = {}
-        self.alive = np.ones((len(flying), len(chunks), len(batches), len(sizes)), dtype=bool)
         self.alone = len(setting.cluster.groups) > 1 or bool(plan.stage_layers)
         self.runs = list(self._runs())
+        if largest:
+            self._set_batches(np.vstack([self.batches, self._largest_batches(int(batches.max()))]))
+        self.alive = np.ones((len(flying), len(chunks), *self.batches.shape), dtype=bool)
 
     def _runs(self) -> Iterator[Run]:
         """One run for all splits of like cards; one for each where the layers of its stages are its own."""
@@ -208,9 +219,9 @@ class _Block:
                 micro_batches=self.flying[:, None, None, :],
                 chunk_tokens=self.chunks[:, None, None],
             )
-            yield run_of(self.about, setting.workload, plan, self.batches[:, None])
+            yield run_of(self.about, setting.workload, plan, self.batches)
             return
-        for row, flying in zip(self.sizes.tolist(), self.flying.T, strict=True):
+        for row, flying, batches in zip(self.sizes.tolist(), self.flying.T, self.batches.T, strict=True):
             plan = replace(base, **dict(zip(SIZES, row, strict=True)))
             layers = chosen_stage_layers(setting, self.about, plan)
             self.stage_layers[plan.tp, plan.pp] = layers
@@ -220,7 +231,44 @@ class _Block:
                 micro_batches=flying[:, None, None],
                 chunk_tokens=self.chunks[:, None],
             )
-            yield run_of(self.about, setting.workload, plan, self.batches)
+            yield run_of(self.about, setting.workload, plan, batches)
+
+    def _set_batches(self, batches: Ints) -> None:
+        self.batches = batches
+        for number, run in enumerate(self.runs):
+            run.batch_size = batches[:, number] if self.alone else batches
+
+    def _largest_batches(self, most: int) -> Ints:
+        """The most sequences that each split has the memory for, whatever the chunks; at most so many."""
+        replicas = self.sizes[:, 2]
+        limit = most
+        if self.setting.limits.batch_size:
+            limit = self.setting.limits.batch_size
+        low, high = np.zeros_like(replicas), limit // replicas + 1
+        tries = np.arange(1, _TRIES + 1)[:, None]
+        while (high - low).max() > 1:
+            # Each round cuts what is left between a batch that fits and one that does not into so many parts.
+            sequences = np.minimum(low + -(-(high - low) // (_TRIES + 1)) * tries, high - 1)
+            fitting = np.cumprod(self._has_room(sequences), axis=0).sum(axis=0)
+            at = np.arange(len(low))
+            failing = sequences[np.minimum(fitting, _TRIES - 1), at]
+            low = np.where(fitting > 0, sequences[fitting - 1, at], low)
+            high = np.where(fitting < _TRIES, np.maximum(failing, low + 1), high)
+        return low * replicas
+
+    def _has_room(self, sequences: Ints) -> Mask:
+        """Whether so many sequences of a replica leave the room that must stay free, for each split."""
+        share = self.setting.limits.headroom_share
+        if not self.alone:
+            memory = self.runs[0].memory(sequences)
+            free = np.broadcast_to(memory.free_bytes, (len(self.chunks), *sequences.shape))
+            return np.asarray((free >= share * memory.capacity_bytes).all(axis=0))
+        rows = []
+        for run, own in zip(self.runs, sequences.T, strict=True):
+            memory = run.memory(own)
+            free = np.broadcast_to(memory.free_bytes, (len(self.chunks), len(own)))
+            rows.append((free >= share * np.asarray(memory.capacity_bytes)).all(axis=0))
+        return np.stack(rows, axis=1)
 
     def _joined(self, values: list[Any]) -> Column:
         """What each run says, as one array."""
@@ -232,11 +280,15 @@ class _Block:
         """What plans of this kind may not do, or need not try twice."""
         replicas = self.sizes[:, 2]
         flying = self.flying[:, None, None, :]
-        batch, chunk = self.batches[:, None], self.chunks[:, None, None]
+        batch, chunk = self.batches, self.chunks[:, None, None]
         yield (
             "batches of fewer sequences than replicas x micro-batches",
             np.maximum(flying, 1) * replicas > batch,
         )
+        if self.largest:
+            tried = np.zeros(batch.shape, dtype=bool)
+            tried[-1] = (batch[-1] == batch[:-1]).any(axis=0)
+            yield "largest batches that are among the others", tried
         effective = self._joined([run.micro_batches for run in self.runs])
         again = np.zeros_like(self.alive)
         for row in range(1, len(self.flying)):
@@ -249,9 +301,11 @@ class _Block:
         yield "prefill chunks that hold all prompts at once", (whole & earlier)[None]
         room = self._joined([run.memory().free_bytes for run in self.runs]) >= 0
         held, legal = ((one & self.alive).any(axis=(0, 1, 3)) for one in (room, True))
+        steps = np.arange(len(batch)) < len(batch) - self.largest
+        held, legal = held & steps, legal & steps
         # Where nothing fits, the smallest batch stays, to say what is missing.
         last = np.flatnonzero(held)[-1:] if held.any() else np.flatnonzero(legal)[:1]
-        beyond = np.arange(len(self.batches)) > last.max(initial=-1)
+        beyond = (np.arange(len(batch)) > last.max(initial=-1)) & steps
         yield "batches that no split has the memory for", beyond[:, None]
 
     def without(self, wrong: Mask) -> int:
@@ -263,8 +317,9 @@ class _Block:
     def columns(self) -> dict[str, Column]:
         """Inputs and figures of what is left, ordered by split, chunk, micro-batches and batch."""
         kept = self.alive.any(axis=(0, 1, 3))
-        self.batches, self.alive = self.batches[kept], self.alive[:, :, kept]
-        self.runs = list(self._runs())
+        # A split without room has a largest batch of 0, which is out already.
+        self._set_batches(np.maximum(self.batches[kept], 1))
+        self.alive = self.alive[:, :, kept]
         alive = self.alive.transpose(3, 1, 0, 2)
 
         def flat(values: Any) -> Column:
@@ -276,7 +331,7 @@ class _Block:
             "split": flat(np.arange(len(self.sizes))),
             "micro_batches": flat(self.flying[:, None, None, :]),
             "chunk_tokens": flat(self.chunks[:, None, None]),
-            "batch_size": flat(self.batches[:, None]),
+            "batch_size": flat(self.batches),
         }
         for name in MEMORY:
             columns[f"memory_{name}"] = flat(self._joined([getattr(one.memory, name) for one in found]))
