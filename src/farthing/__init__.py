@@ -13,6 +13,7 @@ __all__ = [
     "UnknownName",
     "__version__",
     "infer",
+    "infer_disaggregated",
     "train",
     "validate",
 ]
@@ -20,7 +21,7 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, train, validate
+    from farthing.api import infer, infer_disaggregated, train, validate
 
 
 def __dir__() -> list[str]:
@@ -29,7 +30,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
-    if name in ("infer", "train", "validate"):
+    if name in ("infer", "infer_disaggregated", "train", "validate"):
         from farthing import api
 
         return getattr(api, name)

@@ -109,8 +109,23 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
 
 
 def _power_w(run: Run, memory: InferenceMemory, step_s: Number, basis: CostBasis) -> Number:
+    plan = run.plan
+    compute, moved = load_shares(run, memory, run.replica_sequences, step_s)
+    return power_w(
+        run.about.cluster,
+        compute_share=compute,
+        memory_share=moved,
+        pue=basis.pue,
+        used=plan.tp * plan.pp * plan.dp,
+    )
+
+
+def load_shares(
+    run: Run, memory: InferenceMemory, sequences: Number, step_s: Number
+) -> tuple[Number, Number]:
+    """Shares of a card's arithmetic and of its memory bandwidth that a decode step of a replica uses."""
     about, workload, plan = run.about, run.workload, run.plan
-    step_tokens = run.replica_sequences * (1 + workload.draft_tokens)
+    step_tokens = sequences * (1 + workload.draft_tokens)
     peak = min(card.matmul_flop_per_s for card in about.devices) * plan.tp * plan.pp
     compute = 2 * active_parameters(about.model) * step_tokens / peak / step_s
     read = untraced(memory.weight_bytes)
@@ -122,10 +137,4 @@ def _power_w(run: Run, memory: InferenceMemory, step_s: Number, basis: CostBasis
     # Each micro-batch in flight reads the card's weights again, and its own cache.
     moved = read * run.micro_batches + untraced(memory.kv_cache_bytes) * min(context, 1.0)
     bandwidth = min(card.memory_bytes_per_s for card in about.devices)
-    return power_w(
-        about.cluster,
-        compute_share=smaller(untraced(compute), 1.0),
-        memory_share=smaller(moved / bandwidth / step_s, 1.0),
-        pue=basis.pue,
-        used=plan.tp * plan.pp * plan.dp,
-    )
+    return smaller(untraced(compute), 1.0), smaller(moved / bandwidth / step_s, 1.0)

@@ -30,6 +30,7 @@ from farthing.records.search import (
     SearchResult,
 )
 from farthing.records.workload import InferenceWorkload
+from farthing.search.disaggregation import best_disaggregated
 from farthing.search.inference_evaluation import Evaluated, Setting, evaluated
 from farthing.search.inference_space import SIZES, Axes
 from farthing.search.rank import best_of_each, pareto_front
@@ -80,6 +81,7 @@ def search_inference(
     basis: CostBasis | None = None,
     top: int = 5,
     front: Sequence[InferenceObjective] = (),
+    disaggregate: bool = True,
     ideal: bool = False,
 ) -> Search:
     """Evaluate every legal plan and rank them.
@@ -100,6 +102,8 @@ def search_inference(
         Plans that are returned, each of another kind.
     front
         Two or three objectives whose Pareto front is returned too.
+    disaggregate
+        Also look for the best plan where some workers read prompts for others that decode.
     ideal
         Paper arithmetic.
 
@@ -156,6 +160,7 @@ def search_inference(
         best=tuple(best),
         front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
+        disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
         miss=_miss(setting, ranking, chooser),
         seconds=time.perf_counter() - began,
     )

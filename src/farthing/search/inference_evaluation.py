@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, Way
 from farthing.estimate.engine import refusals
 from farthing.estimate.figures import figures
@@ -93,6 +94,11 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     -------
     Evaluated
         With no rows where nothing is legal.
+
+    Raises
+    ------
+    InvalidInput
+        The fixed sizes need more cards than there are.
     """
     axes = setting.axes
     batches = np.array(axes.batch_size or open_batches(), dtype=np.int64)
@@ -121,13 +127,19 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
         enough = rows[:, 2] * max(micro[0], 1) <= kept.max(initial=0)
         able = np.zeros(len(rows), dtype=bool)
         for about, plan in zip(abouts, words, strict=True):
-            asked = [wrong for _, wrong in refusals(about.engine, setting.cluster, _sized(plan, rows))]
+            asked = [wrong for _, wrong in refusals(about.engine, setting.cluster, sized(plan, rows))]
             able |= ~np.logical_or.reduce(np.broadcast_arrays(*asked, np.zeros(len(rows), dtype=bool)))
         return np.asarray(enough & able)
 
     found = splits(
         setting.model, setting.cluster, axes, stage_layers=setting.plan.stage_layers, allowed=allowed
     )
+    if not found.tried:
+        fixed = ", ".join(f"{axis}={list(getattr(axes, axis))}" for axis in SIZES if getattr(axes, axis))
+        raise InvalidInput(
+            f"no split of up to {setting.cluster.count} cards of {setting.cluster.name} has {fixed}: "
+            "allow other sizes"
+        )
     ways = (len(micro) + further) * len(chunks)
     each = ways * (len(batches) + largest) * len(words)
     removed: dict[str, int] = {}
@@ -143,7 +155,7 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     layers: dict[tuple[int, int], tuple[int, ...]] = {}
     for number, (about, base) in enumerate(zip(abouts, words, strict=True)):
         able = np.ones(len(found.sizes), dtype=bool)
-        for rule, asked in refusals(about.engine, setting.cluster, _sized(base, found.sizes)):
+        for rule, asked in refusals(about.engine, setting.cluster, sized(base, found.sizes)):
             remove(rule, int((able & asked).sum()) * ways * (len(kept) + largest))
             able &= ~np.asarray(asked)
         if not able.any() or not len(kept):
@@ -170,7 +182,8 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     return Evaluated(columns, words, layers, removed, found.tried * each)
 
 
-def _sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
+def sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
+    """A plan with rows of sizes as columns."""
     return replace(plan, **dict(zip(SIZES, rows.T, strict=True)))
 
 
@@ -215,7 +228,7 @@ class _Block:
         setting, base = self.setting, self.base
         if not self.alone:
             plan = replace(
-                _sized(base, self.sizes),
+                sized(base, self.sizes),
                 micro_batches=self.flying[:, None, None, :],
                 chunk_tokens=self.chunks[:, None, None],
             )

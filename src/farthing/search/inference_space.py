@@ -139,10 +139,10 @@ def splits(
     allowed
         Whether rows of sizes can go with a batch and an engine that the search has.
 
-    Raises
-    ------
-    InvalidInput
-        The fixed sizes need more cards than there are, or no number of cards has such a split.
+    Returns
+    -------
+    Splits
+        None tried where the fixed sizes need more cards than there are.
 
     Examples
     --------
@@ -168,11 +168,6 @@ def splits(
             return Splits(rows[np.lexsort((*rows.T[::-1], axes_used))], removed, tried)
         if len(rows):
             removed[UNABLE] = removed.get(UNABLE, 0) + len(rows)
-    if not tried:
-        fixed = ", ".join(f"{axis}={list(getattr(axes, axis))}" for axis in SIZES if getattr(axes, axis))
-        raise InvalidInput(
-            f"no split of up to {cluster.count} cards of {cluster.name} has {fixed}: allow other sizes"
-        )
     return Splits(np.empty((0, len(SIZES)), dtype=np.int64), removed, tried)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from farthing.errors import Infeasible, InvalidInput
-from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.estimate import DisaggregatedEstimate, InferenceEstimate, TrainingEstimate
 from farthing.records.search import SearchResult
 
 Column = NDArray[Any]
@@ -86,7 +86,7 @@ class Search:
         return self._make()
 
     @property
-    def best(self) -> TrainingEstimate | InferenceEstimate:
+    def best(self) -> TrainingEstimate | InferenceEstimate | DisaggregatedEstimate:
         """The estimate of the best plan.
 
         Raises
