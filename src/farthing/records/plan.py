@@ -44,6 +44,8 @@ def _names(**values: Any) -> None:
 
 def _shares(**values: Any) -> None:
     for field, value in values.items():
+        if hasattr(value, "dtype"):
+            continue
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (number and 0 <= value <= 1):
             raise InvalidInput(f"plan: {field} must be in 0..1, not {value!r}")
@@ -105,8 +107,8 @@ class TrainingPlan:
     rank_order: RankOrder = "tp-cp-dp-pp"
     micro_batch_size: Any = 1
     recompute: Recompute = "selective"
-    recompute_layers: int = 1
-    recompute_share: float = 1.0
+    recompute_layers: Any = 1
+    recompute_share: Any = 1.0
     flash_attention: bool = True
     loss_chunks: Any = 1
     weight_format: str = "bf16"
