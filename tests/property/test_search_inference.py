@@ -172,6 +172,7 @@ def test_the_optimum_is_that_of_a_plain_loop(models: Any, clusters: Any, data: s
             axes=Axes.of(**problem.chosen),
             objective=objective,
             limits=limits,
+            disaggregate=False,
             **more,
         )
 
@@ -196,6 +197,7 @@ def test_the_optimum_is_that_of_a_plain_loop(models: Any, clusters: Any, data: s
     # The table says what the estimate says.
     assert int(found.table["fits"].sum()) == result.fitting
     assert ((found.table["reason"] == "") == found.table["fits"]).all()
+    assert result.evaluated - result.fitting == sum(broken.candidates for broken in result.broken)
     for name, figure in result.best[0].figures.items():
         if hasattr(chosen, name):
             assert figure == pytest.approx(getattr(chosen, name), rel=1e-12)

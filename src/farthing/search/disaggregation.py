@@ -27,6 +27,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, Pool
 from farthing.records.search import Choice
 from farthing.search.inference_evaluation import Setting, sized
+from farthing.search.inference_ranking import rounded
 from farthing.search.inference_space import SIZES, Ints, Mask, open_batches, splits
 from farthing.search.rank import pareto_front
 
@@ -298,8 +299,7 @@ def _price(setting: Setting, found: DisaggregatedFigures) -> NDArray[np.float64]
 def _values(setting: Setting, found: DisaggregatedFigures, objective: str) -> NDArray[np.float64]:
     name, sign = FIGURES[objective]
     value = _price(setting, found) if objective == "usd" else getattr(found, name)
-    mantissa, exponent = np.frexp(sign * value)
-    return np.asarray(np.ldexp(np.round(mantissa * 2.0**36), exponent - 36))
+    return sign * rounded(value)
 
 
 def _keeps(setting: Setting, found: DisaggregatedFigures) -> Mask:

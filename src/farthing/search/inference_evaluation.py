@@ -36,7 +36,12 @@ FIGURES: Final = (
 _TRIES: Final = 48
 """Batches that are tried at once on the way to the largest."""
 
-MEMORY: Final = ("total_bytes", "capacity_bytes", "free_bytes")
+MEMORY: Final = {
+    "memory_bytes": "total_bytes",
+    "memory_capacity_bytes": "capacity_bytes",
+    "memory_free_bytes": "free_bytes",
+}
+"""Columns, and the fields of `InferenceMemory` behind them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,8 +351,8 @@ class _Block:
             "chunk_tokens": flat(self.chunks[:, None, None]),
             "batch_size": flat(self.batches),
         }
-        for name in MEMORY:
-            columns[f"memory_{name}"] = flat(self._joined([getattr(one.memory, name) for one in found]))
+        for name, field in MEMORY.items():
+            columns[name] = flat(self._joined([getattr(one.memory, field) for one in found]))
         for name in FIGURES:
             columns[name] = flat(self._joined([getattr(one, name) for one in found]))
         prices = []
