@@ -356,7 +356,6 @@ def _choice(setting: Setting, best: _Found, assumed: tuple[str, ...]) -> Choice:
         "requests_per_s": estimate.requests_per_s,
         "ttft_s": estimate.ttft_s,
         "tpot_s": estimate.tpot_s,
-        "energy_per_token_j": estimate.energy_per_token_j,
         "power_w": estimate.power_w,
     }
     if estimate.costs:
