@@ -89,6 +89,7 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
     # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
     cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
     served = run.batch_size * workload.output_tokens / cycle_s
+    read = run.batch_size * workload.prompt_tokens
     draw = _power_w(run, memory, tpot_s * power_step_s, basis)
     return Figures(
         memory=memory,
@@ -102,7 +103,7 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
         tokens_per_s=tokens_per_s,
         served_tokens_per_s=served,
         requests_per_s=run.batch_size / cycle_s,
-        paid_tokens_per_s=served if workload.output_tokens else workload.prompt_tokens / prefill_s,
+        paid_tokens_per_s=served if workload.output_tokens else read / cycle_s,
         power_w=draw,
         energy_per_token_j=untraced(energy_per_token_j(draw, tokens_per_s)),
     )
