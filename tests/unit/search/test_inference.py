@@ -132,7 +132,7 @@ def test_a_limit_that_none_keeps(limits: Limits, reason: str, breaks: str) -> No
 
 
 def test_the_nearest_miss_would_be_better() -> None:
-    found = search(chosen={"batch_size": 64}, limits=Limits(tpot_s=0.015))
+    found = search(limits=Limits(tpot_s=0.015))
     miss = found.result.miss
     assert miss is not None
     assert "a token, not 15.0 ms" in miss.breaks
