@@ -62,6 +62,7 @@ def draw_problem(models: Any, clusters: Any, data: st.DataObject) -> Problem:
         "chunk_tokens": few((0, 4, 100, 2048)),
         "micro_batches": few((0, 1, 3, 6)),
         "weight_format": few(("bf16", "fp8", "q4_k_m"), 2),
+        "kv_format": few(("fp16", "fp8", "q8_0")),
         "engine": few(("vllm", "llama.cpp", "tgi", "exo", "petals"), 2),
     }
     for axis in ("tp", "pp", "dp", "ep"):
@@ -82,10 +83,10 @@ def every_plan(problem: Problem, cards: int) -> Iterator[InferenceEstimate]:
         if tp * pp * dp != cards:
             continue
         experts = chosen.get("ep", range(1, tp * dp + 1) if problem.model.is_moe else (1,))
-        for ep, batch, chunk, flying, weights, engine in itertools.product(
+        for ep, batch, chunk, flying, weights, kv, engine in itertools.product(
             experts,
             *(chosen[axis] for axis in ("batch_size", "chunk_tokens", "micro_batches")),
-            *(chosen[axis] for axis in ("weight_format", "engine")),
+            *(chosen[axis] for axis in ("weight_format", "kv_format", "engine")),
         ):
             plan = InferencePlan(
                 tp=tp,
@@ -95,6 +96,7 @@ def every_plan(problem: Problem, cards: int) -> Iterator[InferenceEstimate]:
                 chunk_tokens=chunk,
                 micro_batches=flying,
                 weight_format=weights,
+                kv_format=kv,
                 engine=engine,
             )
             workload = dataclasses.replace(problem.workload, batch_size=batch)
