@@ -129,6 +129,7 @@ def search_inference(
         axes=axes,
         limits=limits,
         basis=basis,
+        objective=objective,
         ways=tuple(way for way in ways(cluster, basis) if way.hardware_usd_per_s > 0),
         ideal=ideal,
     )
@@ -310,12 +311,16 @@ def _broken(
 def _table(found: Evaluated, ranking: Ranking) -> Table:
     """Inputs in words and figures of all evaluated candidates."""
     columns = dict(found.columns)
-    split, words = columns.pop("split", None), columns.pop("words", None)
-    if split is None or words is None:
+    if not columns:
         return Table({})
+    columns.pop("split")
+    words, cut = columns.pop("words"), columns.pop("cut")
     named = {
         name: np.array([getattr(plan, name) for plan in found.words])[words]
         for name in ("weight_format", "kv_format", "engine")
     }
+    if any(found.cuts):
+        stages = [" ".join(map(str, layers)) for layers in found.cuts]
+        named["stage_layers"] = np.array(stages)[cut]
     sizes = {name: columns.pop(name) for name in (*SIZES, "micro_batches", "chunk_tokens", "batch_size")}
     return Table(named | sizes | columns | {"fits": ranking.fits, "reason": ranking.reasons})

@@ -55,6 +55,7 @@ class Setting:
     axes: Axes
     limits: Limits
     basis: CostBasis
+    objective: str
     ways: tuple[Way, ...]
     ideal: bool = False
 
@@ -63,13 +64,13 @@ class Setting:
 class Evaluated:
     """All evaluated plans as columns, the simpler ones first, and what each rule removed.
 
-    ``words`` are the formats and the engine that a number in the column of that name stands for;
-    ``stage_layers`` are those of each split, where they were chosen.
+    ``words`` are the formats and the engine that a number in the column of that name stands for, ``cuts`` the
+    layers of the stages.
     """
 
     columns: dict[str, Column]
     words: tuple[InferencePlan, ...]
-    stage_layers: dict[tuple[int, int], tuple[int, ...]]
+    cuts: tuple[tuple[int, ...], ...]
     removed: dict[str, int]
     candidates: int
 
@@ -78,10 +79,8 @@ class Evaluated:
         sizes: dict[str, Any] = {
             name: int(self.columns[name][row]) for name in (*SIZES, "micro_batches", "chunk_tokens")
         }
-        layers = self.stage_layers.get((sizes["tp"], sizes["pp"]), ())
+        sizes["stage_layers"] = self.cuts[int(self.columns["cut"][row])]
         chosen = replace(self.words[int(self.columns["words"][row])], **sizes)
-        if layers:
-            chosen = replace(chosen, stage_layers=layers)
         return chosen, int(self.columns["batch_size"][row])
 
 
@@ -157,7 +156,8 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
         remove(rule, count * each)
     remove("batches above the limit", len(found.sizes) * len(words) * ways * (len(batches) - len(kept)))
     blocks: list[dict[str, Column]] = []
-    layers: dict[tuple[int, int], tuple[int, ...]] = {}
+    cuts: dict[tuple[int, ...], int] = {}
+    further_cuts = 0
     for number, (about, base) in enumerate(zip(abouts, words, strict=True)):
         able = np.ones(len(found.sizes), dtype=bool)
         for rule, asked in refusals(about.engine, setting.cluster, sized(base, found.sizes)):
@@ -166,25 +166,47 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
         if not able.any() or not len(kept):
             remove("batches above the limit", int(able.sum()) * ways * largest)
             continue
-        sizes = found.sizes[able]
+        splits_of_cards = [
+            (split, layers)
+            for split in np.flatnonzero(able).tolist()
+            for layers in stage_cuts(setting, replace(base, **_sizes_of(found.sizes[split])), kept)
+        ]
+        further_cuts += len(splits_of_cards) - int(able.sum())
+        split = np.array([split for split, _ in splits_of_cards])
+        sizes = found.sizes[split]
         flying = np.stack(
             [np.full(len(sizes), value) for value in micro] + [sizes[:, 1] + 1, 2 * sizes[:, 1]][:further]
         )
-        block = _Block(setting, about, base, sizes, flying, np.array(chunks), kept, largest > 0)
+        block = _Block(
+            setting,
+            about,
+            base,
+            sizes,
+            [layers for _, layers in splits_of_cards],
+            flying,
+            np.array(chunks),
+            kept,
+            largest > 0,
+        )
         for rule, wrong in block.rules():
             remove(rule, block.without(wrong))
         if block.alive.any():
             columns = block.columns()
-            rows = len(columns["tp"])
+            row = columns.pop("row")
+            cut = np.array([cuts.setdefault(layers, len(cuts)) for _, layers in splits_of_cards])
             blocks.append(
-                columns | {"words": np.full(rows, number), "split": np.flatnonzero(able)[columns["split"]]}
+                columns | {"words": np.full(len(row), number), "split": split[row], "cut": cut[row]}
             )
-            layers |= block.stage_layers
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in (blocks or [{}])[0]}
     if len(blocks) > 1:
         order = np.argsort(columns["split"], kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
-    return Evaluated(columns, words, layers, removed, found.tried * each)
+    candidates = found.tried * each + further_cuts * ways * (len(kept) + largest)
+    return Evaluated(columns, words, tuple(cuts), removed, candidates)
+
+
+def _sizes_of(row: Ints) -> dict[str, Any]:
+    return dict(zip(SIZES, row.tolist(), strict=True))
 
 
 def sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
@@ -192,12 +214,21 @@ def sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
     return replace(plan, **dict(zip(SIZES, rows.T, strict=True)))
 
 
-def chosen_stage_layers(setting: Setting, about: Subject, plan: InferencePlan) -> tuple[int, ...]:
-    """Layers of each stage for one split of unlike cards; empty leaves them to the estimate's own rule.
+def stage_cuts(setting: Setting, plan: InferencePlan, batches: Ints) -> tuple[tuple[int, ...], ...]:
+    """Layers of the stages that are tried for one split: an empty cut is the estimate's own rule.
 
-    The one place that decides this for the search.
+    The one place that decides this: like cards need no other, nor do given layers.
+
+    Parameters
+    ----------
+    setting
+        The cluster, the load and the objective.
+    plan
+        One split, with single sizes.
+    batches
+        Numbers of sequences that will be tried with each cut.
     """
-    return setting.plan.stage_layers
+    return (setting.plan.stage_layers,)
 
 
 class _Block:
@@ -213,16 +244,16 @@ class _Block:
         about: Subject,
         plan: InferencePlan,
         sizes: Ints,
+        layers: list[tuple[int, ...]],
         flying: Ints,
         chunks: Ints,
         batches: Ints,
         largest: bool,
     ) -> None:
         self.setting, self.about, self.base, self.sizes = setting, about, plan, sizes
-        self.flying, self.chunks, self.largest = flying, chunks, largest
+        self.layers, self.flying, self.chunks, self.largest = layers, flying, chunks, largest
         self.batches = np.repeat(batches[:, None], len(sizes), axis=1)
-        self.stage_layers: dict[tuple[int, int], tuple[int, ...]] = {}
-        self.alone = len(setting.cluster.groups) > 1 or bool(plan.stage_layers)
+        self.alone = len(setting.cluster.groups) > 1 or any(layers)
         self.runs = list(self._runs())
         if largest:
             self._set_batches(np.vstack([self.batches, self._largest_batches(int(batches.max()))]))
@@ -239,12 +270,12 @@ class _Block:
             )
             yield run_of(self.about, setting.workload, plan, self.batches)
             return
-        for row, flying, batches in zip(self.sizes.tolist(), self.flying.T, self.batches.T, strict=True):
-            plan = replace(base, **dict(zip(SIZES, row, strict=True)))
-            layers = chosen_stage_layers(setting, self.about, plan)
-            self.stage_layers[plan.tp, plan.pp] = layers
+        for row, layers, flying, batches in zip(
+            self.sizes, self.layers, self.flying.T, self.batches.T, strict=True
+        ):
             plan = replace(
-                plan,
+                base,
+                **_sizes_of(row),
                 stage_layers=layers,
                 micro_batches=flying[:, None, None],
                 chunk_tokens=self.chunks[:, None],
@@ -346,7 +377,7 @@ class _Block:
         found = [figures(run, self.setting.basis) for run in self.runs]
         columns = {name: flat(column) for name, column in zip(SIZES, self.sizes.T, strict=True)}
         columns |= {
-            "split": flat(np.arange(len(self.sizes))),
+            "row": flat(np.arange(len(self.sizes))),
             "micro_batches": flat(self.flying[:, None, None, :]),
             "chunk_tokens": flat(self.chunks[:, None, None]),
             "batch_size": flat(self.batches),
