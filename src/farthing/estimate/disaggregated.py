@@ -189,10 +189,16 @@ class DisaggregatedFigures:
     decoding: Number
     requests_per_s: Number
     prefill_requests_per_s: Number
-    decode_requests_per_s: Number
     served_tokens_per_s: Number
     power_w: Number
     energy_per_token_j: Number
+
+
+def tokens_of_a_step(workload: InferenceWorkload) -> float:
+    """That a decode step adds to each answer, accepted drafts counted."""
+    if not workload.draft_tokens:
+        return 1.0
+    return float(speculated_tokens(workload.draft_tokens, workload.acceptance_rate))
 
 
 def disaggregated_figures(
@@ -204,9 +210,7 @@ def disaggregated_figures(
     """
     workload, plan, users = decode.workload, decode.plan, decode.batch_size
     context = max(workload.decode_context_tokens - 1, 0.0)
-    yielded = (
-        speculated_tokens(workload.draft_tokens, workload.acceptance_rate) if workload.draft_tokens else 1.0
-    )
+    yielded = tokens_of_a_step(workload)
     request_s = decode.about.overheads.request_s
     transfer_s = way.time_s(read.cards, plan.tp * plan.pp)
     micro = decode.micro_batches
@@ -230,7 +234,6 @@ def disaggregated_figures(
         request_s=request_s,
         step_tokens=yielded,
     )
-    answers = max(workload.output_tokens - 1, 1)
     served = load.requests_per_s * workload.output_tokens
     memory = decode.memory()
     step_s = load.tpot_s * yielded
@@ -261,7 +264,6 @@ def disaggregated_figures(
         decoding=load.decoding,
         requests_per_s=load.requests_per_s,
         prefill_requests_per_s=read.places / pace_s,
-        decode_requests_per_s=users / (answers * decode_s(users / plan.dp) / yielded),
         served_tokens_per_s=served,
         power_w=draw,
         energy_per_token_j=energy_per_token_j(draw, served),
@@ -343,7 +345,14 @@ def disaggregated_estimate(
         if lacking > 0
     )
     served = float(found.served_tokens_per_s)
-    prefill_limits = float(found.prefill_requests_per_s) < float(found.decode_requests_per_s)
+    # With all users decoding at once.
+    step_s = decode.decode_step(
+        workload.batch_size / plan.decode.dp / decode.micro_batches,
+        max(workload.decode_context_tokens - 1, 0.0),
+    )[1]
+    answer_s = (workload.output_tokens - 1) * step_s / tokens_of_a_step(workload)
+    decode_requests_per_s = float(workload.batch_size / answer_s)
+    prefill_limits = float(found.prefill_requests_per_s) < decode_requests_per_s
     used = sum(own.tp * own.pp * own.dp for own, _ in sides)
     warnings = hardware_notes(cluster)
     if used < cluster.count:
@@ -373,7 +382,7 @@ def disaggregated_estimate(
         decoding=float(found.decoding) * plan.decode.dp,
         requests_per_s=float(found.requests_per_s),
         prefill_requests_per_s=float(found.prefill_requests_per_s),
-        decode_requests_per_s=float(found.decode_requests_per_s),
+        decode_requests_per_s=decode_requests_per_s,
         served_tokens_per_s=served,
         bottleneck="reading prompts and handing them over" if prefill_limits else "decoding",
         power_w=float(found.power_w),
