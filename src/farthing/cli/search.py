@@ -135,14 +135,14 @@ def _refuse_choices(asked: dict[str, Any]) -> None:
             raise InvalidInput(f"--no-search evaluates one plan: give one {name.replace('_', ' ')}")
 
 
-def show_search(found: SearchResult | None) -> None:
+def show_search(found: SearchResult | None, cluster: Cluster) -> None:
     """Write what the search found beside the best plan."""
     if found is None:
         return
     from farthing.cli.output import show
     from farthing.report.search import search_report
 
-    show(search_report(found))
+    show(search_report(found, cluster))
 
 
 def in_json(estimate: Any, found: SearchResult | None, launch: Launch | None) -> Any:
