@@ -16,6 +16,8 @@ __all__ = [
     "__version__",
     "infer",
     "launch",
+    "search",
+    "sweep",
     "train",
     "validate",
 ]
@@ -23,10 +25,10 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, launch, train, validate
+    from farthing.api import infer, launch, search, sweep, train, validate
 
 
-_FRONT: Final = ("infer", "launch", "train", "validate")
+_FRONT: Final = ("infer", "launch", "search", "sweep", "train", "validate")
 """Functions of the front door."""
 
 

@@ -17,7 +17,7 @@ from farthing.predict.parameters import layer_parameters, total_parameters
 from farthing.predict.placement import places
 from farthing.predict.sharding import stage_parameters
 from farthing.predict.stages import even_layers, layer_kinds, stages
-from farthing.predict.training_memory import training_memory
+from farthing.predict.training_memory import MemorySizes, training_memory
 from farthing.records.efficiency import IDEAL
 from farthing.records.plan import InferencePlan
 
@@ -68,7 +68,7 @@ def test_layers_are_dealt_out_evenly(layers: int, data: st.DataObject) -> None:
 def plain(case: Any, **changes: Any) -> Any:
     """The memory of a case with other sizes, no formats and no communicators in play."""
     plan = dataclasses.replace(case.plan, ep=1, expert_tp=0, interleave=1, schedule="1f1b", **changes)
-    return training_memory(case.model, case.workload, plan, kind="tpu")
+    return training_memory(case.model, case.workload, plan, MemorySizes(kind="tpu"))
 
 
 def never_rises(totals: list[float]) -> bool:

@@ -6,6 +6,8 @@ import datetime
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from farthing import catalog
 from farthing.catalog.prices import is_stale, purchase_price, rental_price
 from farthing.errors import InvalidInput
@@ -17,6 +19,7 @@ from farthing.predict.money import (
     tokens_per_usd,
     usd_per_million_tokens,
 )
+from farthing.predict.trace import Number, select
 from farthing.records.estimate import Cost
 from farthing.records.hardware import Cluster, HostGroup, Price
 from farthing.units import HOUR, format_watts
@@ -71,27 +74,27 @@ def host_power_w(group: HostGroup) -> float:
 
 
 def power_w(
-    cluster: Cluster, *, compute_share: float, memory_share: float, pue: float, used: int = 0
-) -> float:
+    cluster: Cluster, *, compute_share: Number, memory_share: Number, pue: float, used: Number = 0
+) -> Number:
     """Draw of the whole cluster at the meter [W]; 0 where the cards' power is unknown.
 
-    Of the cards, ``used`` work (0: all) and the others rest.
+    Of the cards, ``used`` work (0: all) and the others rest. Shares and ``used`` are scalars or columns.
     """
-    total = 0.0
-    busy = (used or cluster.count) / cluster.count
+    total: Number = 0.0
+    busy = select(used > 0, used, cluster.count) / cluster.count
     for group in cluster.groups:
         card = group.accelerator
+        if not card.tdp_w:
+            return 0.0
         working = accelerator_power_w(
             card.tdp_w, compute_share=compute_share, memory_share=memory_share, idle_w=card.idle_w
         )
         resting = accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w)
-        if not working:
-            return 0.0
         each = busy * working + (1 - busy) * resting
-        total += float(
-            cluster_power_w(each, group.count, host_power_w=host_power_w(group), hosts=group.hosts, pue=pue)
+        total = total + cluster_power_w(
+            each, group.count, host_power_w=host_power_w(group), hosts=group.hosts, pue=pue
         )
-    return total
+    return total if isinstance(total, np.ndarray) else float(total)
 
 
 def _listed(price: Price, count: int) -> str:
@@ -150,7 +153,28 @@ def _rent(cluster: Cluster, basis: CostBasis, today: datetime.date) -> tuple[flo
     return total, ", ".join(parts), stale
 
 
-def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis) -> tuple[Cost, ...]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way of paying, whatever the plan: by the hardware's price [USD/s], with electricity or without."""
+
+    name: str
+    hardware_usd_per_s: float
+    usd_per_kwh: float
+    words: str
+    stale: bool
+
+    def usd_per_s(self, draw_w: Number) -> Number:
+        """Everything counted at a draw at the meter [USD/s]."""
+        if not self.usd_per_kwh:
+            return self.hardware_usd_per_s
+        return cost_usd_per_s(self.hardware_usd_per_s, electricity_usd_per_s(draw_w, self.usd_per_kwh))
+
+    def usd_per_million_tokens(self, draw_w: Number, tokens_per_s: Number) -> Number:
+        """Of so many tokens a second at a draw at the meter."""
+        return usd_per_million_tokens(self.usd_per_s(draw_w), tokens_per_s)
+
+
+def ways(cluster: Cluster, basis: CostBasis) -> tuple[Way, ...]:
     """Owning and renting, as far as prices are known."""
     today = datetime.date.today()
     found = []
@@ -158,25 +182,37 @@ def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis
     if bought is not None:
         price, words, stale = bought
         capital = float(capital_usd_per_s(price, basis.years))
-        total = float(cost_usd_per_s(capital, electricity_usd_per_s(draw_w, basis.usd_per_kwh)))
-        power = "electricity unknown"
-        if draw_w:
-            power = f"{format_watts(draw_w)} with hosts and PUE {basis.pue:g} at ${basis.usd_per_kwh:g}/kWh"
-        words += f", over {basis.years:g} years; {power}"
-        found.append(("own", total, capital, words, stale))
+        words += f", over {basis.years:g} years"
+        found.append(Way("own", capital, basis.usd_per_kwh, words, stale))
     rented = _rent(cluster, basis, today)
     if rented is not None:
-        found.append(("rent", rented[0], *rented))
-    return tuple(
-        Cost(
-            way=way,
-            usd_per_s=usd,
-            hardware_usd_per_s=hardware,
-            usd_per_million_tokens=float(usd_per_million_tokens(usd, tokens_per_s)),
-            tokens_per_usd=float(tokens_per_usd(tokens_per_s, usd)),
-            basis=words,
-            stale=stale,
+        found.append(Way("rent", rented[0], 0.0, rented[1], rented[2]))
+    return tuple(found)
+
+
+def costs(cluster: Cluster, draw_w: float, tokens_per_s: float, basis: CostBasis) -> tuple[Cost, ...]:
+    """What each way of paying costs at a draw and so many tokens a second."""
+    found = []
+    for way in ways(cluster, basis):
+        usd, words = float(way.usd_per_s(draw_w)), way.words
+        if usd <= 0:
+            continue
+        if way.name == "own":
+            power = "electricity unknown"
+            if draw_w:
+                power = (
+                    f"{format_watts(draw_w)} with hosts and PUE {basis.pue:g} at ${basis.usd_per_kwh:g}/kWh"
+                )
+            words += f"; {power}"
+        found.append(
+            Cost(
+                way=way.name,
+                usd_per_s=usd,
+                hardware_usd_per_s=way.hardware_usd_per_s,
+                usd_per_million_tokens=float(usd_per_million_tokens(usd, tokens_per_s)),
+                tokens_per_usd=float(tokens_per_usd(tokens_per_s, usd)),
+                basis=words,
+                stale=way.stale,
+            )
         )
-        for way, usd, hardware, words, stale in found
-        if usd > 0
-    )
+    return tuple(found)

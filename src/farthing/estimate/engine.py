@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from farthing import catalog
+from farthing.predict.trace import Number
 from farthing.records.engine import Engine
 from farthing.records.hardware import Cluster
+from farthing.records.plan import InferencePlan
 
 _BY_FAMILY: Final = {
     "gguf-file": "llama.cpp",
@@ -52,3 +55,39 @@ def chosen_note(engine: Engine) -> str:
     'no engine named: taken to run on vLLM, as is usual'
     """
     return f"no engine named: taken to run on {engine.name}, as is usual"
+
+
+def refusals(engine: Engine, cluster: Cluster, plan: InferencePlan) -> Iterator[tuple[str, Number]]:
+    """What an engine cannot do in words, and whether a plan, or which plans of a column, ask for it.
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> plan = InferencePlan(tp=2, weight_format="q4_k_m")
+    >>> found = refusals(catalog.engine("tgi"), parse_cluster("1x2:rtx-4090"), plan)
+    >>> [words for words, asked in found if asked]
+    ['Text Generation Inference 3.3 does not load q4_k_m weights']
+    """
+    if not engine.id:
+        return
+    name = f"{engine.name} {engine.version}".strip()
+    for size, able, what in (
+        (plan.tp, engine.tensor_parallel, "tensor parallelism"),
+        (plan.pp, engine.pipeline_parallel, "pipeline parallelism"),
+        (plan.ep, engine.expert_parallel, "expert parallelism"),
+    ):
+        if not able:
+            yield f"{name} has no {what}", size > 1
+    if engine.expert_parallel and not engine.data_parallel:
+        yield f"{name} has no experts that replicas share", plan.ep > plan.tp
+    if engine.weight_formats:
+        loads = plan.weight_format in engine.weight_formats.split()
+        yield f"{name} does not load {plan.weight_format} weights", not loads
+    if engine.kv_formats and catalog.number_format(plan.kv_format).bits < 16:
+        keeps = plan.kv_format in engine.kv_formats.split()
+        yield f"{name} has no KV cache in {plan.kv_format}", not keeps
+    if cluster.is_mixed and not engine.mixed_accelerators:
+        yield f"{name} does not run one model on unlike cards", plan.tp * plan.pp > 1
+    for group in cluster.groups:
+        runs = not engine.vendors or group.accelerator.vendor.lower() in engine.vendors.lower()
+        yield f"{engine.name} does not run on {group.accelerator.name}", not runs

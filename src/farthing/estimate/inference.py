@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from farthing.estimate.cost import CostBasis, costs, power_w
+from farthing.estimate.cost import CostBasis, costs
+from farthing.estimate.engine import refusals
+from farthing.estimate.figures import figures
 from farthing.estimate.likeness import error_bar, inference_likeness
 from farthing.estimate.run import Run, check, run_of
 from farthing.estimate.subject import (
@@ -19,13 +21,8 @@ from farthing.estimate.subject import (
     refitted_note,
     subject,
 )
-from farthing.predict.compute import balance_tokens, experts_touched
-from farthing.predict.energy import energy_per_token_j
-from farthing.predict.inference import (
-    StepTime,
-    sequences_that_fit,
-    speculated_tokens,
-)
+from farthing.predict.compute import balance_tokens
+from farthing.predict.inference import StepTime, sequences_that_fit
 from farthing.predict.inference_memory import InferenceMemory
 from farthing.predict.parameters import active_parameters, total_parameters
 from farthing.predict.trace import named, term_of, tracing, untraced
@@ -95,31 +92,18 @@ def infer_estimate(
 
 def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> InferenceEstimate:
     about, workload, plan = run.about, run.workload, run.plan
-    memory = run.memory()
-    first, alone = run.prefill(1)
-    whole_batch = alone if run.replica_sequences == 1 else run.prefill(run.replica_sequences)[1]
-    decode, step_s = run.decode()
-    yielded = (
-        speculated_tokens(workload.draft_tokens, workload.acceptance_rate) if workload.draft_tokens else 1.0
-    )
-    tpot = named("time per output token_s", step_s / yielded if workload.draft_tokens else step_s)
-    request_s = about.overheads.request_s
-    first_token = named("time to first token_s", alone + request_s)
+    found = figures(run, basis)
+    memory = found.memory
     terms = [
         named("memory of the fullest card_bytes", memory.total_bytes),
-        first_token,
-        tpot,
-        named("tokens a second", workload.batch_size / tpot, "token/s"),
+        found.ttft_s,
+        found.tpot_s,
+        named("tokens a second", workload.batch_size / found.tpot_s, "token/s"),
     ]
-    tpot_s, ttft_s, prefill_s = float(tpot), float(first_token), float(whole_batch)
-    tokens_per_s = workload.batch_size / tpot_s
-    # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
-    cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
-    served = workload.batch_size * workload.output_tokens / cycle_s
+    ttft_s, tpot_s, draw = float(found.ttft_s), float(found.tpot_s), float(found.power_w)
+    tokens_per_s, request_s = float(found.tokens_per_s), about.overheads.request_s
     room = _limits(run, memory)
     fits, misfit = _fit(run, memory)
-    draw = _power(run, memory, tpot_s * float(untraced(yielded)), basis)
-    energy = float(untraced(energy_per_token_j(draw, tokens_per_s)))
     return InferenceEstimate(
         model=about.model.id,
         cluster=about.cluster.name,
@@ -130,21 +114,21 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
         misfit=misfit,
         memory=_memory_use(memory),
         ttft_s=ttft_s,
-        batch_prefill_s=prefill_s,
+        batch_prefill_s=float(found.batch_prefill_s),
         tpot_s=tpot_s,
-        prefill=_parts(first, ttft_s, max(ttft_s - request_s - float(first.total_s), 0.0), request=request_s),
-        decode=_decode_parts(run, decode, float(step_s)),
+        prefill=_prefill_parts(found.first, ttft_s, request_s),
+        decode=_decode_parts(run, found.decode, float(found.step_s)),
         tokens_per_s=tokens_per_s,
         tokens_per_s_per_sequence=1 / tpot_s,
-        served_tokens_per_s=served,
-        requests_per_s=workload.batch_size / cycle_s,
+        served_tokens_per_s=float(found.served_tokens_per_s),
+        requests_per_s=float(found.requests_per_s),
         largest_batch_size=room[0],
         largest_context_tokens=room[1],
         balance_batch_size=_balance(about),
-        bottleneck=_bottleneck(run, decode),
+        bottleneck=_bottleneck(run, found.decode),
         power_w=draw,
-        energy_per_token_j=energy,
-        costs=costs(about.cluster, draw, served or run.workload.prompt_tokens / prefill_s, basis),
+        energy_per_token_j=float(found.energy_per_token_j),
+        costs=costs(about.cluster, draw, float(found.paid_tokens_per_s), basis),
         assumptions=(*assumed, *_assumptions(run)),
         warnings=_warnings(run),
         intervals=_intervals(run, ttft_s, tpot_s, tokens_per_s),
@@ -180,6 +164,11 @@ def _least_s(run: Run) -> tuple[float, float]:
     least = min(about.weights.bytes_per_element, about.dense.bytes_per_element)
     reading = 0.0 if run.workload.draft_tokens else inner * least / memory
     return 2 * inner * run.new_prompt_tokens / compute, reading
+
+
+def _prefill_parts(step: StepTime, whole_s: float, request_s: float) -> tuple[Part, ...]:
+    waiting = max(whole_s - request_s - float(step.total_s), 0.0)
+    return _parts(step, whole_s, waiting, request=request_s)
 
 
 def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
@@ -310,32 +299,6 @@ def _bottleneck(run: Run, decode: StepTime) -> str:
     return max(candidates, key=lambda name: float(candidates[name]))
 
 
-def _power(run: Run, memory: InferenceMemory, step_s: float, basis: CostBasis) -> float:
-    about, workload, plan = run.about, run.workload, run.plan
-    step_tokens = run.replica_sequences * (1 + workload.draft_tokens)
-    peak = min(card.matmul_flop_per_s for card in about.devices) * plan.tp * plan.pp
-    compute = 2 * active_parameters(about.model) * step_tokens / peak / step_s
-    read = float(memory.weight_bytes)
-    if about.model.is_moe:
-        touched = float(
-            untraced(experts_touched(about.model.experts, about.model.experts_per_token, step_tokens))
-        )
-        idle = 1 - touched / about.model.experts
-        read *= 1 - idle * (1 - active_parameters(about.model) / total_parameters(about.model))
-    context = workload.decode_context_tokens / workload.longest_context_tokens
-    # Each micro-batch in flight reads the card's weights again, and its own cache.
-    moved = read * run.micro_batches + float(memory.kv_cache_bytes) * min(context, 1.0)
-    bandwidth = min(card.memory_bytes_per_s for card in about.devices)
-    share = min(moved / bandwidth / step_s, 1.0)
-    return power_w(
-        about.cluster,
-        compute_share=min(compute, 1.0),
-        memory_share=share,
-        pue=basis.pue,
-        used=plan.tp * plan.pp * plan.dp,
-    )
-
-
 def _assumptions(run: Run) -> tuple[str, ...]:
     about, plan = run.about, run.plan
     found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
@@ -366,18 +329,5 @@ def _warnings(run: Run) -> tuple[str, ...]:
     used = plan.tp * plan.pp * plan.dp
     if used < about.cluster.count:
         found.append(f"the plan leaves {about.cluster.count - used} of {about.cluster.count} cards idle")
-    engine = about.engine
-    if engine.id:
-        for size, able, what in (
-            (plan.tp, engine.tensor_parallel, "tensor parallelism"),
-            (plan.pp, engine.pipeline_parallel, "pipeline parallelism"),
-            (plan.ep, engine.expert_parallel, "expert parallelism"),
-        ):
-            if size > 1 and not able:
-                found.append(f"{engine.name} {engine.version} has no {what}".strip())
-        if engine.weight_formats and plan.weight_format not in engine.weight_formats.split():
-            found.append(f"{engine.name} {engine.version} does not load {plan.weight_format} weights")
-        for group in about.cluster.groups:
-            if engine.vendors and group.accelerator.vendor.lower() not in engine.vendors.lower():
-                found.append(f"{engine.name} does not run on {group.accelerator.name}")
+    found += [words for words, asked in refusals(about.engine, about.cluster, plan) if asked]
     return tuple(found)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from farthing.estimate.subject import (
     cuts_heads,
 )
 from farthing.predict.compute import VECTOR_ROWS
+from farthing.predict.hops import Ports, ports
 from farthing.predict.inference import (
     StepTime,
     pipelined_step_time_s,
@@ -28,7 +28,7 @@ from farthing.predict.inference import (
 from farthing.predict.inference_memory import InferenceMemory, inference_memory
 from farthing.predict.parameters import total_parameters
 from farthing.predict.placement import Place, places
-from farthing.predict.trace import named
+from farthing.predict.trace import Number, larger, named, rounded_up, select, smaller
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
@@ -110,31 +110,47 @@ def check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: Inf
         raise InvalidInput(f"{model.id} is an encoder and decodes nothing: set output_tokens to 0")
 
 
+class Pass(NamedTuple):
+    """Sequences that go through the stages together, the new and the cached tokens of each, and whether they
+    are so few that kernels treat them as decoding does."""
+
+    sequences: Number
+    new_tokens: Number
+    cached_tokens: Number
+    decode: Any
+
+
 @dataclasses.dataclass(slots=True)
 class Run:
-    """The moving parts of one estimate, so that sensitivity can repeat them."""
+    """The moving parts of one estimate, or of many.
+
+    ``batch_size`` is the workload's, or a column of others; it broadcasts with columns of the plan's sizes.
+    """
 
     about: Subject
     workload: InferenceWorkload
     plan: InferencePlan
     placed: tuple[Place, ...]
+    batch_size: Number
 
     @property
-    def replica_sequences(self) -> int:
+    def replica_sequences(self) -> Number:
         """Of the fullest replica."""
-        return math.ceil(self.workload.batch_size / int(self.plan.dp))
+        return -(-self.batch_size // self.plan.dp)
 
     @property
-    def micro_batches(self) -> int:
-        if self.plan.pp == 1:
-            return 1
-        return self.plan.micro_batches or max(1, min(self.plan.pp, math.floor(self.replica_sequences)))
+    def micro_batches(self) -> Number:
+        """In flight in the pipeline."""
+        plan = self.plan
+        one_each = larger(smaller(plan.pp, self.replica_sequences), 1)
+        return select(plan.pp == 1, 1, select(plan.micro_batches > 0, plan.micro_batches, one_each))
 
     @property
     def new_prompt_tokens(self) -> float:
+        """Of a prompt, without what is cached."""
         return max(1.0, self.workload.prompt_tokens * (1 - self.workload.prefix_share))
 
-    def step(self, sequences: float, new_tokens: float, cached_tokens: float, *, decode: bool) -> StepTime:
+    def step(self, sequences: Number, new_tokens: Number, cached_tokens: Number, *, decode: bool) -> StepTime:
         return step_time(
             self.about.model,
             self.about.cluster,
@@ -154,9 +170,27 @@ class Run:
             wiring=self.about.wiring,
         )
 
-    def memory(self, sequences: Any = None, context: Any = None) -> InferenceMemory:
+    def ports(self, each: Pass) -> tuple[Ports, ...]:
+        """What the messages of a pass take from each place."""
+        return tuple(
+            ports(
+                self.about.model,
+                self.about.cluster,
+                place,
+                self.plan,
+                sequences=each.sequences,
+                new_tokens=each.new_tokens,
+                cached_tokens=each.cached_tokens,
+                decode=bool(each.decode),
+                wiring=self.about.wiring,
+            )
+            for place in self.placed
+        )
+
+    def memory(self, sequences: Number | None = None, context: Number | None = None) -> InferenceMemory:
         own = self.replica_sequences if sequences is None else sequences
-        prompt = self.plan.chunk_tokens or np.minimum(self.new_prompt_tokens * own, STEP_TOKENS)
+        chunk = self.plan.chunk_tokens
+        prompt = select(chunk > 0, chunk, np.minimum(self.new_prompt_tokens * own, STEP_TOKENS))
         return inference_memory(
             self.about.model,
             self.placed,
@@ -172,42 +206,85 @@ class Run:
             window_spare_tokens=window_spare_tokens(self.plan, self.about.overheads),
         )
 
-    def prefill(self, sequences: float) -> tuple[StepTime, Any]:
+    def prefill(self, sequences: Number) -> tuple[StepTime, Number]:
         """Step of one chunk or micro-batch, and the time until all of them are done."""
-        new, cached = self.new_prompt_tokens, self.workload.prompt_tokens - self.new_prompt_tokens
-        chunk = self.plan.chunk_tokens
-        if chunk and chunk < new * sequences:
-            pieces = math.ceil(new * sequences / chunk)
-            few = chunk <= VECTOR_ROWS
-            step = self.step(sequences, new / pieces, cached + new * (1 - 1 / pieces) / 2, decode=few)
-        else:
-            pieces = max(1, min(self.plan.pp, math.floor(sequences)))
-            step = self.step(sequences / pieces, new, cached, decode=False)
-        if self.plan.pp == 1:
-            return step, step.total_s * pieces
-        return step, step.total_s + (pieces - 1) * step.slowest_s
+        each, pieces = self.prefill_pass(sequences)
+        step = self._prompt_step(each.sequences, each.new_tokens, each.cached_tokens, few=each.decode)
+        return step, self.prefilled_s(step.total_s, step.slowest_s, pieces)
 
-    def decode(self) -> tuple[StepTime, Any]:
-        """One decode step of a micro-batch, and the time until its turn comes again."""
-        step, whole = self.decode_step(
-            self.replica_sequences / self.micro_batches, max(self.workload.decode_context_tokens - 1, 0.0)
+    def prefill_pass(self, sequences: Number) -> tuple[Pass, Number]:
+        """One chunk or micro-batch of prompts, and how many of them there are."""
+        new, cached = self.new_prompt_tokens, self.workload.prompt_tokens - self.new_prompt_tokens
+        chunk, pp = self.plan.chunk_tokens, self.plan.pp
+        cut = (chunk > 0) & (chunk < new * sequences)
+        pieces = select(
+            cut,
+            rounded_up(new * sequences / larger(chunk, 1)),
+            larger(smaller(pp, sequences // 1), 1),
         )
+        each = Pass(
+            select(cut, sequences, sequences / pieces),
+            select(cut, new / pieces, new),
+            select(cut, cached + new * (1 - 1 / pieces) / 2, cached),
+            cut & (chunk <= VECTOR_ROWS),
+        )
+        return each, pieces
+
+    def prefilled_s(self, total_s: Number, slowest_s: Number, pieces: Number) -> Number:
+        """Time until so many steps are through that each take so long in all and on the slowest stage."""
+        return select(self.plan.pp == 1, total_s * pieces, total_s + (pieces - 1) * slowest_s)
+
+    def _prompt_step(self, sequences: Number, new: Number, cached: Number, *, few: Any) -> StepTime:
+        """A pass over part of the prompts; of a few tokens it goes as decoding does."""
+        if not isinstance(few, np.ndarray):
+            return self.step(sequences, new, cached, decode=bool(few))
+        if few.all() or not few.any():
+            return self.step(sequences, new, cached, decode=bool(few.all()))
+        ways = [self.step(sequences, new, cached, decode=decode) for decode in (True, False)]
+        return StepTime(
+            **{
+                field.name: np.where(few, *(getattr(way, field.name) for way in ways))
+                for field in dataclasses.fields(StepTime)
+            }
+        )
+
+    def decode(self) -> tuple[StepTime, Number]:
+        """One decode step of a micro-batch, and the time until its turn comes again."""
+        each = self.decode_pass
+        step, whole = self.decode_step(each.sequences, each.cached_tokens)
         return step, named("decode step_s", whole)
 
-    def decode_step(self, sequences: Any, cached_tokens: float) -> tuple[StepTime, Any]:
+    @property
+    def decode_pass(self) -> Pass:
+        """One micro-batch that decodes."""
+        return Pass(
+            self.replica_sequences / self.micro_batches,
+            1 + self.workload.draft_tokens,
+            max(self.workload.decode_context_tokens - 1, 0.0),
+            True,
+        )
+
+    def decode_step(self, sequences: Number, cached_tokens: float) -> tuple[StepTime, Number]:
         """One decode step of so many sequences, and the time that it and its drafting take in all."""
-        drafted = self.workload.draft_tokens
-        step = self.step(sequences, 1 + drafted, cached_tokens, decode=True)
-        whole = step.total_s
-        if self.plan.pp > 1:
-            whole = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
+        step = self.step(sequences, 1 + self.workload.draft_tokens, cached_tokens, decode=True)
+        return step, self.decoded_s(step.total_s, step.slowest_s)
+
+    def decoded_s(self, total_s: Number, slowest_s: Number) -> Number:
+        """Time until a micro-batch has its turn again: its step in all, and on the slowest stage."""
+        whole, drafted = total_s, self.workload.draft_tokens
+        staged = self.plan.pp > 1
+        if isinstance(staged, np.ndarray) or staged:
+            turn = pipelined_step_time_s(whole, slowest_s, micro_batches=self.micro_batches)
+            whole = select(staged, turn, whole)
         if drafted:
             whole = whole * (1 + drafted * self.workload.draft_cost_share)
-        return step, whole
+        return whole
 
 
-def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> Run:
-    """Place the stages."""
+def run_of(
+    about: Subject, workload: InferenceWorkload, plan: InferencePlan, batch_size: Number | None = None
+) -> Run:
+    """Place the stages; a column of batch sizes stands in for the workload's."""
     layer_bytes = total_parameters(about.model) / about.model.layers * about.weights.bytes_per_element
     placed = places(
         about.model,
@@ -218,4 +295,4 @@ def run_of(about: Subject, workload: InferenceWorkload, plan: InferencePlan) -> 
         layer_bytes=layer_bytes,
         by_memory=about.wiring.layers_by == "memory",
     )
-    return Run(about, workload, plan, placed)
+    return Run(about, workload, plan, placed, workload.batch_size if batch_size is None else batch_size)

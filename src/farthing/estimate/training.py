@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
@@ -34,17 +35,16 @@ from farthing.predict.reliability import (
     effective_time_share,
 )
 from farthing.predict.sharding import expert_tp_of
+from farthing.predict.stages import spared_layers
 from farthing.predict.trace import named, term_of, tracing, untraced
-from farthing.predict.training import TrainingTime, training_time
-from farthing.predict.training_memory import (
-    TrainingMemory,
-    training_memory,
-)
+from farthing.predict.training import TrainingTime, setting_time
+from farthing.predict.training_layer import Setting
+from farthing.predict.training_memory import MemorySizes, TrainingMemory, training_memory
 from farthing.predict.work import layer_flop_per_token, model_flop
 from farthing.records.engine import Engine
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import MemoryUse, Part, Reliability, TrainingEstimate
-from farthing.records.hardware import Cluster, HostGroup
+from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.term import Term
@@ -108,6 +108,22 @@ def _check(model: Model, cluster: Cluster, workload: TrainingWorkload, plan: Tra
             raise InvalidInput(
                 f"schedule interleaved needs a multiple of pp={plan.pp} micro-batches, not {micro_batches}"
             )
+    if plan.first_spared or plan.last_spared:
+        if plan.schedule == "interleaved":
+            raise InvalidInput(
+                "interleaved stages hold equal layers: leave first_spared and last_spared at 0"
+            )
+        split = spared_layers(model.layers, plan.pp, plan.first_spared, plan.last_spared)
+        if min(split) < 1:
+            raise InvalidInput(
+                f"first_spared={plan.first_spared}, last_spared={plan.last_spared} leave a stage of "
+                f"pp={plan.pp} without any of the {model.layers} layers: lower them"
+            )
+    if plan.rank_order != "tp-cp-dp-pp" and model.is_moe and plan.ep * expert_tp != plan.tp * plan.cp:
+        raise InvalidInput(
+            f"rank_order={plan.rank_order} needs ep x expert_tp = tp x cp ({plan.tp * plan.cp}), not "
+            f"{plan.ep * expert_tp}: stages of layers and of experts must meet on the same cards"
+        )
     storage_format(plan.gradient_format, "activations")
     if plan.offload != "none" and plan.offload_to == "memory":
         for group in cluster.groups:
@@ -138,29 +154,37 @@ class TrainingRun:
         """Bytes of one accumulated gradient."""
         return storage_format(self.plan.gradient_format, "activations").bytes_per_element
 
-    def time(self) -> TrainingTime:
-        """One step."""
-        group = self.about.cluster.groups[self.slowest]
-        card_to_host, host = self._offload_bytes_per_s(group)
-        return training_time(
-            self.about.model,
-            self.about.cluster,
-            group,
-            self.about.devices[self.slowest],
-            self.workload,
-            self.plan,
+    @property
+    def setting(self) -> Setting:
+        """What the functions of a step's parts see."""
+        return Setting(
+            model=self.about.model,
+            cluster=self.about.cluster,
+            group=self.about.cluster.groups[self.slowest],
+            device=self.about.devices[self.slowest],
+            workload=self.workload,
+            plan=self.plan,
             efficiency=self.about.efficiencies[self.slowest],
-            weight_bytes_per_parameter=self.about.weights.bytes_per_element,
-            gradient_bytes_per_parameter=self.gradient_bytes,
-            card_to_host_bytes_per_s=card_to_host,
-            host_bytes_per_s=host,
+            weight_size=self.about.weights.bytes_per_element,
+            gradient_size=self.gradient_bytes,
             launch_s=self.about.overheads.prefill_launch_s,
-            host_s=self.about.overheads.step_s,
             dispatch_once=self.about.engine.dispatches_once,
         )
 
-    def _offload_bytes_per_s(self, group: HostGroup) -> tuple[float, float]:
+    def time(self) -> TrainingTime:
+        """One step."""
+        card_to_host, host = self.offload_bytes_per_s
+        return setting_time(
+            self.setting,
+            card_to_host_bytes_per_s=card_to_host,
+            host_bytes_per_s=host,
+            host_s=self.about.overheads.step_s,
+        )
+
+    @property
+    def offload_bytes_per_s(self) -> tuple[float, float]:
         """Rates between a card and what it offloads, and of what holds it; each card's share [byte/s]."""
+        group = self.about.cluster.groups[self.slowest]
         card = group.accelerator
         bus = f"pcie{card.pcie_generation}-x{card.pcie_lanes}"
         link = catalog.links().get(bus) or catalog.link("pcie4-x16")
@@ -172,17 +196,15 @@ class TrainingRun:
         held /= group.accelerators_per_host
         return min(card_to_host, held), held
 
-    def memory(self) -> TrainingMemory:
-        """Of the fullest card."""
+    @property
+    def memory_sizes(self) -> MemorySizes:
+        """What the engine and the formats add to a plan's memory."""
         engine = catalog.engine(self.plan.engine) if self.plan.engine else UNNAMED
         product = storage_format(self.plan.compute_format, "activations").bytes_per_element
         gradient = self.gradient_bytes
         if gradient > 2:
             gradient += engine.gradient_copy_bytes
-        return training_memory(
-            self.about.model,
-            self.workload,
-            self.plan,
+        return MemorySizes(
             weight_bytes_per_parameter=self.about.weights.bytes_per_element,
             gradient_bytes_per_parameter=gradient,
             plain=self.about.overheads.elementwise_factor > 1,
@@ -192,6 +214,22 @@ class TrainingRun:
             bucket_bytes=engine.bucket_bytes,
             kind=self.about.cluster.groups[0].accelerator.kind,
         )
+
+    def memory(self) -> TrainingMemory:
+        """Of the fullest card."""
+        return training_memory(self.about.model, self.workload, self.plan, self.memory_sizes)
+
+    @property
+    def host_room_bytes(self) -> float:
+        """Memory of the host for what one card offloads; infinite where the host is not described."""
+        if self.plan.offload_to != "memory":
+            return math.inf
+        rooms = [
+            group.host.memory_bytes / group.accelerators_per_host
+            for group in self.about.cluster.groups
+            if group.host is not None and group.host.memory_bytes > 0
+        ]
+        return min(rooms, default=math.inf)
 
     @property
     def capacity_bytes(self) -> float:
@@ -239,8 +277,9 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         # Frozen weights need no gradients of their own: two passes of three.
         work *= 2 / 3
     peak = about.devices[run.slowest].matmul_flop_per_s * cards
-    executed = work * _executed_factor(run)
+    executed = work * executed_factor(model, workload, plan)
     capacity = run.capacity_bytes
+    misfit = _misfit(run, float(total) - capacity, float(untraced(memory.offloaded_bytes)))
     reliability = _reliability(run, cards) if workload.training_tokens else None
     steps = workload.training_tokens / tokens
     run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
@@ -256,8 +295,8 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         workload=workload,
         plan=plan,
         accelerators=cards,
-        fits=float(total) <= capacity,
-        misfit=_misfit(run, float(total) - capacity),
+        fits=not misfit,
+        misfit=misfit,
         memory=_memory_use(memory, capacity),
         step_s=step_s,
         parts=_parts(time),
@@ -295,24 +334,22 @@ def _intervals(
     )
 
 
-def _executed_factor(run: TrainingRun) -> float:
-    """Executed over owed work: recomputation adds, frozen weights take away."""
-    if run.plan.recompute == "full":
-        return 1 + run.plan.recompute_share / (2 if run.workload.lora_rank else 3)
-    if run.plan.recompute == "selective" and not run.plan.flash_attention:
-        model, tokens = run.about.model, run.workload.sequence_tokens
+def executed_factor(model: Model, workload: TrainingWorkload, plan: TrainingPlan) -> Any:
+    """Executed over owed work: recomputation adds, frozen weights take away; a column for shares in one."""
+    if plan.recompute == "full":
+        return 1 + plan.recompute_share / (2 if workload.lora_rank else 3)
+    tokens = workload.sequence_tokens
+    if plan.recompute == "selective" and not plan.flash_attention:
         long = sum(float(untraced(layer_flop_per_token(model, k, tokens))) for k in model.layer_kinds)
         short = sum(float(untraced(layer_flop_per_token(model, k, 0))) for k in model.layer_kinds)
         return 1 + (long - short) / (3 * (long + 2 * model.vocab * model.hidden))
-    if run.plan.recompute == "operations":
-        model, tokens = run.about.model, run.workload.sequence_tokens
+    if plan.recompute == "operations":
         again = sum(
             recomputed_share(model, k) * float(untraced(layer_flop_per_token(model, k, 0)))
             for k in model.layer_kinds
         )
-        return 1 + again * tokens * run.workload.global_batch_size / float(
-            untraced(model_flop(model, tokens * run.workload.global_batch_size, tokens))
-        )
+        every = tokens * workload.global_batch_size
+        return 1 + again * every / float(untraced(model_flop(model, every, tokens)))
     return 1.0
 
 
@@ -357,8 +394,10 @@ def _memory_use(memory: TrainingMemory, capacity: float) -> MemoryUse:
     )
 
 
-def _misfit(run: TrainingRun, missing: float) -> str:
-    if missing <= 0:
+def _misfit(run: TrainingRun, missing: float, offloaded: float) -> str:
+    """What is missing on a card or in its host, and which single changes would do; empty where all fits."""
+    over = offloaded - run.host_room_bytes
+    if missing <= 0 and over <= 0:
         return ""
     model, plan, workload = run.about.model, run.plan, run.workload
     tries: list[tuple[str, TrainingPlan]] = [
@@ -385,6 +424,8 @@ def _misfit(run: TrainingRun, missing: float) -> str:
                 deeper = dataclasses.replace(plan, pp=plan.pp * factor, dp=plan.dp // factor)
                 tries.append((f"pp={deeper.pp}", deeper))
     tries.append(("offload=optimizer", dataclasses.replace(plan, offload="optimizer")))
+    if plan.offload != "none":
+        tries.append(("offload_to=nvme", dataclasses.replace(plan, offload_to="nvme")))
     fitting = []
     for name, other in tries:
         try:
@@ -392,12 +433,21 @@ def _misfit(run: TrainingRun, missing: float) -> str:
         except InvalidInput:
             continue
         memory = dataclasses.replace(run, plan=other).memory()
-        if float(untraced(memory.total_bytes)) <= run.capacity_bytes:
+        outside = float(untraced(memory.offloaded_bytes))
+        room = dataclasses.replace(run, plan=other).host_room_bytes
+        if float(untraced(memory.total_bytes)) <= run.capacity_bytes and outside <= room:
             fitting.append(name)
     what = f"needs {format_bytes(missing, binary=True)} more a card"
+    if missing <= 0:
+        what = f"needs {format_bytes(over, binary=True)} more of the host's memory for each card"
     # Several changes at once are advice only where no single one helps.
     fitting = [name for name in fitting if "," not in name] or fitting
     return f"{what}; would fit: {', or '.join(fitting[:3])}" if fitting else what
+
+
+def lasting_share(run: TrainingRun, cards: int) -> float:
+    """Share of a run's time that makes lasting progress, failures counted."""
+    return _reliability(run, cards).effective_time_share
 
 
 def _reliability(run: TrainingRun, cards: int) -> Reliability:

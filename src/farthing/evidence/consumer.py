@@ -278,7 +278,7 @@ def _prompts_s(run: Run, setup: Setup) -> float:
     together = (
         setup.plan.chunk_tokens if setup.cluster.hosts > 1 else max(_BATCH_TOKENS, setup.plan.chunk_tokens)
     )
-    drained = math.ceil(tokens / together) - 1
+    drained: int = math.ceil(tokens / together) - 1
     return float(whole_s) + drained * float(step.total_s - step.slowest_s)
 
 

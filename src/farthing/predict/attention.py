@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from farthing.predict.device import CACHE_SPEED, Device, Tiling
 from farthing.predict.trace import Number, formula, larger, rounded_up, select, smaller
 
@@ -94,9 +96,10 @@ def prompt_blocks(
     last = cached_tokens + rows
     mean = mean_context_tokens(new_tokens, cached_tokens, window=window, causal=causal)
     # The last step of keys is half masked on average, and a window begins in the midst of a step as well.
-    ends = KEY_TILE if window else half
+    windowed = isinstance(window, np.ndarray) or window
+    ends = KEY_TILE if windowed else half
     padded = smaller(mean + (ends if causal else 0.0), last)
-    longest = smaller(last, window + QUERY_TILE) if window else last
+    longest = smaller(last, window + QUERY_TILE) if windowed else last
     return Blocks(
         blocks=sequences * heads / group * rounded_up(new_tokens * group / QUERY_TILE),
         scores=sequences * heads * rows * padded,
@@ -158,7 +161,7 @@ def decode_blocks(
 
 @formula(reference="pope-2022", unit="")
 def mean_context_tokens(
-    new_tokens: Number, cached_tokens: Number, *, window: int = 0, causal: bool = True
+    new_tokens: Number, cached_tokens: Number, *, window: Number = 0, causal: bool = True
 ) -> Number:
     """Tokens that one of the new tokens attends to, on average.
 
@@ -190,7 +193,7 @@ def mean_context_tokens(
     if not causal:
         return cached_tokens + new_tokens
     everything = cached_tokens + (new_tokens + 1) / 2
-    if not window:
+    if not (isinstance(window, np.ndarray) or window):
         return everything
     # Position p (1-based, cached ones before it) sees min(p, window).
     last = cached_tokens + new_tokens

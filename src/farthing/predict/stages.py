@@ -9,6 +9,7 @@ import numpy as np
 
 from farthing.predict.trace import Number, untraced
 from farthing.records.model import LayerKind, Model
+from farthing.records.plan import TrainingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,67 @@ def even_layers(layers: int, pp: int) -> tuple[int, ...]:
     for stage in order[:spare]:
         counts[stage] += 1
     return tuple(counts)
+
+
+def spared_layers(layers: int, pp: int, first: int, last: int) -> tuple[int, ...]:
+    """Layers of each stage where the ends hold fewer than an even split gives them.
+
+    Parameters
+    ----------
+    layers, pp
+        Layers of the model, stages.
+    first, last
+        Layers that the first and the last stage are spared.
+
+    Returns
+    -------
+    tuple of int
+        May hold 0 or less where more is spared than there is.
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> spared_layers(126, 16, 0, 0) == spared_layers(126, 16, 1, 1) == (7, *(8,) * 14, 7)
+    True
+    >>> spared_layers(32, 4, 0, 2)
+    (8, 9, 9, 6)
+    """
+    split = list(even_layers(layers + first + last, pp))
+    split[0] -= first
+    split[-1] -= last
+    return tuple(split)
+
+
+def plan_stages(model: Model, plan: TrainingPlan) -> tuple[Stage, ...]:
+    """The unlike stages of a training plan.
+
+    Parameters
+    ----------
+    model, plan
+        Records; ``pp`` may be a column where no stage is spared layers.
+
+    Returns
+    -------
+    tuple of Stage
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> [s.layers for s in plan_stages(model("llama-3.1-8b"), TrainingPlan(pp=4, last_spared=2))]
+    [8, 9, 6]
+    """
+    first, last = plan.first_spared, plan.last_spared
+    if not (first or last):
+        return stages(model, plan.pp)
+    pp = int(untraced(plan.pp))
+    return _stages_of(model, pp, spared_layers(model.layers, pp, first, last))
 
 
 @functools.lru_cache(maxsize=4096)

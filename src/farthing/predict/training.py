@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from farthing.predict.compute import elementwise_time_s, matmul_time_s
 from farthing.predict.device import Device
 from farthing.predict.memory import MASKED_SHARE
-from farthing.predict.stages import Stage, layer_kinds, predictor_kind, stages
+from farthing.predict.stages import Stage, layer_kinds, plan_stages, predictor_kind
 from farthing.predict.trace import Number, formula, larger, named, select, smaller
 from farthing.predict.training_layer import Parts, Setting, layer_parts
 from farthing.predict.training_traffic import (
@@ -17,6 +19,7 @@ from farthing.predict.training_traffic import (
     data_parallel_time_s,
     hide_hops,
     hop_time_s,
+    stage_collectives_s,
 )
 from farthing.predict.training_update import streamed_weights_time_s, update_time_s
 from farthing.records.efficiency import IDEAL, Efficiency
@@ -155,9 +158,64 @@ def training_time(
         launch_s=launch_s,
         dispatch_once=dispatch_once,
     )
+    return setting_time(
+        setting,
+        card_to_host_bytes_per_s=card_to_host_bytes_per_s,
+        host_bytes_per_s=host_bytes_per_s,
+        host_s=host_s,
+    )
+
+
+def setting_time(
+    setting: Setting,
+    *,
+    card_to_host_bytes_per_s: float = 0.0,
+    host_bytes_per_s: float = 0.0,
+    host_s: float = 0.0,
+) -> TrainingTime:
+    """`training_time` of what is put together already.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+    card_to_host_bytes_per_s, host_bytes_per_s, host_s
+        As in `training_time`.
+
+    Returns
+    -------
+    TrainingTime
+        [s]
+
+    References
+    ----------
+    narayanan-2021, korthikanti-2022, rajbhandari-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(tp=8),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
+    >>> 0.5 < setting_time(setting).step_s < 2
+    True
+    """
+    workload, plan = setting.workload, setting.plan
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
-    last = _last_stage(setting, micro_batches)
-    busy = last.busy * micro_batches
+    found = stage_passes(setting, layer_times(setting), micro_batches)
+    axes = data_parallel_axes(setting)
+    traffic = [
+        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.parts, micro_batches)
+        for one in found
+    ]
+    last = last_to_end([one.passes + own for one, own in zip(found, traffic, strict=True)])
+    parts = last.of_parts([one.parts for one in found])
+    passes, waiting = last.of([one.passes for one in found]), last.of(traffic)
+    busy = last.of([one.busy for one in found]) * micro_batches
     optimizer = update_time_s(
         setting, card_to_host_bytes_per_s=card_to_host_bytes_per_s, host_bytes_per_s=host_bytes_per_s
     ) + streamed_weights_time_s(
@@ -166,8 +224,7 @@ def training_time(
         micro_batches=micro_batches,
         card_to_host_bytes_per_s=card_to_host_bytes_per_s,
     )
-    step = named("step_time_s", last.passes + last.traffic + optimizer + host_s, reference="narayanan-2021")
-    parts = last.parts
+    step = named("step_time_s", passes + waiting + optimizer + host_s, reference="narayanan-2021")
     return TrainingTime(
         forward_s=parts.forward * micro_batches,
         backward_s=parts.backward * micro_batches,
@@ -177,8 +234,8 @@ def training_time(
         expert_parallel_s=parts.expert_parallel * micro_batches,
         pipeline_hop_s=parts.hop * micro_batches,
         launch_s=parts.launch * micro_batches,
-        pipeline_bubble_s=last.passes - busy,
-        data_parallel_s=last.traffic,
+        pipeline_bubble_s=passes - busy,
+        data_parallel_s=waiting,
         optimizer_s=optimizer,
         host_s=host_s,
         step_s=step,
@@ -186,21 +243,160 @@ def training_time(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
-    """The stage that ends last: times of one micro-batch on it, and of all passes and of its traffic [s]."""
+class LayerTimes:
+    """What stages are made of: times of one micro-batch [s].
 
+    ``kinds`` are the model's kinds of layer, ``predictor`` a layer that predicts further ahead; both ends of
+    the head count the loss.
+    """
+
+    kinds: tuple[Parts, ...]
+    head_forward: Number
+    head_backward: Number
+    predictor: Parts | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagePasses:
+    """Times on stages that are alike [s]: parts and sum of one micro-batch, and all passes of a step."""
+
+    stage: Stage
     parts: Parts
     busy: Number
     passes: Number
-    traffic: Number
 
 
-def _last_stage(setting: Setting, micro_batches: Number) -> _Ending:
-    """Each stage waits for its own data-parallel traffic: the step ends with the last of them."""
+@dataclass(frozen=True, slots=True)
+class Last:
+    """Which of several stages ends last: for each but the first, whether it is later than those before."""
+
+    later: tuple[Any, ...]
+
+    def of(self, values: Sequence[Number]) -> Number:
+        """That stage's value."""
+        found = values[0]
+        for later, value in zip(self.later, values[1:], strict=True):
+            found = select(later, value, found)
+        return found
+
+    def of_parts(self, parts: Sequence[Parts]) -> Parts:
+        """That stage's parts."""
+        if not any(isinstance(later, np.ndarray) for later in self.later):
+            return parts[max((i + 1 for i, later in enumerate(self.later) if later), default=0)]
+        return Parts(**{f: self.of([getattr(one, f) for one in parts]) for f in Parts.__dataclass_fields__})
+
+
+def last_to_end(ends: Sequence[Number]) -> Last:
+    """The stage with the latest end, the first of equal ones: a step lasts until all have ended.
+
+    Parameters
+    ----------
+    ends
+        Of each stage [s], scalar or column.
+
+    Returns
+    -------
+    Last
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> last_to_end([1.0, 3.0, 2.0]).of(["first", "middle", "last"])
+    'middle'
+    """
+    found, latest = [], ends[0]
+    for end in ends[1:]:
+        later = end > latest
+        latest = select(later, end, latest)
+        found.append(later)
+    return Last(tuple(found))
+
+
+def layer_times(setting: Setting) -> LayerTimes:
+    """Times of one micro-batch through each kind of layer, and through the head.
+
+    Pipeline, schedule and the sharding of states play no part, so that a search shares them among plans.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+
+    Returns
+    -------
+    LayerTimes
+        [s]
+
+    References
+    ----------
+    narayanan-2021, korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(tp=8),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
+    >>> times = layer_times(setting)
+    >>> len(times.kinds), times.head_backward > times.head_forward
+    (1, True)
+    """
+    model, workload = setting.model, setting.workload
+    forward, backward = _head_s(model, setting.device, workload, setting.plan)
+    return LayerTimes(
+        tuple(layer_parts(setting, kind) for kind in layer_kinds(model)),
+        forward,
+        backward,
+        _predictor_parts(setting) if workload.predictors else None,
+    )
+
+
+def stage_passes(setting: Setting, layers: LayerTimes, micro_batches: Number) -> list[StagePasses]:
+    """Times of all micro-batches on each unlike stage: the slowest sets the pace, the others fill and drain.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+    layers
+        `layer_times`.
+    micro_batches
+        Of a step, scalar or column.
+
+    Returns
+    -------
+    list of StagePasses
+        [s]
+
+    References
+    ----------
+    narayanan-2021, qi-2023
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> cluster = parse_cluster("2x8:a100-sxm-80gb@ib-hdr")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(tp=4, pp=4),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
+    >>> [(one.stage.layers, one.passes > 8 * one.busy) for one in
+    ...  stage_passes(setting, layer_times(setting), 8)]
+    [(8, True), (8, True), (8, True)]
+    """
     plan = setting.plan
     unlike: list[tuple[Stage, Parts, Number, Number]] = []
     fill: Number = 0.0
-    for stage, parts in _stage_parts(setting):
+    for stage, parts in _stage_parts(setting, layers):
         # Zero-bubble fills the ramp with the gradients of weights, which nothing waits for.
         total = named(f"{_place(stage)}, one micro-batch_s", parts.total)
         ramp = total
@@ -209,64 +405,55 @@ def _last_stage(setting: Setting, micro_batches: Number) -> _Ending:
             ramp = larger(total - parts.weight_gradient * (1 + waiting), 0.0)
         fill = fill + stage.copies * ramp
         unlike.append((stage, parts, total, ramp))
-    axes = data_parallel_axes(setting)
-    found: _Ending | None = None
-    last: Number = 0.0
-    for stage, parts, total, ramp in unlike:
-        passes = pipelined_time_s(
-            total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
+    return [
+        StagePasses(
+            stage,
+            parts,
+            total,
+            pipelined_time_s(
+                total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
+            ),
         )
-        traffic = data_parallel_time_s(setting, axes, stage, parts, micro_batches)
-        ends = passes + traffic
-        if found is None:
-            found, last = _Ending(parts, total, passes, traffic), ends
-            continue
-        later = ends > last
-        last = select(later, ends, last)
-        found = _Ending(
-            _slower(later, parts, found.parts),
-            select(later, total, found.busy),
-            select(later, passes, found.passes),
-            select(later, traffic, found.traffic),
-        )
-    assert found is not None  # a model has at least one stage
-    return found
+        for stage, parts, total, ramp in unlike
+    ]
 
 
-def _stage_parts(setting: Setting) -> list[tuple[Stage, Parts]]:
+def _stage_parts(setting: Setting, layers: LayerTimes) -> list[tuple[Stage, Parts]]:
     """The unlike stages, and the times of one micro-batch on each."""
     plan = setting.plan
-    per_kind = [layer_parts(setting, kind) for kind in layer_kinds(setting.model)]
     hop = hop_time_s(setting)
-    head_forward, head_backward = _head_s(setting.model, setting.device, setting.workload, plan)
     found = []
-    for stage in stages(setting.model, plan.pp):
+    for stage in plan_stages(setting.model, plan):
         parts = Parts()
-        for count, layer in zip(stage.counts, per_kind, strict=True):
-            for field in Parts.__dataclass_fields__:
-                setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
+        for count, layer in zip(stage.counts, layers.kinds, strict=True):
+            _add(parts, layer, count)
         # Each predictor is a full layer and one more product with the head; the layout of the stages shares
         # that work out.
-        heads = stage.last + setting.workload.predictors / plan.pp
-        parts.forward = parts.forward + heads * head_forward
-        parts.backward = parts.backward + heads * head_backward
-        if setting.workload.predictors:
-            _add_predictors(setting, parts, setting.workload.predictors / plan.pp)
+        predictors = setting.workload.predictors / plan.pp
+        heads = stage.last + predictors
+        parts.forward = parts.forward + heads * layers.head_forward
+        parts.backward = parts.backward + heads * layers.head_backward
+        if layers.predictor is not None:
+            _add(parts, layers.predictor, predictors)
         hide_hops(setting, parts, 2 * hop * plan.interleave)
         found.append((stage, parts))
     return found
 
 
-def _add_predictors(setting: Setting, parts: Parts, count: Number) -> None:
-    """Layers of multi-token prediction: full attention and the model's last feed-forward, with a projection
+def _add(parts: Parts, other: Parts, times: Number) -> None:
+    for field in Parts.__dataclass_fields__:
+        setattr(parts, field, getattr(parts, field) + times * getattr(other, field))
+
+
+def _predictor_parts(setting: Setting) -> Parts:
+    """A layer of multi-token prediction: full attention and the model's last feed-forward, with a projection
     of the hidden state and an embedding together (Megatron-Core, multi_token_prediction.py)."""
     model, device = setting.model, setting.device
-    layer = layer_parts(setting, predictor_kind(model))
+    parts = layer_parts(setting, predictor_kind(model))
     joined = matmul_time_s(setting.rows, model.hidden / setting.plan.tp, 2 * model.hidden, device=device)
-    for field in Parts.__dataclass_fields__:
-        setattr(parts, field, getattr(parts, field) + count * getattr(layer, field))
-    parts.forward = parts.forward + count * joined
-    parts.backward = parts.backward + count * 2 * joined
+    parts.forward = parts.forward + joined
+    parts.backward = parts.backward + 2 * joined
+    return parts
 
 
 def _place(stage: Stage) -> str:
@@ -275,12 +462,6 @@ def _place(stage: Stage) -> str:
     return {(1, 1): "all layers", (1, 0): "first stage", (0, 1): "last stage"}.get(
         (stage.first, stage.last), "middle stage"
     )
-
-
-def _slower(slower: Number, a: Parts, b: Parts) -> Parts:
-    if not isinstance(slower, np.ndarray):
-        return a if slower else b
-    return Parts(**{f: select(slower, getattr(a, f), getattr(b, f)) for f in Parts.__dataclass_fields__})
 
 
 def _head_s(

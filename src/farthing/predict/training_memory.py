@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +28,8 @@ from farthing.predict.sharding import (
     stage_parameters,
     stage_vocabulary_parameters,
 )
-from farthing.predict.stages import Stage, layer_kinds, stages
-from farthing.predict.trace import Number, larger, named, select, smaller
+from farthing.predict.stages import layer_kinds, plan_stages
+from farthing.predict.trace import Number, larger, named, rounded_up, select, smaller
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
@@ -41,6 +42,42 @@ PLAIN_NORM_BYTES: Final = 6.0
 
 PLAIN_LOGIT_BYTES: Final = 14.0
 """The same where each operation of the loss has its own tensor: 16 bits, fp32, log-softmax, fp32 gradient."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySizes:
+    """What formats, engine and card add to a plan's memory.
+
+    Attributes
+    ----------
+    weight_bytes_per_parameter, gradient_bytes_per_parameter
+        Of the plan's formats [byte].
+    product_bytes
+        Of an input of a product that is kept for its gradient [byte].
+    plain
+        Each operation has a kernel and a tensor of its own; else norms and losses are fused.
+    eager_loss
+        The same of the loss alone.
+    step_copy_bytes_per_parameter
+        Copies of the gradients that the optimizer's step makes of what the card updates [byte].
+    bucket_bytes
+        Of a bucket of reduced gradients [byte].
+    kind
+        Of the card, as in `driver_bytes`.
+    """
+
+    weight_bytes_per_parameter: float = 2.0
+    gradient_bytes_per_parameter: float = 2.0
+    product_bytes: float = 2.0
+    plain: bool = False
+    eager_loss: bool = False
+    step_copy_bytes_per_parameter: float = 0.0
+    bucket_bytes: float = 1e8
+    kind: str = "gpu"
+
+
+SIXTEEN_BITS: Final = MemorySizes()
+"""Weights and gradients in 16 bits, fused kernels, graphics processors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +128,7 @@ def training_memory(
     model: Model,
     workload: TrainingWorkload,
     plan: TrainingPlan,
-    *,
-    weight_bytes_per_parameter: float = 2.0,
-    gradient_bytes_per_parameter: float = 2.0,
-    plain: bool = False,
-    eager_loss: bool = False,
-    product_bytes: float = 2.0,
-    step_copy_bytes_per_parameter: float = 0.0,
-    bucket_bytes: float = 1e8,
-    kind: str = "gpu",
+    sizes: MemorySizes = SIXTEEN_BITS,
 ) -> TrainingMemory:
     """Memory of the fullest card.
 
@@ -110,20 +139,8 @@ def training_memory(
     ----------
     model, workload, plan
         Records; sizes of the plan may be columns.
-    weight_bytes_per_parameter, gradient_bytes_per_parameter
-        Of the plan's formats [byte].
-    product_bytes
-        Of an input of a product that is kept for its gradient [byte].
-    plain
-        Each operation has a kernel and a tensor of its own; else norms and losses are fused.
-    eager_loss
-        The same of the loss alone.
-    step_copy_bytes_per_parameter
-        Copies of the gradients that the optimizer's step makes of what the card updates [byte].
-    bucket_bytes
-        Of a bucket of reduced gradients [byte].
-    kind
-        Of the card, as in `driver_bytes`.
+    sizes
+        Of formats, engine and card.
 
     Returns
     -------
@@ -142,15 +159,115 @@ def training_memory(
     >>> 10e9 < memory.total_bytes < 80e9
     True
     """
-    expert_tp = expert_tp_of(plan)
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
+    states = training_states(model, workload, plan, sizes)
+    layers = layer_activations(model, workload, plan, sizes)
+    activations = training_activations(model, workload, plan, micro_batches, layers, sizes)
+    outside = driver_bytes(plan, kind=sizes.kind)
+    best: TrainingMemory | None = None
+    for state, kept in zip(states, activations, strict=True):
+        workspace = workspace_bytes(outside, kept)
+        held = state.weight_bytes + state.gradient_bytes + state.optimizer_bytes
+        here = TrainingMemory(
+            weight_bytes=state.weight_bytes,
+            gradient_bytes=state.gradient_bytes,
+            optimizer_bytes=state.optimizer_bytes,
+            activation_peak_bytes=kept,
+            buffer_bytes=state.buffer_bytes,
+            workspace_bytes=workspace,
+            total_bytes=held + kept + state.buffer_bytes + workspace,
+            offloaded_bytes=state.offloaded_bytes,
+        )
+        best = here if best is None else _fuller(best, here)
+    assert best is not None  # a model has at least one stage
+    return best
+
+
+def workspace_bytes(outside_bytes: Number, activation_bytes: Number) -> Number:
+    """What a card holds beside the named tensors: the driver's, and the gaps between activations.
+
+    Parameters
+    ----------
+    outside_bytes
+        `driver_bytes` [byte], scalar or column.
+    activation_bytes
+        [byte]
+
+    Returns
+    -------
+    Number
+        [byte]
+
+    References
+    ----------
+    kwon-2023
+
+    Examples
+    --------
+    >>> workspace_bytes(1e9, 10e9) > 1e9
+    True
+    """
+    return named(
+        "workspace_bytes", outside_bytes + FRAGMENTATION_SHARE * activation_bytes, reference="kwon-2023"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class States:
+    """What a card of one stage holds whatever the batch: bytes, scalar or column."""
+
+    weight_bytes: Number
+    gradient_bytes: Number
+    optimizer_bytes: Number
+    buffer_bytes: Number
+    offloaded_bytes: Number
+
+
+def training_states(
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    sizes: MemorySizes = SIXTEEN_BITS,
+) -> list[States]:
+    """Weights, gradients, optimizer and buffers of a card of each unlike stage.
+
+    Parameters
+    ----------
+    model, workload, plan
+        Records; sizes of the plan may be columns.
+    sizes
+        Of formats, engine and card.
+
+    Returns
+    -------
+    list of States
+        [byte], in the order of the stages.
+
+    References
+    ----------
+    rajbhandari-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=8)
+    >>> [one.optimizer_bytes / one.weight_bytes
+    ...  for one in training_states(model("llama-2-7b"), load, TrainingPlan(dp=8, zero_stage=3))]
+    [6.0]
+    """
+    expert_tp = expert_tp_of(plan)
     replicas = plan.dp * plan.cp
     expert_replicas = larger(plan.tp * replicas / (plan.ep * expert_tp), 1.0)
     per_parameter = optimizer_bytes_per_parameter(workload.optimizer)
     unit = _unit_parameters(model, plan, expert_tp, replicas, expert_replicas)
-    outside = driver_bytes(plan, kind=kind)
-    best: TrainingMemory | None = None
-    for stage in stages(model, plan.pp):
+
+    def sharded(shared: Number, experts: Number, from_stage: int) -> Number:
+        if plan.zero_stage < from_stage:
+            return shared + experts
+        return shared / replicas + experts / expert_replicas
+
+    found = []
+    for stage in plan_stages(model, plan):
         shared, experts = stage_parameters(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
@@ -166,23 +283,17 @@ def training_memory(
             )
         else:
             trained, trained_experts = shared, experts
-
-        def sharded(shared: Number, experts: Number, from_stage: int) -> Number:
-            if plan.zero_stage < from_stage:
-                return shared + experts
-            return shared / replicas + experts / expert_replicas
-
         frozen = trained + trained_experts if workload.lora_rank else 0.0
         weights = (
-            weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=weight_bytes_per_parameter)
+            weight_bytes(sharded(shared, experts, 3), bytes_per_parameter=sizes.weight_bytes_per_parameter)
             + 2.0 * frozen
         )
         ends = stage_vocabulary_parameters(model, stage, tp=plan.tp, pp=plan.pp)
-        if weight_bytes_per_parameter < 2.0:
+        if sizes.weight_bytes_per_parameter < 2.0:
             # Embedding and head stay in 16 bits.
-            weights = weights + sharded(ends, 0.0, 3) * (2.0 - weight_bytes_per_parameter)
+            weights = weights + sharded(ends, 0.0, 3) * (2.0 - sizes.weight_bytes_per_parameter)
         gradients = gradient_bytes(
-            sharded(trained, trained_experts, 2), bytes_per_parameter=gradient_bytes_per_parameter
+            sharded(trained, trained_experts, 2), bytes_per_parameter=sizes.gradient_bytes_per_parameter
         )
         updated = sharded(trained, trained_experts, 1)
         optimizer = optimizer_bytes(updated, bytes_per_parameter=per_parameter)
@@ -193,39 +304,22 @@ def training_memory(
             # The running and the prefetched layer stay on the card.
             resident = smaller(weights, 2 * weights / larger(stage.layers, 1))
             offloaded, weights = offloaded + weights - resident, resident
-        # Products with low-bit weights keep their input, used or not.
-        frozen_ffn = bool(
-            workload.lora_rank and workload.lora_targets == "attention" and weight_bytes_per_parameter >= 1
-        )
-        activations = _stage_activation_bytes(
-            model, workload, plan, stage, micro_batches, plain, eager_loss, frozen_ffn, product_bytes
-        )
         buffers = communication_buffer_bytes(
             unit,
             zero_stage=plan.zero_stage,
             end_parameters=select(replicas > 1, ends, 0.0),
-            bucket_bytes=bucket_bytes,
+            bucket_bytes=sizes.bucket_bytes,
         )
-        buffers = buffers + step_copy_bytes_per_parameter * updated
-        workspace = named(
-            "workspace_bytes",
-            outside + FRAGMENTATION_SHARE * activations,
-            reference="kwon-2023",
+        found.append(
+            States(
+                weight_bytes=weights,
+                gradient_bytes=gradients,
+                optimizer_bytes=optimizer,
+                buffer_bytes=buffers + sizes.step_copy_bytes_per_parameter * updated,
+                offloaded_bytes=offloaded,
+            )
         )
-        total = weights + gradients + optimizer + activations + buffers + workspace
-        here = TrainingMemory(
-            weight_bytes=weights,
-            gradient_bytes=gradients,
-            optimizer_bytes=optimizer,
-            activation_peak_bytes=activations,
-            buffer_bytes=buffers,
-            workspace_bytes=workspace,
-            total_bytes=total,
-            offloaded_bytes=offloaded,
-        )
-        best = here if best is None else _fuller(best, here)
-    assert best is not None  # a model has at least one stage
-    return best
+    return found
 
 
 def _fuller(a: TrainingMemory, b: TrainingMemory) -> TrainingMemory:
@@ -250,18 +344,49 @@ def _unit_parameters(
     return largest
 
 
-def _stage_activation_bytes(
+@dataclass(frozen=True, slots=True)
+class LayerActivations:
+    """What a layer keeps of one micro-batch: as the plan has it, its input alone, and everything [byte]."""
+
+    kept: Number
+    input: Number
+    whole: Number
+
+
+def layer_activations(
     model: Model,
     workload: TrainingWorkload,
     plan: TrainingPlan,
-    stage: Stage,
-    micro_batches: Number,
-    plain: bool,
-    eager_loss: bool,
-    frozen_ffn: bool,
-    product_bytes: float,
-) -> Number:
-    """Activations that a stage holds at its fullest [byte]."""
+    sizes: MemorySizes = SIXTEEN_BITS,
+) -> list[LayerActivations]:
+    """Activations of one micro-batch in each kind of layer.
+
+    Pipeline, schedule and the sharding of states play no part, so that a search shares them among plans.
+
+    Parameters
+    ----------
+    model, workload, plan
+        Records; sizes of the plan may be columns.
+    sizes
+        Of formats, engine and card.
+
+    Returns
+    -------
+    list of LayerActivations
+        [byte], in the order of `layer_kinds`.
+
+    References
+    ----------
+    korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=8)
+    >>> plan = TrainingPlan(recompute="full")
+    >>> [one.input / 2**20 for one in layer_activations(model("llama-2-7b"), load, plan)]
+    [32.0]
+    """
     tokens = workload.sequence_tokens / plan.cp
     shape = {
         "sequences": plan.micro_batch_size,
@@ -271,45 +396,105 @@ def _stage_activation_bytes(
         "expert_tp": expert_tp_of(plan),
         "sequence_parallel": plan.sequence_parallel,
         "flash_attention": plan.flash_attention,
-        "frozen_ffn": frozen_ffn,
+        # Products with low-bit weights keep their input, used or not.
+        "frozen_ffn": bool(
+            workload.lora_rank
+            and workload.lora_targets == "attention"
+            and sizes.weight_bytes_per_parameter >= 1
+        ),
         # Recipes of eager frameworks train adapters with dropout.
-        "dropped_inputs": workload.lora_targets if plain and workload.lora_rank else "none",
-        "product_bytes": product_bytes,
+        "dropped_inputs": workload.lora_targets if sizes.plain and workload.lora_rank else "none",
+        "product_bytes": sizes.product_bytes,
     }
-    stored: Number = 0.0
-    largest: Number = 0.0
-    for kind, count in zip(layer_kinds(model), stage.counts, strict=True):
-        partly = "none" if plan.recompute == "full" else plan.recompute
+    partly = "none" if plan.recompute == "full" else plan.recompute
+    found = []
+    for kind in layer_kinds(model):
         kept = layer_activation_bytes(model, kind, recompute=partly, **shape)
-        if plain and model.norm == "rmsnorm":
-            kept = (
-                kept
-                + model.norms_per_layer * PLAIN_NORM_BYTES * plan.micro_batch_size * tokens * model.hidden
+        if sizes.plain and model.norm == "rmsnorm":
+            norms = model.norms_per_layer * PLAIN_NORM_BYTES
+            kept = kept + norms * plan.micro_batch_size * tokens * model.hidden
+        alone, whole = (
+            layer_activation_bytes(model, kind, recompute=word, **shape) if needed else kept
+            for word, needed in (
+                ("full", plan.recompute == "full"),
+                ("none", plan.recompute == "operations"),
             )
-        if plan.recompute == "full":
-            group = layer_activation_bytes(model, kind, recompute="full", **shape)
-            again = count * plan.recompute_share
-            stored = stored + np.ceil(again / plan.recompute_layers) * group + (count - again) * kept
-            largest = larger(largest, kept * plan.recompute_layers)
-        else:
-            stored = stored + count * kept
-        if plan.recompute == "operations":
-            # What one layer computes again is there while its backward pass lasts.
-            whole = layer_activation_bytes(model, kind, recompute="none", **shape)
-            largest = larger(largest, whole - kept)
-    in_flight = in_flight_micro_batches(
-        plan.pp,
-        stage.index,
-        micro_batches,
-        interleave=plan.interleave,
-        schedule=plan.schedule,
-    )
-    rows = plan.micro_batch_size * tokens
+        )
+        found.append(LayerActivations(kept, alone, whole))
+    return found
+
+
+def training_activations(
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    micro_batches: Number,
+    layers: Sequence[LayerActivations],
+    sizes: MemorySizes = SIXTEEN_BITS,
+) -> list[Number]:
+    """Activations that a card of each unlike stage holds at its fullest.
+
+    Parameters
+    ----------
+    model, workload, plan
+        Records; sizes of the plan may be columns.
+    micro_batches
+        Of a step, scalar or column.
+    layers
+        `layer_activations`.
+    sizes
+        Of formats, engine and card.
+
+    Returns
+    -------
+    list of Number
+        [byte], in the order of the stages.
+
+    References
+    ----------
+    korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=64)
+    >>> plan = TrainingPlan(tp=8, pp=4)
+    >>> kept = layer_activations(model("llama-2-7b"), load, plan)
+    >>> first, middle, last = training_activations(model("llama-2-7b"), load, plan, 64, kept)
+    >>> first > middle > last
+    True
+    """
+    rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
     # The last stage: input of the head, and logits with all that the loss makes of them, for one micro-batch.
     learned = MASKED_SHARE if model.encoder else 1.0
-    logit_bytes = PLAIN_LOGIT_BYTES if plain or eager_loss else FUSED_LOGIT_BYTES
+    logit_bytes = PLAIN_LOGIT_BYTES if sizes.plain or sizes.eager_loss else FUSED_LOGIT_BYTES
     logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
-    head = stage.last * rows * (2.0 * model.hidden + logits)
-    # What the loss made is dropped before the first layer is computed again.
-    peak = stored * in_flight + larger(largest, head)
-    return named("activations_bytes", peak, reference="korthikanti-2022")
+    found = []
+    for stage in plan_stages(model, plan):
+        stored: Number = 0.0
+        largest: Number = 0.0
+        for layer, count in zip(layers, stage.counts, strict=True):
+            if plan.recompute == "full":
+                again = count * plan.recompute_share
+                # A share is seldom a whole number of layers to the last digit.
+                groups = rounded_up(again / plan.recompute_layers - 1e-9)
+                stored = stored + groups * layer.input + (count - again) * layer.kept
+                running = layer.kept * plan.recompute_layers
+                largest = larger(largest, select(plan.recompute_share > 0, running, 0.0))
+            else:
+                stored = stored + count * layer.kept
+            if plan.recompute == "operations":
+                # What one layer computes again is there while its backward pass lasts.
+                largest = larger(largest, layer.whole - layer.kept)
+        in_flight = in_flight_micro_batches(
+            plan.pp,
+            stage.index,
+            micro_batches,
+            interleave=plan.interleave,
+            schedule=plan.schedule,
+        )
+        head = stage.last * rows * (2.0 * model.hidden + logits)
+        # What the loss made is dropped before the first layer is computed again.
+        peak = stored * in_flight + larger(largest, head)
+        found.append(named("activations_bytes", peak, reference="korthikanti-2022"))
+    return found

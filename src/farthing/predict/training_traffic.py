@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from farthing.predict.collectives import Axis, axis_all_gather_time_s
 from farthing.predict.communication import exposed_time_s, point_to_point_time_s
-from farthing.predict.fabric import parallel_axis
+from farthing.predict.fabric import library_of, parallel_axis
 from farthing.predict.parameters import total_parameters
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
 from farthing.predict.stages import Stage
@@ -55,7 +56,9 @@ def hop_time_s(setting: Setting) -> Number:
     0.17
     """
     plan, workload = setting.plan, setting.workload
-    inner = plan.tp * plan.cp * plan.dp
+    inner = plan.tp * plan.cp
+    if plan.rank_order == "tp-cp-dp-pp":
+        inner = inner * plan.dp
     axis = parallel_axis(setting.cluster, setting.group, plan.pp, stride=inner, efficiency=setting.efficiency)
     inside = axis.inside == plan.pp
     message = (
@@ -150,6 +153,16 @@ def data_parallel_axes(setting: Setting) -> tuple[Axis, Axis | None]:
     replicas = plan.dp * plan.cp
     where = {"efficiency": setting.efficiency}
     dense = parallel_axis(setting.cluster, setting.group, replicas, stride=plan.tp, **where)
+    between: Number = 1
+    if plan.rank_order == "tp-cp-pp-dp":
+        # Ranks of other stages lie between two replicas, but not between the parts of one sequence.
+        between = plan.pp
+        parts = parallel_axis(setting.cluster, setting.group, plan.cp, stride=plan.tp, **where)
+        far = plan.tp * plan.cp * plan.pp
+        copies = parallel_axis(setting.cluster, setting.group, plan.dp, stride=far, **where)
+        inside = parts.inside * select(parts.inside == plan.cp, copies.inside, 1)
+        library = library_of(setting.group, setting.efficiency, inside)
+        dense = replace(dense, inside=inside, library=library)
     if not setting.model.is_moe:
         return dense, None
     expert_replicas = plan.tp * replicas / (plan.ep * expert_tp)
@@ -158,11 +171,12 @@ def data_parallel_axes(setting: Setting) -> tuple[Axis, Axis | None]:
         size = np.maximum(expert_replicas.astype(int), 1)
     else:
         size = max(int(expert_replicas), 1)
-    return dense, parallel_axis(setting.cluster, setting.group, size, stride=plan.ep * expert_tp, **where)
+    stride = plan.ep * expert_tp * between
+    return dense, parallel_axis(setting.cluster, setting.group, size, stride=stride, **where)
 
 
 def data_parallel_time_s(
-    setting: Setting, axes: tuple[Axis, Axis | None], stage: Stage, parts: Parts, micro_batches: Number
+    setting: Setting, collectives: tuple[Number, Number], parts: Parts, micro_batches: Number
 ) -> Number:
     """Gradient and weight traffic of a stage that its compute does not hide.
 
@@ -170,10 +184,10 @@ def data_parallel_time_s(
     ----------
     setting
         What runs where.
-    axes
-        `data_parallel_axes`.
-    stage, parts
-        The stage, and the times of one micro-batch on it.
+    collectives
+        `stage_collectives_s` of the stage.
+    parts
+        Times of one micro-batch on it.
     micro_batches
         Micro-batches of a step.
 
@@ -200,12 +214,12 @@ def data_parallel_time_s(
     ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(dp=8, zero_stage=1),
     ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
     ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
-    >>> stage = stages(setting.model, 1)[0]
-    >>> round(data_parallel_time_s(setting, data_parallel_axes(setting), stage, Parts(), 1), 3)
+    >>> both = stage_collectives_s(setting, data_parallel_axes(setting), stages(setting.model, 1)[0])
+    >>> round(data_parallel_time_s(setting, both, Parts(), 1), 3)
     0.098
     """
     model, plan, workload = setting.model, setting.plan, setting.workload
-    gather, scatter = _collectives_s(setting, axes, stage)
+    gather, scatter = collectives
     forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
     backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
     backward = larger(backward - parts.hidden_backward, 0.0)
@@ -233,8 +247,48 @@ def _felt_s(setting: Setting, traffic_s: Number, compute_s: Number) -> Number:
     return exposed + (traffic_s - exposed) * taken
 
 
-def _collectives_s(setting: Setting, axes: tuple[Axis, Axis | None], stage: Stage) -> tuple[Number, Number]:
-    """Gathering the weights of a stage once, and scattering its gradients once [s]."""
+def stage_collectives_s(
+    setting: Setting, axes: tuple[Axis, Axis | None], stage: Stage
+) -> tuple[Number, Number]:
+    """Gathering the weights of a stage once, and scattering its gradients once.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+    axes
+        `data_parallel_axes`.
+    stage
+        Of the pipeline.
+
+    Returns
+    -------
+    Number, Number
+        [s]
+
+    References
+    ----------
+    rajbhandari-2020
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> from farthing.predict.stages import stages
+    >>> from farthing.records.efficiency import IDEAL
+    >>> from farthing.records.plan import TrainingPlan
+    >>> from farthing.records.workload import TrainingWorkload
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(dp=8, zero_stage=1),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=4.0, launch_s=0.0)
+    >>> stage = stages(setting.model, 1)[0]
+    >>> gather, scatter = stage_collectives_s(setting, data_parallel_axes(setting), stage)
+    >>> 1.9 < scatter / gather <= 2
+    True
+    """
     model, plan, workload = setting.model, setting.plan, setting.workload
     expert_tp = expert_tp_of(plan)
     dense_axis, expert_axis = axes

@@ -6,7 +6,7 @@ from farthing.predict.communication import exposed_time_s
 from farthing.predict.compute import elementwise_time_s
 from farthing.predict.memory import optimizer_bytes_per_parameter
 from farthing.predict.sharding import expert_tp_of, stage_lora_parameters, stage_parameters
-from farthing.predict.stages import Stage, stages
+from farthing.predict.stages import Stage, plan_stages
 from farthing.predict.trace import Number, larger, named
 from farthing.predict.training_layer import Setting
 
@@ -78,7 +78,7 @@ def update_time_s(setting: Setting, *, card_to_host_bytes_per_s: float, host_byt
         larger(plan.tp * plan.dp * plan.cp / (plan.ep * expert_tp), 1.0) if plan.zero_stage else 1
     )
     largest: Number = 0.0
-    for stage in stages(setting.model, plan.pp):
+    for stage in plan_stages(setting.model, plan):
         shared, experts = _trained(setting, stage)
         largest = larger(largest, shared / replicas + experts / expert_replicas)
     update = largest * update_bytes_per_parameter(setting.workload.optimizer)
@@ -145,7 +145,7 @@ def streamed_weights_time_s(
     if plan.offload != "optimizer+weights":
         return 0.0
     largest: Number = 0.0
-    for stage in stages(setting.model, plan.pp):
+    for stage in plan_stages(setting.model, plan):
         shared, experts = stage_parameters(
             setting.model,
             stage,

@@ -44,6 +44,8 @@ def _names(**values: Any) -> None:
 
 def _shares(**values: Any) -> None:
     for field, value in values.items():
+        if hasattr(value, "dtype"):
+            continue
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not (number and 0 <= value <= 1):
             raise InvalidInput(f"plan: {field} must be in 0..1, not {value!r}")
@@ -105,8 +107,8 @@ class TrainingPlan:
     rank_order: RankOrder = "tp-cp-dp-pp"
     micro_batch_size: Any = 1
     recompute: Recompute = "selective"
-    recompute_layers: int = 1
-    recompute_share: float = 1.0
+    recompute_layers: Any = 1
+    recompute_share: Any = 1.0
     flash_attention: bool = True
     loss_chunks: Any = 1
     weight_format: str = "bf16"
@@ -191,14 +193,14 @@ class InferencePlan:
     dp: Any = 1
     ep: Any = 1
     stage_layers: tuple[int, ...] = ()
-    micro_batches: int = 0
+    micro_batches: Any = 0
     weight_format: str = "bf16"
     kv_format: str = "fp16"
     compute_format: str = ""
     dense_format: str = ""
     engine: str = ""
     overlap_communication: float = 0.0
-    chunk_tokens: int = 0
+    chunk_tokens: Any = 0
 
     def __post_init__(self) -> None:
         _sizes(tp=self.tp, pp=self.pp, dp=self.dp, ep=self.ep)
@@ -213,5 +215,6 @@ class InferencePlan:
         if self.stage_layers:
             _sizes(**{f"stage_layers[{i}]": layers for i, layers in enumerate(self.stage_layers)})
         for field in ("micro_batches", "chunk_tokens"):
-            if getattr(self, field) != 0:
-                _sizes(**{field: getattr(self, field)})
+            value = getattr(self, field)
+            if hasattr(value, "dtype") or value != 0:
+                _sizes(**{field: value})

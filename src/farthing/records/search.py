@@ -125,7 +125,9 @@ class SearchResult:
     fitting
         Of these, how many keep every limit.
     removed
-        What each rule took out, in the order of the rules.
+        What each rule took out before, in the order of the rules.
+    broken
+        Of the evaluated, what memory and each limit took out.
     best
         The best plan, then the best of other kinds: kinds differ in a parallel size, a format or an engine.
     front
@@ -147,6 +149,7 @@ class SearchResult:
     evaluated: int
     fitting: int
     removed: tuple[Removed, ...]
+    broken: tuple[Removed, ...] = ()
     best: tuple[Choice, ...]
     front: tuple[Choice, ...] = ()
     reasons: tuple[Reason, ...] = ()

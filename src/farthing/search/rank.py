@@ -68,10 +68,10 @@ def pareto_front(figures: Column) -> NDArray[np.intp]:
     front: list[int] = []
     for start in range(0, len(rows), _CHUNK):
         chunk = sorted_figures[start : start + _CHUNK]
-        alive = np.ones(len(chunk), dtype=bool)
+        alive: NDArray[np.bool_] = np.ones(len(chunk), dtype=bool)
         if front:
             # A whole chunk is held against the front so far.
-            alive = ~(sorted_figures[front][:, None, :] <= chunk[None]).all(axis=2).any(axis=0)
+            alive &= ~(sorted_figures[front][:, None, :] <= chunk[None]).all(axis=2).any(axis=0)
         mine: list[int] = []
         for index in np.flatnonzero(alive):
             own = sorted_figures[[start + place for place in mine]]

@@ -9,7 +9,7 @@ from farthing.catalog import accelerator, model
 from farthing.predict.adapters import adapter_time, conversion_time
 from farthing.predict.device import device
 from farthing.predict.layer import Shards
-from farthing.predict.training_memory import training_memory
+from farthing.predict.training_memory import MemorySizes, training_memory
 from farthing.predict.training_pass import training_forward_time
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.model import LayerKind
@@ -74,8 +74,7 @@ def memory(weights: float = 2.0, plain: bool = False, chunks: int = 1, **workloa
             LLAMA,
             TrainingWorkload(sequence_tokens=2048, global_batch_size=1, **workload),  # type: ignore[arg-type]
             TrainingPlan(loss_chunks=chunks),
-            weight_bytes_per_parameter=weights,
-            plain=plain,
+            MemorySizes(weight_bytes_per_parameter=weights, plain=plain),
         ).total_bytes
     )
 

@@ -8,7 +8,7 @@ import pytest
 from farthing.catalog import model
 from farthing.predict.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES, FRAGMENTATION_SHARE
 from farthing.predict.parameters import total_parameters
-from farthing.predict.training_memory import TrainingMemory, driver_bytes, training_memory
+from farthing.predict.training_memory import MemorySizes, TrainingMemory, driver_bytes, training_memory
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
@@ -96,8 +96,7 @@ def test_deepspeed_copies_gradients_in_the_step_and_buckets_them() -> None:
         model("llama-2-7b"),
         TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
         TrainingPlan(dp=8, zero_stage=1),
-        step_copy_bytes_per_parameter=6.0,
-        bucket_bytes=1e9,
+        MemorySizes(step_copy_bytes_per_parameter=6.0, bucket_bytes=1e9),
     )
     assert deepspeed.buffer_bytes > usual.buffer_bytes + 6 * 6.7e9 / 8
 

@@ -1,0 +1,499 @@
+"""All training plans that a cluster and a model allow, as rows of sizes and the choices that each row has."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.errors import InvalidInput
+from farthing.estimate.subject import cuts_heads
+from farthing.predict.fabric import joined_cards
+from farthing.predict.stages import spared_layers
+from farthing.records.hardware import Cluster
+from farthing.records.model import Model
+from farthing.records.plan import Offload, RankOrder, Recompute, Schedule, TrainingPlan
+from farthing.records.workload import TrainingWorkload
+
+Ints = NDArray[np.int64]
+
+SIZES: Final = ("tp", "pp", "dp", "cp", "ep", "expert_tp", "micro_batch_size", "interleave")
+"""Fields that every divisor is tried for, unless they are given."""
+
+WORDS: Final[Mapping[str, tuple[Any, ...]]] = {
+    "sequence_parallel": (True, False),
+    "zero_stage": (1, 0, 2, 3),
+    "schedule": ("1f1b", "interleaved", "zero-bubble", "gpipe"),
+    "rank_order": get_args(RankOrder),
+    "recompute": get_args(Recompute),
+    "offload": get_args(Offload),
+}
+"""Fields with few values, all of which are tried unless they are given; of equal plans the earlier wins."""
+
+OPEN: Final = (*SIZES, *WORDS, "first_spared", "last_spared", "recompute_layers", "recompute_share")
+"""Fields that a search works out. All others are as given; a list of values makes one of them an axis too."""
+
+SPARED: Final = ((0, 0), (0, 1), (1, 1))
+"""Layers that the first and the last stage are spared, where none are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A way to run the stages: schedule, virtual stages, layers that the ends are spared."""
+
+    schedule: Schedule = "1f1b"
+    interleave: int = 1
+    first_spared: int = 0
+    last_spared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputation:
+    """How much is computed again: a word, and with ``full`` a share of the layers and the size of a group."""
+
+    word: Recompute
+    share: float = 1.0
+    layers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Plans of as many stages that differ in sizes, one an element.
+
+    Attributes
+    ----------
+    pp
+        Of all rows.
+    tp, dp, cp, ep, expert_tp, micro_batch_size, sequence_parallel
+        Columns; rows with sequence parallelism come first.
+    zero_stages, rank_orders
+        Which of the words each row may have: bit ``i`` stands for word ``i``.
+    words
+        Values of ``zero_stage``, ``rank_order`` and ``offload``.
+    pipelines, recomputations
+        That may run; interleaving only where ``pp`` divides the micro-batches. Recomputation of none or of
+        some of the layers comes before that by other words.
+    """
+
+    pp: int
+    tp: Ints
+    dp: Ints
+    cp: Ints
+    ep: Ints
+    expert_tp: Ints
+    micro_batch_size: Ints
+    sequence_parallel: NDArray[np.bool_]
+    zero_stages: Ints
+    rank_orders: Ints
+    words: Mapping[str, tuple[Any, ...]]
+    pipelines: tuple[Pipeline, ...]
+    recomputations: tuple[Recomputation, ...]
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def part(self, rows: Any) -> Rows:
+        """Some of the rows."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
+
+
+SIZE_COLUMNS: Final = ("tp", "dp", "cp", "ep", "expert_tp", "micro_batch_size")
+COLUMNS: Final = (*SIZE_COLUMNS, "sequence_parallel", "zero_stages", "rank_orders")
+
+
+@dataclass(slots=True)
+class TrainingSpace:
+    """The legal plans, and how many plans each rule took out.
+
+    Attributes
+    ----------
+    variants
+        Plans that differ in what is no axis of the rows: formats, engine, and the like.
+    rows
+        Groups of like rows.
+    candidates, removed
+        Of all variants: plans before any rule, and those that each rule took out, in order.
+    """
+
+    variants: tuple[TrainingPlan, ...]
+    rows: list[Rows] = field(default_factory=list)
+    candidates: int = 0
+    removed: dict[str, int] = field(default_factory=dict)
+
+    def remove(self, rule: str, plans: int) -> None:
+        """Count what a rule takes out."""
+        if plans:
+            self.removed[rule] = self.removed.get(rule, 0) + plans
+
+
+@functools.lru_cache(maxsize=4096)
+def divisors(number: int) -> tuple[int, ...]:
+    """All divisors, the least first.
+
+    Examples
+    --------
+    >>> divisors(12)
+    (1, 2, 3, 4, 6, 12)
+    """
+    low = [size for size in range(1, int(number**0.5) + 1) if number % size == 0]
+    return tuple(sorted({*low, *(number // size for size in low)}))
+
+
+def values(given: Any) -> tuple[Any, ...]:
+    """Allowed values: a list as it is, a single one alone."""
+    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+
+
+def training_space(
+    model: Model,
+    cluster: Cluster,
+    workload: TrainingWorkload,
+    given: Mapping[str, Any],
+    *,
+    cards: int = 0,
+) -> TrainingSpace:
+    """All legal plans on so many cards.
+
+    Parameters
+    ----------
+    model, cluster, workload
+        What is trained, and on what.
+    given
+        Fields of `TrainingPlan`: a value fixes a field, a list leaves a choice, and the rest of `OPEN` is
+        open.
+    cards
+        That every plan uses; 0 uses all.
+
+    Raises
+    ------
+    InvalidInput
+        An empty list, or a value that no plan can have.
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> space = training_space(model("llama-2-7b"), parse_cluster("1x2:h100-sxm"),
+    ...     TrainingWorkload(sequence_tokens=4096, global_batch_size=8), {"zero_stage": 1})
+    >>> sorted({(int(tp), rows.pp, int(dp)) for rows in space.rows for tp, dp in zip(rows.tp, rows.dp)})
+    [(1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1)]
+    """
+    for name, value in given.items():
+        if isinstance(value, (list, tuple)) and not value:
+            raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
+    choices = {name: values(value) for name, value in given.items()}
+    for name, options in choices.items():
+        for option in options:
+            replace(TrainingPlan(), **{name: option})  # refuses what no plan can have
+    outer = {name: options for name, options in choices.items() if name not in OPEN}
+    variants = tuple(
+        TrainingPlan(**dict(zip(outer, combination, strict=True)))
+        for combination in itertools.product(*outer.values())
+    )
+    return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Walks through the layouts, and counts what it leaves out."""
+
+    model: Model
+    cluster: Cluster
+    workload: TrainingWorkload
+    choices: Mapping[str, tuple[Any, ...]]
+    cards: int
+    variants: tuple[TrainingPlan, ...]
+    space: TrainingSpace = field(init=False)
+
+    def build(self) -> TrainingSpace:
+        self.space = TrainingSpace(self.variants)
+        columns: dict[int, list[Ints]] = {}
+        for tp, pp, cp, dp in self._layouts():
+            options = self._options(pp)
+            inner = options.all * len(self.variants)
+            batches = self._micro_batches()
+            pairs = self._experts(tp)
+            every = inner * len(pairs) * len(batches)
+            self.space.candidates += every
+            rule = self._broken(tp, pp, cp, dp)
+            if rule:
+                self.space.remove(rule, every)
+                continue
+            local = self.workload.global_batch_size // dp
+            fitting = batches[local % batches == 0]
+            for ep, expert_tp in pairs:
+                rule = self._experts_broken(tp, ep, expert_tp, tp * cp * dp)
+                if rule:
+                    self.space.remove(rule, inner * len(batches))
+                    continue
+                self.space.remove(
+                    "micro-batches do not divide a replica's batch", inner * (len(batches) - len(fitting))
+                )
+                self._add(columns, options, (tp, pp, cp, dp, ep, expert_tp), fitting)
+        for pp, parts in columns.items():
+            options = self._options(pp)
+            found = np.concatenate(parts, axis=1)
+            found = found[:, np.argsort(~found[len(SIZE_COLUMNS)].astype(bool), kind="stable")]
+            own = dict(zip(COLUMNS, found, strict=True))
+            own["sequence_parallel"] = own["sequence_parallel"].astype(bool)
+            local = self.workload.global_batch_size // own["dp"] // own["micro_batch_size"]
+            if all(way.schedule == "interleaved" for way in options.pipelines):
+                own = {name: column[local % pp == 0] for name, column in own.items()}
+            if not (options.pipelines and len(own["tp"])):
+                continue
+            self.space.rows.append(
+                Rows(
+                    pp=pp,
+                    words={
+                        "zero_stage": self._words("zero_stage"),
+                        "rank_order": self._words("rank_order"),
+                        "offload": self._offloads(self._words("offload")),
+                    },
+                    pipelines=options.pipelines,
+                    recomputations=options.recomputations,
+                    **own,
+                )
+            )
+        return self.space
+
+    def _layouts(self) -> Iterator[tuple[int, int, int, int]]:
+        """Sizes of tensor, pipeline, context and data parallelism that use all cards."""
+        for tp in self._sizes("tp", self.cards):
+            for pp in self._sizes("pp", self.cards // tp):
+                for cp in self._sizes("cp", self.cards // tp // pp):
+                    dp = self.cards // tp // pp // cp
+                    if "dp" not in self.choices or dp in self.choices["dp"]:
+                        yield tp, pp, cp, dp
+
+    def _sizes(self, axis: str, room: int) -> list[int]:
+        allowed = self.choices.get(axis)
+        return [size for size in divisors(room) if allowed is None or size in allowed]
+
+    def _micro_batches(self) -> Ints:
+        every = divisors(self.workload.global_batch_size)
+        allowed = self.choices.get("micro_batch_size")
+        return np.array([size for size in every if allowed is None or size in allowed], dtype=np.int64)
+
+    def _experts(self, tp: int) -> list[tuple[int, int]]:
+        if not self.model.is_moe:
+            return [(1, 0)]
+        groups = self.choices.get("ep") or divisors(self.model.experts)
+        cut = self.choices.get("expert_tp")
+        return list(itertools.product(groups, [s or tp for s in cut] if cut else divisors(tp)))
+
+    def _broken(self, tp: int, pp: int, cp: int, dp: int) -> str:
+        """The rule that a layout breaks, as Megatron-Core and torchtitan check it."""
+        model, tokens = self.model, self.workload.sequence_tokens
+        if not cuts_heads(model, tp):
+            return "tp does not divide the heads"
+        if model.ffn_hidden % tp or model.hidden % tp:
+            return "tp does not divide the feed-forward width"
+        if pp > model.layers:
+            return "more stages than layers"
+        if cp > 1 and tokens % (2 * cp):
+            return "cp does not cut the sequence in 2 x cp equal parts"
+        if self.workload.global_batch_size % dp:
+            return "dp does not divide the global batch"
+        return ""
+
+    def _experts_broken(self, tp: int, ep: int, expert_tp: int, over: int) -> str:
+        if not self.model.is_moe:
+            return ""
+        if tp % expert_tp:
+            return "expert_tp does not divide tp"
+        if self.model.experts % ep:
+            return "ep does not divide the experts"
+        if self.model.moe_ffn_hidden % expert_tp:
+            return "expert_tp does not divide an expert's width"
+        if over % (ep * expert_tp):
+            return "ep x expert_tp does not divide tp x cp x dp"
+        return ""
+
+    def _add(
+        self,
+        columns: dict[int, list[Ints]],
+        options: _Options,
+        sizes: tuple[int, int, int, int, int, int],
+        micro_batches: Ints,
+    ) -> None:
+        """Rows of one layout with the choices that they have; counts those that they have not."""
+        tp, pp, cp, dp, ep, expert_tp = sizes
+        plans = options.all * len(self.variants) * len(micro_batches)
+        words = {}
+        for name, choose, rule in (
+            ("sequence_parallel", self._sequence_parallel, "sequence parallelism changes or cuts nothing"),
+            ("zero_stage", self._zero_stages, "one replica has nothing to shard"),
+            ("rank_order", self._rank_orders, "another order of ranks is the same, or parts experts"),
+        ):
+            every = self._words(name)
+            words[name] = choose(every, sizes)
+            plans = self._keep(rule, plans, len(every), len(words[name]))
+        every = self._words("offload")
+        plans = self._keep(
+            "the card computes in the host's memory", plans, len(every), len(self._offloads(every))
+        )
+        for rule, share in options.removed.items():
+            self.space.remove(rule, plans // options.pipeline_choices * share)
+        plans = plans // options.pipeline_choices
+        odd = int(((self.workload.global_batch_size // dp // micro_batches) % pp != 0).sum())
+        interleaved = sum(p.schedule == "interleaved" for p in options.pipelines)
+        lost = plans // max(len(micro_batches), 1) * interleaved * odd
+        self.space.remove("interleaving needs a multiple of pp micro-batches", lost)
+        masks = [
+            sum(1 << self._words(name).index(word) for word in words[name])
+            for name in ("zero_stage", "rank_order")
+        ]
+        for sequence_parallel in words["sequence_parallel"]:
+            block = np.empty((len(COLUMNS), len(micro_batches)), dtype=np.int64)
+            block[:] = np.array([tp, dp, cp, ep, expert_tp, 0, sequence_parallel, *masks])[:, None]
+            block[len(SIZE_COLUMNS) - 1] = micro_batches
+            columns.setdefault(pp, []).append(block)
+
+    def _keep(self, rule: str, plans: int, every: int, kept: int) -> int:
+        """Plans that are left of so many where a field keeps some of its values."""
+        left = plans // every * kept
+        self.space.remove(rule, plans - left)
+        return left
+
+    def _words(self, name: str) -> tuple[Any, ...]:
+        """Allowed words, the one that wins among equals first."""
+        allowed = self.choices.get(name)
+        return tuple(word for word in WORDS[name] if allowed is None or word in allowed)
+
+    def _sequence_parallel(self, every: tuple[bool, ...], sizes: Sequence[int]) -> tuple[bool, ...]:
+        tp, _, cp = sizes[:3]
+        if tp == 1:
+            return every[:1]
+        if self.workload.sequence_tokens // cp % tp:
+            return tuple(word for word in every if not word)
+        return every
+
+    def _zero_stages(self, every: tuple[int, ...], sizes: Sequence[int]) -> tuple[int, ...]:
+        tp, _, cp, dp, ep, expert_tp = sizes
+        alone = dp * cp == 1 and (not self.model.is_moe or tp <= ep * expert_tp)
+        return every[:1] if alone else every
+
+    def _rank_orders(self, every: tuple[RankOrder, ...], sizes: Sequence[int]) -> tuple[RankOrder, ...]:
+        tp, pp, cp, dp, ep, expert_tp = sizes
+        legal = every
+        if self.model.is_moe and ep * expert_tp != tp * cp:
+            legal = tuple(order for order in every if order == "tp-cp-dp-pp")
+        domains = [joined_cards(group) for group in self.cluster.groups]
+        apart = all(tp * cp % domain == 0 for domain in domains)
+        together = all(self.cards <= domain for domain in domains)
+        return legal[:1] if pp == 1 or dp == 1 or apart or together else legal
+
+    def _offloads(self, every: tuple[Offload, ...]) -> tuple[Offload, ...]:
+        cards = [group.accelerator for group in self.cluster.groups]
+        to_memory = all(variant.offload_to == "memory" for variant in self.variants)
+        if to_memory and any(card.unified_memory or card.kind == "cpu" for card in cards):
+            return tuple(word for word in every if word == "none")
+        return every
+
+    def _options(self, pp: int) -> _Options:
+        return _options(
+            self.model.layers,
+            pp,
+            self._words("schedule"),
+            self.choices.get("interleave"),
+            self._spared(),
+            self._words("recompute"),
+            self.choices.get("recompute_layers"),
+            self.choices.get("recompute_share"),
+            len(self._words("sequence_parallel"))
+            * len(self._words("zero_stage"))
+            * len(self._words("rank_order"))
+            * len(self._words("offload")),
+            all(variant.flash_attention for variant in self.variants),
+        )
+
+    def _spared(self) -> tuple[tuple[int, int], ...]:
+        if "first_spared" not in self.choices and "last_spared" not in self.choices:
+            return SPARED
+        return tuple(
+            itertools.product(self.choices.get("first_spared", (0,)), self.choices.get("last_spared", (0,)))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What a number of stages allows."""
+
+    pipelines: tuple[Pipeline, ...]
+    recomputations: tuple[Recomputation, ...]
+    pipeline_choices: int
+    removed: dict[str, int]
+    all: int
+
+
+@functools.lru_cache(maxsize=1024)
+def _options(
+    layers: int,
+    pp: int,
+    schedules: tuple[Schedule, ...],
+    interleaves: tuple[int, ...] | None,
+    spared: tuple[tuple[int, int], ...],
+    words: tuple[Recompute, ...],
+    groups: tuple[int, ...] | None,
+    shares: tuple[float, ...] | None,
+    other_choices: int,
+    flash_attention: bool,
+) -> _Options:
+    deepest = -(-layers // pp)
+    ways = []
+    for schedule in schedules:
+        virtual = (interleaves or tuple(range(2, max(deepest, 2) + 1))) if schedule == "interleaved" else (1,)
+        ways += [Pipeline(schedule, v, *ends) for v in virtual for ends in spared]
+    removed: dict[str, int] = {}
+    kept: list[Pipeline] = []
+    seen = set()
+    for way in ways:
+        rule = _pipeline_broken(layers, pp, way)
+        # One stage has no schedule; the same layers a stage are the same plan.
+        split = spared_layers(layers, pp, way.first_spared, way.last_spared)
+        key = (way.schedule if pp > 1 else "", way.interleave, split)
+        if not rule and key in seen:
+            rule = "another schedule or split of the layers is the same"
+        if rule:
+            removed[rule] = removed.get(rule, 0) + 1
+            continue
+        seen.add(key)
+        kept.append(way)
+    again: list[Recomputation] = []
+    for word in words:
+        if word == "full":
+            again += _full(deepest, groups, shares)
+        elif not (word == "selective" and flash_attention and "none" in words):
+            again.append(Recomputation(word))
+    # Those that are a share of the layers first: they are evaluated together.
+    again.sort(key=lambda way: way.word not in ("none", "full"))
+    return _Options(tuple(kept), tuple(again), len(ways), removed, other_choices * len(ways) * len(again))
+
+
+def _full(
+    deepest: int, groups: tuple[int, ...] | None, shares: tuple[float, ...] | None
+) -> Iterator[Recomputation]:
+    """Some layers of a stage one by one, or all of them in groups."""
+    for share in shares or [count / deepest for count in range(1, deepest + 1)]:
+        for size in groups or (divisors(deepest) if share == 1 else (1,)):
+            yield Recomputation("full", share, size)
+
+
+def _pipeline_broken(layers: int, pp: int, way: Pipeline) -> str:
+    if way.schedule == "interleaved":
+        if pp == 1 or way.interleave == 1:
+            return "another schedule or split of the layers is the same"
+        if way.first_spared or way.last_spared:
+            return "interleaved stages are spared no layers"
+        chunks = pp * way.interleave
+        # Embedding and head may count as a layer each (Megatron-Core).
+        if layers % chunks and (layers + 2) % chunks:
+            return "virtual stages of unequal layers"
+    elif min(spared_layers(layers, pp, way.first_spared, way.last_spared)) < 1:
+        return "a stage without layers"
+    return ""
