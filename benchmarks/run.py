@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,13 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.predict.device import device
 from farthing.predict.training import training_time
 from farthing.predict.training_memory import training_memory
-from farthing.records.plan import TrainingPlan
-from farthing.records.workload import TrainingWorkload
+from farthing.records.hardware import Cluster
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.workload import InferenceWorkload, TrainingWorkload
+from farthing.search.inference import search_inference
+from farthing.search.inference_space import Axes
+from farthing.search.table import Search
 from timing import seconds_per_call, seconds_per_process
 
 Row = tuple[str, str, str, str]
@@ -103,12 +109,48 @@ def columns(candidates: int = 100_000) -> list[Row]:
     ]
 
 
+def inference_searches() -> list[Row]:
+    """Every plan of eight cards with all axes open, against evaluating one plan at a time."""
+    load, open_axes = InferenceWorkload(), Axes()
+    one = seconds_per_call(lambda: farthing.infer("llama-3.3-70b", "1x8:h100-sxm", tp=8, batch_size=32))
+    rows = [("farthing.infer in a loop", f"{1 / one:,.0f} plans/s", "1.0 x", "")]
+    for name, cluster, weights in (
+        ("llama-3.3-70b", "1x8:h100-sxm", "bf16"),
+        ("mixtral-8x7b", "1x8:h200-sxm", "bf16"),
+        ("deepseek-v3", "1x8:h200-sxm", "fp8"),
+    ):
+        model, machines = catalog.model(name), parse_cluster(cluster)
+        plan = InferencePlan(weight_format=weights)
+
+        def search(
+            model: Model = model, machines: Cluster = machines, plan: InferencePlan = plan, **more: Any
+        ) -> Search:
+            return search_inference(
+                model, machines, load, plan, axes=open_axes, front=("tokens-per-s", "tpot"), **more
+            )
+
+        whole = seconds_per_call(search)
+        alike = seconds_per_call(lambda search=search: search(disaggregate=False))
+        evaluated = search().result.evaluated
+        rows += [
+            (f"search, {name} on 8 cards", f"{whole * 1e3:.0f} ms", f"{whole / one:.0f} x", "300 ms"),
+            (
+                "  without workers for prompts alone",
+                f"{evaluated / alike:,.0f} plans/s",
+                f"{evaluated / alike * one:.0f} x",
+                "",
+            ),
+        ]
+    return rows
+
+
 def main() -> None:
     """Print all figures."""
     for title, rows in (
         ("Cold start", cold_start()),
         ("One estimate, warm", estimates()),
         ("Many plans at once (time and memory, everything evaluated)", columns()),
+        ("Searches of inference plans, estimates of the best and the front included", inference_searches()),
     ):
         print(title)
         for name, figure, ratio, limit in rows:

@@ -15,6 +15,7 @@ __all__ = [
     "UnknownName",
     "__version__",
     "infer",
+    "infer_disaggregated",
     "launch",
     "search",
     "sweep",
@@ -25,10 +26,10 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, launch, search, sweep, train, validate
+    from farthing.api import infer, infer_disaggregated, launch, search, sweep, train, validate
 
 
-_FRONT: Final = ("infer", "launch", "search", "sweep", "train", "validate")
+_FRONT: Final = ("infer", "infer_disaggregated", "launch", "search", "sweep", "train", "validate")
 """Functions of the front door."""
 
 

@@ -23,6 +23,7 @@ from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible, InvalidInput, UnknownName
+from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
 from farthing.estimate import run as _run
 from farthing.estimate import training as _training
@@ -34,11 +35,16 @@ from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
-from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
+from farthing.records.estimate import (
+    DisaggregatedEstimate,
+    InferenceEstimate,
+    Sensitivity,
+    TrainingEstimate,
+)
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
 from farthing.records.launch import Launch
 from farthing.records.model import Model
-from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
 from farthing.records.refit import Refit
 from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
@@ -59,6 +65,7 @@ __all__ = [
     "forget_refit",
     "formats",
     "infer",
+    "infer_disaggregated",
     "launch",
     "launchers",
     "model_summary",
@@ -131,16 +138,7 @@ def infer(
     """
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     chosen = set(options) & {"tp", "pp", "dp"}
-    if workload is None and shape.encoder:
-        # It puts nothing out: what is timed is reading.
-        options.setdefault("output_tokens", 0)
-    if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
-        # A context alone: the prompt is what the output leaves of it.
-        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
-    if workload is None and shape.max_context < 1280:
-        # A short model: the default prompt must leave room for the output.
-        options.setdefault("prompt_tokens", max(1, shape.max_context - options.get("output_tokens", 256)))
-    load = filled(workload, InferenceWorkload, options)
+    load = _serving_workload(shape, workload, options)
     if plan is None and shape.native_format:
         options.setdefault("weight_format", shape.native_format)
     split = filled(plan, InferencePlan, options)
@@ -164,6 +162,90 @@ def infer(
 
         found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
     return found
+
+
+def infer_disaggregated(
+    model: str | Model,
+    cluster: str | Cluster,
+    plan: DisaggregatedPlan,
+    *,
+    workload: InferenceWorkload | None = None,
+    cost: CostBasis | None = None,
+    ideal: bool = False,
+    must_fit: bool = False,
+    **options: Any,
+) -> DisaggregatedEstimate:
+    """Latency, throughput, energy and money where some workers read prompts and others decode.
+
+    Parameters
+    ----------
+    model, cluster, workload, cost, ideal, must_fit
+        As in `infer`; ``batch_size`` users each wait for an answer before they ask again.
+    plan
+        The split and the cards of each side.
+    **options
+        Any field of `InferenceWorkload` or `CostBasis`. Without an engine in the plans the one that usually
+        runs such weights on such cards counts.
+
+    Returns
+    -------
+    DisaggregatedEstimate
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, a split that the model or cluster does not allow.
+    Infeasible
+        With ``must_fit``.
+
+    Examples
+    --------
+    Four H100 read prompts for four that decode:
+
+    >>> from farthing.records.plan import Pool
+    >>> half = Pool(accelerators_per_host=4)
+    >>> plan = DisaggregatedPlan(prefill=InferencePlan(tp=2, dp=2), decode=InferencePlan(tp=4),
+    ...                          prefill_pool=half, decode_pool=half)
+    >>> found = infer_disaggregated("llama-2-70b", "1x8:h100-sxm", plan, batch_size=32, output_tokens=500)
+    >>> found.fits, found.bottleneck, 0 < found.transfer_s < found.ttft_s
+    (True, 'decoding', True)
+    """
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    load = _serving_workload(shape, workload, options)
+    basis = filled(cost, CostBasis, options)
+    refuse_unknown(options, InferenceWorkload, CostBasis)
+    _disaggregated.check_pools(machines, plan.prefill_pool, plan.decode_pool)
+    assumed: dict[str, None] = {}
+    sides: dict[str, Any] = {}
+    for side, pool in (("prefill", plan.prefill_pool), ("decode", plan.decode_pool)):
+        own: InferencePlan = getattr(plan, side)
+        if not own.engine and not ideal:
+            engine = usual_engine(_disaggregated.pool_cluster(machines, pool), own.weight_format)
+            sides[side] = dataclasses.replace(own, engine=engine.id)
+            assumed[chosen_note(engine)] = None
+    plan = dataclasses.replace(plan, **sides)
+    found = _disaggregated.disaggregated_estimate(
+        shape, machines, load, plan, basis=basis, ideal=ideal, assumed=tuple(assumed)
+    )
+    if must_fit and not found.fits:
+        raise Infeasible(f"{found.model} on {found.cluster}: {found.misfit}")
+    return found
+
+
+def _serving_workload(
+    shape: Model, workload: InferenceWorkload | None, options: dict[str, Any]
+) -> InferenceWorkload:
+    """The load of some options, whose defaults follow from the model; takes what it knows out of them."""
+    if workload is None and shape.encoder:
+        # It puts nothing out: what is timed is reading.
+        options.setdefault("output_tokens", 0)
+    if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
+        # A context alone: the prompt is what the output leaves of it.
+        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
+    if workload is None and shape.max_context < 1280:
+        # A short model: the default prompt must leave room for the output.
+        options.setdefault("prompt_tokens", max(1, shape.max_context - options.get("output_tokens", 256)))
+    return filled(workload, InferenceWorkload, options)
 
 
 def train(
@@ -240,73 +322,6 @@ def train(
 
         found = dataclasses.replace(found, sensitivity=sensitivities(found, machines, repeat))
     return found
-
-
-def launch(
-    engine: str,
-    model: str | Model,
-    cluster: str | Cluster,
-    *,
-    workload: TrainingWorkload | InferenceWorkload,
-    plan: TrainingPlan | InferencePlan,
-) -> Launch:
-    """A plan as commands and files of an engine, with what the engine cannot do of it.
-
-    Parameters
-    ----------
-    engine
-        ``megatron-lm torchtitan deepspeed`` for training, ``vllm sglang tensorrt-llm llama.cpp`` for serving.
-    model, cluster
-        As in `infer`.
-    workload, plan
-        Records, such as those of an estimate.
-
-    Returns
-    -------
-    Launch
-
-    Raises
-    ------
-    UnknownName
-        No commands are known for that engine.
-    InvalidInput
-        A training plan for a serving engine, or the other way round; more cards than the cluster has.
-
-    Examples
-    --------
-    >>> found = infer("llama-2-70b", "1x8:h100-sxm", tp=8, batch_size=64)
-    >>> print(launch("vllm", "llama-2-70b", "1x8:h100-sxm", workload=found.workload,
-    ...              plan=found.plan).commands[0].text.splitlines()[1])
-      --tensor-parallel-size 8 \\
-    """
-    from farthing.launch import LAUNCHERS, SERVING, TRAINING
-
-    name = engine.strip().lower()
-    if name not in LAUNCHERS:
-        raise UnknownName("engine", engine, LAUNCHERS, f"commands are known for {', '.join(LAUNCHERS)}")
-    training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
-    serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
-    if not (training or serving):
-        raise InvalidInput("launch: workload and plan must both be of training or both of inference")
-    fitting = TRAINING if training else SERVING
-    if name not in fitting:
-        kind, other = ("training", "serves") if training else ("serving", "trains")
-        raise InvalidInput(
-            f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
-        )
-    shape, machines = resolve_model(model), resolve_cluster(cluster)
-    if isinstance(plan, TrainingPlan):
-        check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
-    else:
-        check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
-    return fitting[name](shape, machines, workload, plan)
-
-
-def launchers(task: str = "") -> tuple[str, ...]:
-    """Engines whose commands are known, by id: of ``training``, of ``inference``, or of both."""
-    from farthing.launch import LAUNCHERS, SERVING, TRAINING
-
-    return tuple({"training": TRAINING, "inference": SERVING}.get(task, LAUNCHERS))
 
 
 def search(
@@ -418,6 +433,73 @@ def _sensitive(
         return ask(model, better, workload=estimate.workload, plan=estimate.plan, cost=basis, ideal=ideal)
 
     return sensitivities(estimate, cluster, repeat)
+
+
+def launch(
+    engine: str,
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    workload: TrainingWorkload | InferenceWorkload,
+    plan: TrainingPlan | InferencePlan,
+) -> Launch:
+    """A plan as commands and files of an engine, with what the engine cannot do of it.
+
+    Parameters
+    ----------
+    engine
+        ``megatron-lm torchtitan deepspeed`` for training, ``vllm sglang tensorrt-llm llama.cpp`` for serving.
+    model, cluster
+        As in `infer`.
+    workload, plan
+        Records, such as those of an estimate.
+
+    Returns
+    -------
+    Launch
+
+    Raises
+    ------
+    UnknownName
+        No commands are known for that engine.
+    InvalidInput
+        A training plan for a serving engine, or the other way round; more cards than the cluster has.
+
+    Examples
+    --------
+    >>> found = infer("llama-2-70b", "1x8:h100-sxm", tp=8, batch_size=64)
+    >>> print(launch("vllm", "llama-2-70b", "1x8:h100-sxm", workload=found.workload,
+    ...              plan=found.plan).commands[0].text.splitlines()[1])
+      --tensor-parallel-size 8 \\
+    """
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    name = engine.strip().lower()
+    if name not in LAUNCHERS:
+        raise UnknownName("engine", engine, LAUNCHERS, f"commands are known for {', '.join(LAUNCHERS)}")
+    training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
+    serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
+    if not (training or serving):
+        raise InvalidInput("launch: workload and plan must both be of training or both of inference")
+    fitting = TRAINING if training else SERVING
+    if name not in fitting:
+        kind, other = ("training", "serves") if training else ("serving", "trains")
+        raise InvalidInput(
+            f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
+        )
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    if isinstance(plan, TrainingPlan):
+        check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
+    else:
+        check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
+    return fitting[name](shape, machines, workload, plan)
+
+
+def launchers(task: str = "") -> tuple[str, ...]:
+    """Engines whose commands are known, by id: of ``training``, of ``inference``, or of both."""
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    return tuple({"training": TRAINING, "inference": SERVING}.get(task, LAUNCHERS))
 
 
 def validate(

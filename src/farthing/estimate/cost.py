@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +74,16 @@ def host_power_w(group: HostGroup) -> float:
     return HOST_BASE_W + HOST_W_PER_CARD * group.accelerators_per_host
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardLoad:
+    """A share of the cards of a group of hosts, and how much of their peaks they use; scalars or columns."""
+
+    group: int
+    cards_share: Number
+    compute_share: Number
+    memory_share: Number
+
+
 def power_w(
     cluster: Cluster, *, compute_share: Number, memory_share: Number, pue: float, used: Number = 0
 ) -> Number:
@@ -80,17 +91,39 @@ def power_w(
 
     Of the cards, ``used`` work (0: all) and the others rest. Shares and ``used`` are scalars or columns.
     """
-    total: Number = 0.0
     busy = select(used > 0, used, cluster.count) / cluster.count
-    for group in cluster.groups:
+    loads = [
+        CardLoad(
+            group=number,
+            cards_share=busy,
+            compute_share=compute_share,
+            memory_share=memory_share,
+        )
+        for number in range(len(cluster.groups))
+    ]
+    return loaded_power_w(cluster, loads, pue=pue)
+
+
+def loaded_power_w(cluster: Cluster, loads: Sequence[CardLoad], *, pue: float) -> Number:
+    """Draw at the meter [W] where cards do different things and all others rest; 0 where it is unknown."""
+    total: Number = 0.0
+    for number, group in enumerate(cluster.groups):
         card = group.accelerator
         if not card.tdp_w:
             return 0.0
-        working = accelerator_power_w(
-            card.tdp_w, compute_share=compute_share, memory_share=memory_share, idle_w=card.idle_w
-        )
+        each: Number = 0.0
+        busy: Number = 0.0
+        for load in loads:
+            if load.group == number:
+                working = accelerator_power_w(
+                    card.tdp_w,
+                    compute_share=load.compute_share,
+                    memory_share=load.memory_share,
+                    idle_w=card.idle_w,
+                )
+                each, busy = each + load.cards_share * working, busy + load.cards_share
         resting = accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w)
-        each = busy * working + (1 - busy) * resting
+        each = each + (1 - busy) * resting
         total = total + cluster_power_w(
             each, group.count, host_power_w=host_power_w(group), hosts=group.hosts, pue=pue
         )

@@ -89,6 +89,7 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
     # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
     cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
     served = run.batch_size * workload.output_tokens / cycle_s
+    read = run.batch_size * workload.prompt_tokens
     draw = _power_w(run, memory, tpot_s * power_step_s, basis)
     return Figures(
         memory=memory,
@@ -102,15 +103,30 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
         tokens_per_s=tokens_per_s,
         served_tokens_per_s=served,
         requests_per_s=run.batch_size / cycle_s,
-        paid_tokens_per_s=served if workload.output_tokens else workload.prompt_tokens / prefill_s,
+        paid_tokens_per_s=served if workload.output_tokens else read / cycle_s,
         power_w=draw,
         energy_per_token_j=untraced(energy_per_token_j(draw, tokens_per_s)),
     )
 
 
 def _power_w(run: Run, memory: InferenceMemory, step_s: Number, basis: CostBasis) -> Number:
+    plan = run.plan
+    compute, moved = load_shares(run, memory, run.replica_sequences, step_s)
+    return power_w(
+        run.about.cluster,
+        compute_share=compute,
+        memory_share=moved,
+        pue=basis.pue,
+        used=plan.tp * plan.pp * plan.dp,
+    )
+
+
+def load_shares(
+    run: Run, memory: InferenceMemory, sequences: Number, step_s: Number
+) -> tuple[Number, Number]:
+    """Shares of a card's arithmetic and of its memory bandwidth that a decode step of a replica uses."""
     about, workload, plan = run.about, run.workload, run.plan
-    step_tokens = run.replica_sequences * (1 + workload.draft_tokens)
+    step_tokens = sequences * (1 + workload.draft_tokens)
     peak = min(card.matmul_flop_per_s for card in about.devices) * plan.tp * plan.pp
     compute = 2 * active_parameters(about.model) * step_tokens / peak / step_s
     read = untraced(memory.weight_bytes)
@@ -122,10 +138,4 @@ def _power_w(run: Run, memory: InferenceMemory, step_s: Number, basis: CostBasis
     # Each micro-batch in flight reads the card's weights again, and its own cache.
     moved = read * run.micro_batches + untraced(memory.kv_cache_bytes) * min(context, 1.0)
     bandwidth = min(card.memory_bytes_per_s for card in about.devices)
-    return power_w(
-        about.cluster,
-        compute_share=smaller(untraced(compute), 1.0),
-        memory_share=smaller(moved / bandwidth / step_s, 1.0),
-        pue=basis.pue,
-        used=plan.tp * plan.pp * plan.dp,
-    )
+    return smaller(untraced(compute), 1.0), smaller(moved / bandwidth / step_s, 1.0)

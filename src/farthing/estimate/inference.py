@@ -112,7 +112,7 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
         accelerators=plan.tp * plan.pp * plan.dp,
         fits=fits,
         misfit=misfit,
-        memory=_memory_use(memory),
+        memory=memory_use(memory),
         ttft_s=ttft_s,
         batch_prefill_s=float(found.batch_prefill_s),
         tpot_s=tpot_s,
@@ -177,7 +177,8 @@ def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
     return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting=drafting)
 
 
-def _memory_use(memory: InferenceMemory) -> MemoryUse:
+def memory_use(memory: InferenceMemory) -> MemoryUse:
+    """What the fullest card holds, by part."""
     rows = (
         ("weights", memory.weight_bytes),
         ("KV cache", memory.kv_cache_bytes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from farthing.predict.trace import Number, formula, larger, smaller
 from farthing.records.model import LayerKind, Model
 
@@ -282,3 +284,37 @@ def kv_cache_bytes(sequences: Number, tokens: Number, *, bytes_per_token: Number
     85.89934592
     """
     return sequences * tokens * bytes_per_token
+
+
+def prompt_cache_bytes(model: Model, tokens: Number, *, bytes_per_element: Number = 2.0) -> Number:
+    """All that reading a prompt leaves in the cache, over all cards: what one worker hands to another.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tokens
+        Of the prompt, scalar or column.
+    bytes_per_element
+        Of keys and values [byte].
+
+    Returns
+    -------
+    Number
+        [byte]
+
+    References
+    ----------
+    zhong-2024-distserve
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> prompt_cache_bytes(model("llama-2-70b"), 1024) / 2**20
+    320.0
+    """
+    total: Number = 0.0
+    for kind, count in Counter(model.layer_kinds).items():
+        each = kv_bytes_per_token(model, kind, bytes_per_element=bytes_per_element, tp=1)
+        total = total + count * (kept_tokens(model, kind, tokens) * each + state_bytes(model, kind))
+    return total

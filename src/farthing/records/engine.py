@@ -38,6 +38,8 @@ class Engine:
         Whether inputs of 8-bit products are kept in 16 bits and cut again in the backward pass.
     dispatches_once
         Whether training sends a token of a mixture to a card once, however many of its experts are there.
+    disaggregates
+        Whether workers of one kind can read prompts and hand their keys and values to workers that decode.
     """
 
     id: str
@@ -59,5 +61,6 @@ class Engine:
     eager_loss: bool = False
     wide_inputs: bool = False
     dispatches_once: bool = False
+    disaggregates: bool = False
     notes: str = ""
     source: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from farthing.records.error_bar import ErrorBar
-from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
 from farthing.records.term import Term
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
@@ -145,6 +145,69 @@ class InferenceEstimate:
     warnings: tuple[str, ...] = ()
     intervals: tuple[ErrorBar, ...] = ()
     terms: tuple[Term, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisaggregatedEstimate:
+    """A serving load on workers that read prompts and others that decode.
+
+    Attributes
+    ----------
+    model, cluster
+        Names.
+    workload, plan
+        What was asked; ``batch_size`` users each wait for an answer before they ask again.
+    fits, misfit
+        Whether memory suffices on both sides, and if not by how much.
+    prefill_memory, decode_memory
+        Of the card with the least room on each side.
+    ttft_s, loaded_ttft_s
+        Time to the first token of a prompt that finds a worker free, and behind those of the other users.
+    transfer_bytes, transfer_s
+        Keys and values of a prompt that are handed over.
+    tpot_s
+        Time between two tokens of a sequence.
+    decoding
+        Sequences that are being decoded, on average; the other users wait for their first token.
+    requests_per_s, served_tokens_per_s
+        Answered, and tokens put out.
+    prefill_requests_per_s, decode_requests_per_s
+        What each side could do if it never waited for the other.
+    bottleneck
+        The side that limits the other.
+    power_w, energy_per_token_j
+        Of the whole cluster, the reading of prompts counted.
+    costs
+        Owned and rented, where prices are known.
+    assumptions, warnings
+        What the estimate rests on; what the user should know.
+    """
+
+    model: str
+    cluster: str
+    workload: InferenceWorkload
+    plan: DisaggregatedPlan
+    accelerators: int
+    fits: bool
+    misfit: str
+    prefill_memory: MemoryUse
+    decode_memory: MemoryUse
+    ttft_s: float
+    loaded_ttft_s: float
+    transfer_bytes: float
+    transfer_s: float
+    tpot_s: float
+    decoding: float
+    requests_per_s: float
+    prefill_requests_per_s: float
+    decode_requests_per_s: float
+    served_tokens_per_s: float
+    bottleneck: str
+    power_w: float
+    energy_per_token_j: float
+    costs: tuple[Cost, ...]
+    assumptions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,3 +218,48 @@ class InferencePlan:
             value = getattr(self, field)
             if hasattr(value, "dtype") or value != 0:
                 _sizes(**{field: value})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Cards that one side of a disaggregated deployment has: as many in each of some like hosts.
+
+    Attributes
+    ----------
+    group
+        Which group of the cluster's hosts, from 0.
+    hosts, accelerators_per_host
+        How many hosts, and how many cards of each.
+    """
+
+    group: int = 0
+    hosts: int = 1
+    accelerators_per_host: int = 1
+
+    def __post_init__(self) -> None:
+        _sizes(hosts=self.hosts, accelerators_per_host=self.accelerators_per_host)
+        if isinstance(self.group, bool) or not isinstance(self.group, int) or self.group < 0:
+            raise InvalidInput(f"plan: group must be a whole number of at least 0, not {self.group!r}")
+
+    @property
+    def count(self) -> int:
+        """All cards."""
+        return self.hosts * self.accelerators_per_host
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisaggregatedPlan:
+    """Workers that read prompts, and others that decode.
+
+    Attributes
+    ----------
+    prefill, decode
+        The split of each side; ``dp`` counts its workers, or ranks that share experts.
+    prefill_pool, decode_pool
+        The cards of each side.
+    """
+
+    prefill: InferencePlan
+    decode: InferencePlan
+    prefill_pool: Pool
+    decode_pool: Pool

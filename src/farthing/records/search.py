@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from farthing.errors import InvalidInput
-from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.estimate import DisaggregatedEstimate, InferenceEstimate, TrainingEstimate
 
 TrainingObjective = Literal["step", "usd", "energy", "memory"]
 InferenceObjective = Literal["tokens-per-s", "ttft", "tpot", "usd", "energy", "memory"]
@@ -24,7 +24,7 @@ class Limits:
         Longest time to the first token, and between two tokens [s]; inference only.
     headroom_share
         Share of each card's memory that must stay free, 0..1.
-    batch_size
+    max_batch_size
         Largest batch; inference only.
     run_s, run_usd
         Longest and dearest run [s], [USD]; training with a token count only.
@@ -35,7 +35,7 @@ class Limits:
     ttft_s: float = 0.0
     tpot_s: float = 0.0
     headroom_share: float = 0.0
-    batch_size: int = 0
+    max_batch_size: int = 0
     run_s: float = 0.0
     run_usd: float = 0.0
     usd_per_million_tokens: float = 0.0
@@ -64,20 +64,21 @@ class Choice:
 
     Attributes
     ----------
-    training, inference
-        All about it, as if it had been asked for; one of them, by the task.
+    training, inference, disaggregated
+        All about it, as if it had been asked for; one of them, by the task and the kind of plan.
     figures
         What objectives and limits look at, by name.
     """
 
     training: TrainingEstimate | None = None
     inference: InferenceEstimate | None = None
+    disaggregated: DisaggregatedEstimate | None = None
     figures: dict[str, float]
 
     @property
-    def estimate(self) -> TrainingEstimate | InferenceEstimate:
+    def estimate(self) -> TrainingEstimate | InferenceEstimate | DisaggregatedEstimate:
         """The one that there is."""
-        found = self.training or self.inference
+        found = self.training or self.inference or self.disaggregated
         assert found is not None  # a choice is about one task
         return found
 
@@ -134,6 +135,9 @@ class SearchResult:
         The plans that none beats in all of the figures that a front was asked of.
     reasons
         Where the winner's time goes, beside the runner-up's.
+    disaggregated
+        The best plan where some workers read prompts for others that decode; serving only. ``candidates`` and
+        ``evaluated`` are of plans where each worker does both.
     miss
         The nearest plan that does not do, where memory or a limit removed one that would be better.
     seconds
@@ -153,5 +157,6 @@ class SearchResult:
     best: tuple[Choice, ...]
     front: tuple[Choice, ...] = ()
     reasons: tuple[Reason, ...] = ()
+    disaggregated: Choice | None = None
     miss: NearestMiss | None = None
     seconds: float = 0.0

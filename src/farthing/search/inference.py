@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
@@ -30,22 +29,20 @@ from farthing.records.search import (
     SearchResult,
 )
 from farthing.records.workload import InferenceWorkload
+from farthing.search.disaggregation import best_disaggregated
 from farthing.search.inference_evaluation import Evaluated, Setting, evaluated
+from farthing.search.inference_ranking import (
+    HEADROOM_RULE,
+    MEMORY_RULE,
+    OBJECTIVES,
+    REASONS,
+    TTFT_RULE,
+    USD_RULE,
+    Ranking,
+)
 from farthing.search.inference_space import SIZES, Axes
-from farthing.search.rank import best_of_each, pareto_front
-from farthing.search.table import Column, Search, Table
+from farthing.search.table import Search, Table
 from farthing.units import format_bytes, format_seconds, format_usd
-
-OBJECTIVES: Final = {
-    "tokens-per-s": ("paid_tokens_per_s", -1.0),
-    "ttft": ("ttft_s", 1.0),
-    "tpot": ("tpot_s", 1.0),
-    "usd": ("usd_per_million_tokens", 1.0),
-    "energy": ("energy_per_token_j", 1.0),
-    "memory": ("memory_total_bytes", 1.0),
-}
-"""The figure that each objective looks at, and 1 where less is better. Tokens per second are those put out
-with their prompts read in between, which is also what money is counted by."""
 
 CHOICE_FIGURES: Final = (
     "paid_tokens_per_s",
@@ -55,17 +52,12 @@ CHOICE_FIGURES: Final = (
     "tpot_s",
     "usd_per_million_tokens",
     "energy_per_token_j",
-    "memory_total_bytes",
+    "memory_bytes",
     "memory_free_bytes",
     "power_w",
 )
 FRONT: Final = 32
 """Most plans of a front that are estimated in full; a longer front keeps its ends and is thinned evenly."""
-
-DIGITS: Final = 2.0**36
-"""Figures that agree in so many parts are equal: rounding must not make a plan better."""
-
-REASONS: Final = ("", "memory", "headroom", "ttft", "tpot", "usd")
 
 
 def search_inference(
@@ -80,6 +72,7 @@ def search_inference(
     basis: CostBasis | None = None,
     top: int = 5,
     front: Sequence[InferenceObjective] = (),
+    disaggregate: bool = True,
     ideal: bool = False,
 ) -> Search:
     """Evaluate every legal plan and rank them.
@@ -100,6 +93,8 @@ def search_inference(
         Plans that are returned, each of another kind.
     front
         Two or three objectives whose Pareto front is returned too.
+    disaggregate
+        Also look for the best plan where some workers read prompts for others that decode.
     ideal
         Paper arithmetic.
 
@@ -134,13 +129,14 @@ def search_inference(
         axes=axes,
         limits=limits,
         basis=basis,
+        objective=objective,
         ways=tuple(way for way in ways(cluster, basis) if way.hardware_usd_per_s > 0),
         ideal=ideal,
     )
     _check_known(setting, {objective, *front})
     words, notes = _words(setting)
     found = evaluated(setting, words)
-    ranking = _Ranking(setting, found, objective)
+    ranking = Ranking(setting, found, objective)
     chooser = _Chooser(setting, found, notes)
     best = [chooser.choice(row) for row in ranking.best(top)]
     result = SearchResult(
@@ -153,9 +149,11 @@ def search_inference(
         evaluated=ranking.count,
         fitting=int(ranking.fits.sum()),
         removed=tuple(Removed(rule=rule, candidates=count) for rule, count in found.removed.items()),
+        broken=tuple(Removed(rule=rule, candidates=count) for rule, count in ranking.broken.items()),
         best=tuple(best),
         front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
+        disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
         miss=_miss(setting, ranking, chooser),
         seconds=time.perf_counter() - began,
     )
@@ -178,6 +176,9 @@ def _check_known(setting: Setting, wanted: set[str]) -> None:
             f"no price of {setting.cluster.name} is known: state usd_per_accelerator or "
             "usd_per_accelerator_hour"
         )
+    for field in ("run_s", "run_usd"):
+        if getattr(setting.limits, field):
+            raise InvalidInput(f"limits: {field} is for training; serving has ttft_s, tpot_s and others")
     unknown = [g.accelerator.name for g in setting.cluster.groups if not g.accelerator.tdp_w]
     if "energy" in wanted and unknown:
         raise InvalidInput(f"the power of {', '.join(unknown)} is unknown, so that no plan needs the least")
@@ -202,79 +203,6 @@ def _words(setting: Setting) -> tuple[tuple[InferencePlan, ...], dict[str, tuple
             for engine in engines
         ]
     return tuple(found), notes
-
-
-def _rounded(values: Column) -> Column:
-    """Figures without their last digits, which the order of a sum decides."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(mantissa * DIGITS), exponent))
-
-
-class _Ranking:
-    """Which candidates keep the limits, and which are best."""
-
-    def __init__(self, setting: Setting, found: Evaluated, objective: str) -> None:
-        self.columns, self.objective = found.columns, objective
-        self.count = len(found.columns.get("tp", ()))
-        self.kinds = self._kinds(len(found.words)) if self.count else np.empty(0, dtype=np.int64)
-        self.excess = self._excess(setting) if self.count else np.empty((0, 0))
-        self.fits: Column = np.asarray((self.excess <= 0).all(axis=1))
-
-    def _kinds(self, words: int) -> NDArray[np.int64]:
-        return np.asarray(self.columns["split"] * words + self.columns["words"])
-
-    def _excess(self, setting: Setting) -> Column:
-        """By which share a candidate breaks each of `REASONS` but the first; 0 or less keeps it."""
-        limits, columns = setting.limits, self.columns
-        capacity, free = columns["memory_capacity_bytes"], columns["memory_free_bytes"]
-        kept = np.full(self.count, -1.0)
-
-        def beyond(name: str, limit: float) -> Column:
-            return columns[name] / limit - 1 if limit else kept
-
-        return np.stack(
-            [
-                -free / capacity,
-                limits.headroom_share - free / capacity if limits.headroom_share else kept,
-                beyond("ttft_s", limits.ttft_s),
-                beyond("tpot_s", limits.tpot_s),
-                beyond("usd_per_million_tokens", limits.usd_per_million_tokens),
-            ],
-            axis=1,
-        )
-
-    def values(self, objective: str) -> Column:
-        """Less is better; whatever the limits say."""
-        name, sign = OBJECTIVES[objective]
-        return sign * _rounded(self.columns[name])
-
-    def best(self, top: int) -> list[int]:
-        """Rows of the best of each kind."""
-        if not self.count:
-            return []
-        values = np.where(self.fits, self.values(self.objective), np.inf)
-        return [int(row) for row in best_of_each(values, self.kinds)[:top]]
-
-    def front(self, objectives: Sequence[str]) -> list[int]:
-        """Rows that none beats in all objectives."""
-        if not self.count:
-            return []
-        figures = np.stack([self.values(name) for name in objectives], axis=1)
-        figures[~self.fits] = np.inf
-        return [int(row) for row in pareto_front(figures)]
-
-    def nearest_miss(self) -> int | None:
-        """The row that breaks a limit by the least, of those that would be better than the best that does."""
-        rows = np.flatnonzero(~self.fits)
-        if not len(rows):
-            return None
-        values = self.values(self.objective)
-        if self.fits.any():
-            rows = rows[values[rows] < values[self.fits].min()]
-            if not len(rows):
-                return None
-        worst = _rounded(self.excess[rows].max(axis=1))
-        return int(rows[np.lexsort((values[rows], worst))[0]])
 
 
 class _Chooser:
@@ -336,14 +264,14 @@ def _named(parts: Sequence[Part], factor: float) -> dict[str, float]:
     return {part.name: part.value * factor for part in parts}
 
 
-def _miss(setting: Setting, ranking: _Ranking, chooser: _Chooser) -> NearestMiss | None:
+def _miss(setting: Setting, ranking: Ranking, chooser: _Chooser) -> NearestMiss | None:
     row = ranking.nearest_miss()
     if row is None:
         return None
     choice = chooser.choice(row)
     estimate = choice.inference
     assert estimate is not None  # the task is inference
-    reason = REASONS[1 + int(ranking.excess[row].argmax())]
+    reason = REASONS[int(ranking.excess[row].argmax())]
     breaks, help_with = _broken(setting, estimate, choice.figures, reason)
     return NearestMiss(choice=choice, breaks=breaks, would_help=tuple(help_with))
 
@@ -352,25 +280,27 @@ def _broken(
     setting: Setting, estimate: InferenceEstimate, figures: dict[str, float], reason: str
 ) -> tuple[str, Iterator[str]]:
     limits = setting.limits
-    if reason == "memory":
+    if reason == MEMORY_RULE:
         missing, _, advice = estimate.misfit.partition("; would fit: ")
         return missing, (one for one in advice.split(", or ") if one)
     free = estimate.memory.free_bytes
-    if reason == "headroom":
+    if reason == HEADROOM_RULE:
         wanted = limits.headroom_share * estimate.memory.capacity_bytes
         words = f"leaves {format_bytes(free, binary=True)} of a card free, not "
         return words + format_bytes(wanted, binary=True), iter(
             (f"a headroom of {free / estimate.memory.capacity_bytes:.1%}",)
         )
-    if reason == "usd":
+    if reason == USD_RULE:
         price, most = figures["usd_per_million_tokens"], limits.usd_per_million_tokens
         return (
             f"costs {format_usd(price)} a million tokens, not {format_usd(most)}",
             iter((f"hardware for {most / price:.0%} of the price",)),
         )
-    took, limit = (estimate.ttft_s, limits.ttft_s) if reason == "ttft" else (estimate.tpot_s, limits.tpot_s)
-    what = "to the first token" if reason == "ttft" else "a token"
-    parts = estimate.prefill if reason == "ttft" else estimate.decode
+    took, limit = (
+        (estimate.ttft_s, limits.ttft_s) if reason == TTFT_RULE else (estimate.tpot_s, limits.tpot_s)
+    )
+    what = "to the first token" if reason == TTFT_RULE else "a token"
+    parts = estimate.prefill if reason == TTFT_RULE else estimate.decode
     longest = max(parts, key=lambda part: part.value)
     return (
         f"takes {format_seconds(took)} {what}, not {format_seconds(limit)}",
@@ -378,16 +308,19 @@ def _broken(
     )
 
 
-def _table(found: Evaluated, ranking: _Ranking) -> Table:
+def _table(found: Evaluated, ranking: Ranking) -> Table:
     """Inputs in words and figures of all evaluated candidates."""
     columns = dict(found.columns)
-    split, words = columns.pop("split", None), columns.pop("words", None)
-    if split is None or words is None:
+    if not columns:
         return Table({})
+    columns.pop("split")
+    words, cut = columns.pop("words"), columns.pop("cut")
     named = {
         name: np.array([getattr(plan, name) for plan in found.words])[words]
         for name in ("weight_format", "kv_format", "engine")
     }
-    broken = np.where(ranking.fits, 0, 1 + ranking.excess.argmax(axis=1))
+    if any(found.cuts):
+        stages = [" ".join(map(str, layers)) for layers in found.cuts]
+        named["stage_layers"] = np.array(stages)[cut]
     sizes = {name: columns.pop(name) for name in (*SIZES, "micro_batches", "chunk_tokens", "batch_size")}
-    return Table(named | sizes | columns | {"fits": ranking.fits, "reason": np.array(REASONS)[broken]})
+    return Table(named | sizes | columns | {"fits": ranking.fits, "reason": ranking.reasons})

@@ -24,6 +24,9 @@ OPEN_BATCHES: Final = 40
 OPEN_CHUNKS: Final = (0, 512, 2048, 8192)
 """Tokens of a prefill chunk that are tried where none is given; 0 reads each prompt at once."""
 
+UNABLE: Final = "splits that no engine can do, or with more replicas than sequences"
+"""Where this leaves no split of so many cards, those of fewer are tried."""
+
 SIZES: Final = ("tp", "pp", "dp", "ep")
 WORDS: Final = ("weight_format", "kv_format", "engine")
 
@@ -136,10 +139,10 @@ def splits(
     allowed
         Whether rows of sizes can go with a batch and an engine that the search has.
 
-    Raises
-    ------
-    InvalidInput
-        The fixed sizes need more cards than there are, or no number of cards has such a split.
+    Returns
+    -------
+    Splits
+        None tried where the fixed sizes need more cards than there are.
 
     Examples
     --------
@@ -163,11 +166,8 @@ def splits(
         if len(rows) and allowed(rows).any():
             axes_used = (rows > 1).sum(axis=1)
             return Splits(rows[np.lexsort((*rows.T[::-1], axes_used))], removed, tried)
-    if not tried:
-        fixed = ", ".join(f"{axis}={list(getattr(axes, axis))}" for axis in SIZES if getattr(axes, axis))
-        raise InvalidInput(
-            f"no split of up to {cluster.count} cards of {cluster.name} has {fixed}: allow other sizes"
-        )
+        if len(rows):
+            removed[UNABLE] = removed.get(UNABLE, 0) + len(rows)
     return Splits(np.empty((0, len(SIZES)), dtype=np.int64), removed, tried)
 
 

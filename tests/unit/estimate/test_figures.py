@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+import farthing
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.estimate.cost import CostBasis
@@ -85,3 +86,12 @@ def test_columns_equal_scalars(
         alone = figures(run_of(about, dataclasses.replace(workload, batch_size=BATCHES[b]), one), basis)
         for name, value in leaves(alone).items():
             assert whole[name][place] == pytest.approx(float(value), rel=1e-12), (name, place)  # type: ignore[arg-type]
+
+
+def test_an_encoder_is_paid_for_all_prompts_of_the_batch() -> None:
+    found = farthing.infer("bert-large", "1x4:h100-sxm", tp=1, dp=4, batch_size=64, prompt_tokens=128)
+    rate = 64 * 128 / found.batch_prefill_s
+    assert [cost.tokens_per_usd * cost.usd_per_s for cost in found.costs] == [
+        pytest.approx(rate),
+        pytest.approx(rate),
+    ]

@@ -26,7 +26,10 @@ from farthing.records.model import LayerKind
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.refit import Refit, RefitConstant
 from farthing.records.residual import Residual
+from farthing.records.search import Limits
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
+from farthing.search.inference import search_inference
+from farthing.search.inference_space import Axes
 
 MODULES = [
     importlib.import_module(f"farthing.records.{module.name}")
@@ -51,6 +54,18 @@ def samples() -> list[Any]:
     training = farthing.train(
         "llama-2-7b", "1x8:a100-sxm-80gb", tp=2, training_tokens=1e9, explain=True, sensitivity=True
     )
+    load = InferenceWorkload(prompt_tokens=2000)
+    searched = [
+        search_inference(
+            catalog.model("llama-2-70b"),
+            parse_cluster("1x4:h100-sxm"),
+            load,
+            InferencePlan(engine="vllm"),
+            axes=Axes.of(batch_size=[1, 8]),
+            limits=limits,
+        ).result
+        for limits in (Limits(), Limits(ttft_s=1e-6))
+    ]
     rows = [
         *catalog.accelerators().values(),
         *catalog.models().values(),
@@ -133,6 +148,7 @@ def samples() -> list[Any]:
         InferenceWorkload(batch_size=8, prefix_share=0.5, draft_tokens=4),
         serving,
         training,
+        *searched,
     ]
 
 

@@ -1,0 +1,247 @@
+"""The report of a search: the best plan, those of other kinds, why it wins, and what was taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from farthing.records.estimate import DisaggregatedEstimate, TrainingEstimate
+from farthing.records.hardware import Cluster
+from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
+from farthing.records.search import Choice, SearchResult
+from farthing.report import layout
+from farthing.report.estimate import hardware, split
+from farthing.units import MILLISECOND, format_bytes, format_seconds, format_usd
+
+GOALS: Final = {
+    "step": "the shortest step",
+    "usd": "the cheapest tokens",
+    "energy": "the least energy",
+    "memory": "the least memory",
+    "tokens-per-s": "the most tokens a second",
+    "ttft": "the earliest first token",
+    "tpot": "the shortest time a token",
+}
+
+TIMES: Final = {"ttft": "to the first token", "tpot": "for a token", "memory": "for a token"}
+"""What the parts of a serving plan's time add up to; else the cluster's time for each token put out."""
+
+
+def _usd(value: float) -> str:
+    return format_usd(value).removeprefix("$")
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
+
+
+_COLUMNS: Final[dict[str, tuple[tuple[str, str, Callable[[float], str]], ...]]] = {
+    "inference": (
+        ("tokens/s", "paid_tokens_per_s", _whole),
+        ("first", "ttft_s", format_seconds),
+        ("a token", "tpot_s", format_seconds),
+        ("USD/M", "usd_per_million_tokens", _usd),
+        ("J/token", "energy_per_token_j", lambda value: f"{value:,.3g}"),
+    ),
+    "training": (
+        ("step", "step_s", format_seconds),
+        ("tokens/s", "tokens_per_s", _whole),
+        ("MFU", "mfu", lambda value: f"{value:.1%}"),
+        ("USD/M", "usd_per_million_tokens", _usd),
+        ("memory", "memory_bytes", lambda value: format_bytes(value, binary=True)),
+    ),
+}
+"""Header, figure and its form, by task; ``USD/M`` is for a million tokens."""
+
+
+def _size(words: str, value: int, default: int) -> str:
+    return f"{words} {value:,}" if value != default else ""
+
+
+def _training_words(plan: TrainingPlan) -> Iterator[str]:
+    yield split(plan)
+    yield f"micro-batch {plan.micro_batch_size}"
+    yield _size("interleave", plan.interleave, 1)
+    yield f"ZeRO {plan.zero_stage}" if plan.dp * plan.cp > 1 and plan.zero_stage else ""
+    yield f"recompute {plan.recompute}" if plan.recompute != "none" else ""
+    yield f"offload {plan.offload}" if plan.offload != "none" else ""
+
+
+def _inference_words(plan: InferencePlan) -> Iterator[str]:
+    yield split(plan)
+    yield _size("micro-batches", plan.micro_batches, 0)
+    yield _size("chunk", plan.chunk_tokens, 0)
+
+
+def _named_words(plans: Sequence[object]) -> tuple[str, ...]:
+    """Formats and engines in which plans differ."""
+    names = ("weight_format", "kv_format", "engine")
+    return tuple(name for name in names if len({getattr(plan, name, "") for plan in plans}) > 1)
+
+
+def plan_words(choice: Choice, named: Sequence[str] = ()) -> str:
+    """A plan in few words; ``named`` formats and engines are told.
+
+    Examples
+    --------
+    >>> from farthing import api
+    >>> found = api.infer("llama-2-70b", "1x8:h100-sxm", tp=4, dp=2, batch_size=32)
+    >>> plan_words(Choice(inference=found, figures={}), ["weight_format"])
+    'tp 4, dp 2, batch 32, bf16'
+    """
+    found = choice.estimate
+    if isinstance(found, DisaggregatedEstimate):
+        plan, users = found.plan, found.workload.batch_size
+        sides = f"prompts on {split(plan.prefill)}; answers on {split(plan.decode)}"
+        return ", ".join([f"{sides}; {users:,} users", *(getattr(plan.decode, name) for name in named)])
+    if isinstance(found, TrainingEstimate):
+        words = [word for word in _training_words(found.plan) if word]
+    else:
+        words = [word for word in _inference_words(found.plan) if word]
+        words.insert(1, f"batch {found.workload.batch_size:,}")
+    return ", ".join([*words, *(getattr(found.plan, name) for name in named)])
+
+
+def _stored(choice: Choice) -> str:
+    """Format of the weights, and the engine where there is one."""
+    plan = choice.estimate.plan
+    if isinstance(plan, DisaggregatedPlan):
+        plan = plan.decode
+    return f"{plan.weight_format} weights" + (f", {plan.engine}" if plan.engine else "")
+
+
+def _table(task: str, choices: Sequence[tuple[str, Choice]], named: Sequence[str]) -> RenderableType:
+    columns = [
+        (header, name, shown)
+        for header, name, shown in _COLUMNS[task]
+        if any(name in choice.figures for _, choice in choices)
+    ]
+    rows = [
+        (
+            label,
+            plan_words(choice, named),
+            *(shown(choice.figures[name]) if name in choice.figures else "" for _, name, shown in columns),
+        )
+        for label, choice in choices
+    ]
+    return layout.columns(("", "plan", *(header for header, _, _ in columns)), rows, left=2)
+
+
+def search_report(result: SearchResult, cluster: Cluster) -> RenderableType:
+    """All that a person wants to read of a search; the best plan's own report tells the rest of it.
+
+    Parameters
+    ----------
+    result
+        Of either task.
+    cluster
+        The hardware it is for.
+
+    Examples
+    --------
+    >>> from rich.console import Console
+    >>> from farthing import catalog
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.records.search import Limits
+    >>> nothing = SearchResult(task="inference", model="llama-2-7b", cluster="rtx-4090", objective="usd",
+    ...                        limits=Limits(), candidates=7, evaluated=0, fitting=0, removed=(), best=())
+    >>> console = Console(width=80)
+    >>> with console.capture() as capture:
+    ...     console.print(search_report(nothing, parse_cluster("rtx-4090")))
+    >>> capture.get().splitlines()[:2]
+    ['llama-2-7b on 1 x GeForce RTX 4090', 'no plan keeps the limits']
+    """
+    return Group(*_report(result, cluster))
+
+
+def _report(result: SearchResult, cluster: Cluster) -> Iterator[RenderableType]:
+    yield Text(f"{result.model} on {hardware(cluster)}", style="bold")
+    shown = [*result.best, *result.front, *filter(None, (result.disaggregated,))]
+    plans = [
+        found.plan.decode if isinstance(found, DisaggregatedEstimate) else found.plan
+        for found in (choice.estimate for choice in shown)
+    ]
+    named = _named_words(plans)
+    if not result.best:
+        yield Text("no plan keeps the limits", style="bold red")
+    else:
+        line = Text(f"{GOALS[result.objective]}: ")
+        line.append(plan_words(result.best[0]), style="bold green")
+        yield line.append(f", {_stored(result.best[0])}")
+    yield Text()
+    if result.best or result.disaggregated:
+        kinds = [(f"{number}", choice) for number, choice in enumerate(result.best, start=1)]
+        if result.disaggregated:
+            kinds.append(("+", result.disaggregated))
+        note = "+ where some workers read prompts for others" if result.disaggregated else ""
+        yield layout.heading("The best of each kind", note)
+        yield _table(result.task, kinds, named)
+        yield Text()
+    yield from _why(result)
+    yield from _missed(result)
+    if result.front:
+        yield layout.heading("None is better in every figure asked about")
+        yield _table(result.task, [("", choice) for choice in result.front], named)
+        yield Text()
+    yield from _counts(result)
+
+
+def _why(result: SearchResult) -> Iterator[RenderableType]:
+    """Where the winner's time goes, beside the runner-up's."""
+    if not result.reasons:
+        return
+    winner, runner_up = (
+        sum(getattr(r, side) for r in result.reasons) for side in ("winner_s", "runner_up_s")
+    )
+    if result.task == "training":
+        of_what = "for a step"
+    else:
+        of_what = TIMES.get(result.objective, "of the cluster for a token put out")
+    factor, unit = (1.0, "s") if max(winner, runner_up) >= 1 else (MILLISECOND, "ms")
+    rows = [
+        (
+            reason.part,
+            f"{reason.winner_s / factor:,.4g}",
+            f"{reason.runner_up_s / factor:,.4g}",
+            f"{(reason.runner_up_s - reason.winner_s) / factor:+,.3g}",
+        )
+        for reason in result.reasons
+        if reason.winner_s or reason.runner_up_s
+    ]
+    rows.append(
+        (
+            "together",
+            f"{winner / factor:,.4g}",
+            f"{runner_up / factor:,.4g}",
+            f"{(runner_up - winner) / factor:+,.3g}",
+        )
+    )
+    yield layout.heading("Why the first wins", f"time {of_what} [{unit}]")
+    yield layout.columns(("", "first", "second", "saved"), rows)
+    yield Text()
+
+
+def _missed(result: SearchResult) -> Iterator[RenderableType]:
+    """The nearest plan that does not do."""
+    miss = result.miss
+    if miss is None:
+        return
+    yield layout.heading("The nearest miss", "it would be better" if result.best else "")
+    rows = [("plan", plan_words(miss.choice)), ("but", miss.breaks)]
+    if miss.would_help:
+        rows.append(("what would help", ", or ".join(miss.would_help)))
+    yield layout.facts(rows)
+    yield Text()
+
+
+def _counts(result: SearchResult) -> Iterator[RenderableType]:
+    """How many plans there were, and what became of them."""
+    yield layout.heading("Plans", f"{result.candidates:,} in {format_seconds(result.seconds)}")
+    rows = [(rule.rule, f"{-rule.candidates:,}") for rule in result.removed]
+    rows.append(("evaluated", f"{result.evaluated:,}"))
+    rows += [(rule.rule, f"{-rule.candidates:,}") for rule in result.broken]
+    rows.append(("keep every limit", f"{result.fitting:,}"))
+    yield layout.columns(("", "plans"), rows)
