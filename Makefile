@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs calibrate bench clean
+.PHONY: help setup demo test lint format docs calibrate bench check-launch clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## make a virtual environment with pinned packages
 
@@ -44,6 +44,17 @@ calibrate: $(STAMP) ## fit all constants and intervals again from the shipped me
 bench: $(STAMP) ## speed, as ratios to something measured in the same run
 	$(BIN)/python benchmarks/run.py
 
+# The engines without their kernels: several gigabytes less, and the parsers need none of them. MEGATRON_LM may
+# name a clone of Megatron-LM at tag core_v0.19.0, which is no package.
+ENGINES := vllm==0.33.0 sglang==0.5.23 torchtitan==0.3.0 deepspeed==0.19.8
+LAUNCH := .venv-launch
+
+check-launch: ## try the launch commands on the engines' own parsers, in an environment of their own
+	$(PYTHON) -m venv $(LAUNCH)
+	$(LAUNCH)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/launch/engines.txt
+	$(LAUNCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(ENGINES)
+	PYTHONPATH=src $(LAUNCH)/bin/python -m pytest -q -p no:cacheprovider tests/launch/test_engine_parsers.py
+
 lock: ## pin the newest allowed versions of all packages
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet pip-tools
@@ -51,4 +62,4 @@ lock: ## pin the newest allowed versions of all packages
 	  --no-emit-trusted-host --no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LAUNCH) .mypy_cache .ruff_cache .pytest_cache .hypothesis

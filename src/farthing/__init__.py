@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 __version__ = "0.1.0"
 __all__ = [
@@ -14,6 +16,9 @@ __all__ = [
     "__version__",
     "infer",
     "infer_disaggregated",
+    "launch",
+    "search",
+    "sweep",
     "train",
     "validate",
 ]
@@ -21,7 +26,22 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, infer_disaggregated, train, validate
+    from farthing.api import infer, infer_disaggregated, launch, search, sweep, train, validate
+
+
+_FRONT: Final = ("infer", "infer_disaggregated", "launch", "search", "sweep", "train", "validate")
+"""Functions of the front door."""
+
+
+class _Package(ModuleType):
+    """A package in which a function of the front door keeps its name beside a subpackage called alike."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _FRONT or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:
@@ -30,7 +50,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
-    if name in ("infer", "infer_disaggregated", "train", "validate"):
+    if name in _FRONT:
         from farthing import api
 
         return getattr(api, name)

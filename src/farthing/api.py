@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
 from farthing.catalog import own as _own
@@ -22,7 +22,7 @@ from farthing.catalog.cluster import find_cluster
 from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
-from farthing.errors import Infeasible, UnknownName
+from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
 from farthing.estimate import run as _run
@@ -30,18 +30,32 @@ from farthing.estimate import training as _training
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.sensitivity import sensitivities
-from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
+from farthing.estimate.subject import check_cards, filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.engine import Engine
-from farthing.records.estimate import DisaggregatedEstimate, InferenceEstimate, TrainingEstimate
+from farthing.records.engine_efficiency import EngineEfficiency
+from farthing.records.estimate import (
+    DisaggregatedEstimate,
+    InferenceEstimate,
+    Sensitivity,
+    TrainingEstimate,
+)
 from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
+from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
 from farthing.records.refit import Refit
+from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
+if TYPE_CHECKING:
+    from farthing.search.table import Search
+    from farthing.sweeps.grid import Grid
+    from farthing.sweeps.result import Sweep
+
 __all__ = [
+    "CostBasis",
     "accelerator",
     "accelerators",
     "citation",
@@ -52,13 +66,19 @@ __all__ = [
     "formats",
     "infer",
     "infer_disaggregated",
+    "launch",
+    "launchers",
     "model_summary",
     "models",
     "networks",
+    "own_constants",
     "prices",
     "purchase_price",
+    "read_sweep",
     "refit",
     "rental_price",
+    "search",
+    "sweep",
     "train",
     "validate",
 ]
@@ -304,6 +324,184 @@ def train(
     return found
 
 
+def search(
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    task: Task = "inference",
+    objective: str = "",
+    limits: Limits | None = None,
+    cost: CostBasis | None = None,
+    top: int = 5,
+    front: Sequence[str] = (),
+    ideal: bool = False,
+    sensitivity: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Search:
+    """The best plans out of every legal one.
+
+    Parameters
+    ----------
+    model, cluster, cost, ideal
+        As in `infer`.
+    task
+        ``inference`` or ``training``.
+    objective
+        What is best: ``tokens-per-s`` (by default), ``ttft``, ``tpot``, ``usd``, ``energy`` or ``memory``; in
+        training ``step`` (by default), ``usd``, ``energy`` or ``memory``.
+    limits
+        What every plan must keep; by default made from ``options``.
+    top
+        Plans that are returned, each of another kind.
+    front
+        Two or three objectives whose Pareto front is returned too.
+    sensitivity
+        Say what a 10% better part gives the best plan.
+    progress
+        Called with the pieces of work done and all of them; training only.
+    **options
+        Any field of the workload, the plan, `CostBasis` or `Limits`. A field of the plan that is given is
+        fixed, a list of values leaves a choice, and what is left out is searched: sizes, batch and chunks in
+        inference; sizes, schedule, recomputation, sharding, offload and order of ranks in training. Formats
+        and engine are as in `infer` unless they are given.
+
+    Returns
+    -------
+    Search
+        ``best`` is the estimate of the best plan, ``result`` the record, ``table`` the candidates as columns.
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, nothing legal.
+
+    Examples
+    --------
+    >>> found = search("llama-2-70b", "1x8:h100-sxm", objective="tpot", batch_size=1)
+    >>> found.best.plan.tp, found.result.evaluated > 10
+    (8, True)
+    >>> found = search("llama-2-7b", "1x8:a100-sxm-80gb", task="training", tp=1, schedule="1f1b")
+    >>> found.best.fits, found.best.plan.tp
+    (True, 1)
+    """
+    from farthing.search.asked import inference_question, training_question
+    from farthing.search.inference import search_inference
+    from farthing.search.training import search_training
+
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    basis = filled(cost, CostBasis, options)
+    shared: dict[str, Any] = {"basis": basis, "top": top, "front": tuple(front), "ideal": ideal}
+    if task == "training":
+        training, given, kept = training_question(shape, machines, limits, options)
+        found = search_training(
+            shape,
+            machines,
+            training,
+            given,
+            objective=cast(Any, objective or "step"),
+            limits=kept,
+            progress=progress,
+            **shared,
+        )
+    elif task == "inference":
+        serving, plan, axes, kept = inference_question(shape, machines, limits, options)
+        found = search_inference(
+            shape,
+            machines,
+            serving,
+            plan,
+            axes=axes,
+            objective=cast(Any, objective or "tokens-per-s"),
+            limits=kept,
+            **shared,
+        )
+    else:
+        raise InvalidInput(f"task must be inference or training, not {task!r}")
+    if sensitivity and found.result.best:
+        found.tell_sensitivity(lambda estimate: _sensitive(shape, machines, estimate, basis, ideal))
+    return found
+
+
+def _sensitive(
+    model: Model, cluster: Cluster, estimate: Any, basis: CostBasis, ideal: bool
+) -> tuple[Sensitivity, ...]:
+    """What a 10% better part gives a plan."""
+    ask: Any = train if isinstance(estimate, TrainingEstimate) else infer
+
+    def repeat(better: Cluster) -> Any:
+        return ask(model, better, workload=estimate.workload, plan=estimate.plan, cost=basis, ideal=ideal)
+
+    return sensitivities(estimate, cluster, repeat)
+
+
+def launch(
+    engine: str,
+    model: str | Model,
+    cluster: str | Cluster,
+    *,
+    workload: TrainingWorkload | InferenceWorkload,
+    plan: TrainingPlan | InferencePlan,
+) -> Launch:
+    """A plan as commands and files of an engine, with what the engine cannot do of it.
+
+    Parameters
+    ----------
+    engine
+        ``megatron-lm torchtitan deepspeed`` for training, ``vllm sglang tensorrt-llm llama.cpp`` for serving.
+    model, cluster
+        As in `infer`.
+    workload, plan
+        Records, such as those of an estimate.
+
+    Returns
+    -------
+    Launch
+
+    Raises
+    ------
+    UnknownName
+        No commands are known for that engine.
+    InvalidInput
+        A training plan for a serving engine, or the other way round; more cards than the cluster has.
+
+    Examples
+    --------
+    >>> found = infer("llama-2-70b", "1x8:h100-sxm", tp=8, batch_size=64)
+    >>> print(launch("vllm", "llama-2-70b", "1x8:h100-sxm", workload=found.workload,
+    ...              plan=found.plan).commands[0].text.splitlines()[1])
+      --tensor-parallel-size 8 \\
+    """
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    name = engine.strip().lower()
+    if name not in LAUNCHERS:
+        raise UnknownName("engine", engine, LAUNCHERS, f"commands are known for {', '.join(LAUNCHERS)}")
+    training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
+    serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
+    if not (training or serving):
+        raise InvalidInput("launch: workload and plan must both be of training or both of inference")
+    fitting = TRAINING if training else SERVING
+    if name not in fitting:
+        kind, other = ("training", "serves") if training else ("serving", "trains")
+        raise InvalidInput(
+            f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
+        )
+    shape, machines = resolve_model(model), resolve_cluster(cluster)
+    if isinstance(plan, TrainingPlan):
+        check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
+    else:
+        check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
+    return fitting[name](shape, machines, workload, plan)
+
+
+def launchers(task: str = "") -> tuple[str, ...]:
+    """Engines whose commands are known, by id: of ``training``, of ``inference``, or of both."""
+    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+
+    return tuple({"training": TRAINING, "inference": SERVING}.get(task, LAUNCHERS))
+
+
 def validate(
     files: Sequence[str | Path] = (), *, jobs: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> Validation:
@@ -351,6 +549,106 @@ def forget_refit() -> bool:
     found = _own.forget()
     catalog.engine_efficiency.cache_clear()
     return found
+
+
+def own_constants() -> tuple[EngineEfficiency, ...]:
+    """The constants that `refit` keeps, which estimates rest on."""
+    return _own.rows()
+
+
+def read_sweep(source: str | Path | Mapping[str, Any]) -> Grid:
+    """The questions that a description of a `sweep` asks.
+
+    Parameters
+    ----------
+    source
+        A TOML file, ``-`` for TOML on standard input, or what such a file would hold. ``task`` is
+        ``inference`` or ``training``; ``models``, ``clusters`` and the fields under ``workload``, ``plan``,
+        ``cost`` and ``search`` (an objective and `Limits`) are values or lists of values, the axes of the
+        grid.
+
+    Raises
+    ------
+    InvalidInput
+        It makes no sense: unknown or missing keys, values that no question can have, unknown names.
+
+    Examples
+    --------
+    >>> grid = read_sweep({"task": "inference", "models": "llama-2-7b",
+    ...                    "clusters": ["rtx-4090", "rtx-3090"], "workload": {"batch_size": [1, 8, 64]}})
+    >>> len(grid), grid[5].cluster, grid[5].workload
+    (6, 'rtx-3090', {'batch_size': 64})
+    """
+    from farthing.sweeps.read import read_sweep as read
+
+    return read(source)
+
+
+def sweep(
+    questions: str | Path | Mapping[str, Any] | Grid,
+    out: str | Path | None = None,
+    *,
+    workers: int = 1,
+    ray: str = "",
+    restart: bool = False,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Sweep:
+    """Answers to every combination of models, clusters, workloads, plans and prices, as a table.
+
+    A combination that makes no sense is a row that says so. With ``out``, rows are kept beside it as they
+    come, and a run that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    questions
+        As `read_sweep` reads them, or what it gave.
+    out
+        A file that ends in ``.csv`` or ``.parquet``; by default rows stay in memory.
+    workers
+        Processes that share the work; more than one needs a script that guards its entry with
+        ``if __name__ == "__main__"``. The table is the same, whatever their number.
+    ray
+        Share the work over a Ray cluster instead: ``auto``, ``local`` or ``HOST:PORT``.
+    restart
+        Drop what an interrupted run left.
+    force
+        Replace ``out`` where it is there already.
+    progress
+        Called with the questions answered and all questions.
+
+    Returns
+    -------
+    Sweep
+        ``rows`` as dictionaries, ``frame("polars")`` or ``frame("pandas")``, and counts.
+
+    Raises
+    ------
+    InvalidInput
+        The questions, the output or an unfinished run's rows are not in order.
+    FarthingError
+        A worker died, or the disk is full; what is answered is kept.
+
+    Examples
+    --------
+    >>> found = sweep({"task": "inference", "models": ["llama-2-7b", "llama-2-70b"], "clusters": ["rtx-4090"],
+    ...                "plan": {"weight_format": ["fp16", "q4_k_m"]}})
+    >>> [(row["model"], row["weight_format"], row["fits"]) for row in found.rows][1:3]
+    [('llama-2-7b', 'q4_k_m', True), ('llama-2-70b', 'fp16', False)]
+    """
+    from farthing.sweeps.grid import Grid
+    from farthing.sweeps.run import run_sweep
+
+    grid = questions if isinstance(questions, Grid) else read_sweep(questions)
+    return run_sweep(
+        grid,
+        None if out is None else Path(out),
+        workers=workers,
+        ray=ray,
+        restart=restart,
+        force=force,
+        progress=progress,
+    )
 
 
 def accelerators() -> Mapping[str, Accelerator]:

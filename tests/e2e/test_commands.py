@@ -43,6 +43,13 @@ id,source,engine,model,quant,gpu,n_gpus,batch,prompt_len,gen_len,metric,value,mo
 3,us,llama.cpp,Llama-3-8B,Q8_0,RTX 4090,1,1,0,128,decode_tok_s,80,llama-3-8b,rtx-4090
 4,us,llama.cpp,Llama-3-8B,Q8_0,RTX 9999,1,1,0,128,decode_tok_s,80,llama-3-8b,
 """
+GRID = """\
+task = "inference"
+models = ["llama-3.1-8b"]
+clusters = ["rtx-4090", "h100-sxm"]
+[workload]
+batch_size = [1, 8]
+"""
 LISTED = [(name, line) for name, command, _ in commands() for line in examples(command)]
 
 
@@ -76,6 +83,7 @@ def test_every_example_of_the_help_runs(
     monkeypatch.setenv("FARTHING_CONFIG", str(tmp_path))
     for name in ("runs.csv", "a.csv", "b.csv"):
         Path(name).write_text(MEASURED, "utf-8")
+    Path("grid.toml").write_text(GRID, "utf-8")
     if line == ["validate"]:
         pytest.skip("all shipped measurements are compared once, in tests/validation")
     found = run(*line)

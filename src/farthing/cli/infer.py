@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from farthing.cli.launch import launch_of, launch_option, show_launch, with_launch
 from farthing.cli.options import (
     Command,
     Count,
@@ -216,6 +217,7 @@ def plan_options(function: Any) -> Any:
 @plan_options
 @cost_options
 @estimate_options
+@launch_option
 @output_options
 def infer(
     model: str,
@@ -224,6 +226,7 @@ def infer(
     as_json: bool,
     explain: bool,
     explain_depth: int,
+    launch: str | None,
     **options: Any,
 ) -> None:
     """Memory, latency, throughput and cost of serving MODEL.
@@ -247,8 +250,9 @@ def infer(
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate = api.infer(shape, machines, explain=explain, **given(options))
+    commands = launch_of(launch, shape, machines, estimate)
     if as_json:
-        show_json(estimate)
+        show_json(with_launch(estimate, commands))
     else:
         from farthing.report.inference import inference_report
 
@@ -257,5 +261,6 @@ def infer(
             from farthing.report.explanation import explanation
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
+        show_launch(commands)
     if not estimate.fits:
         raise Infeasible(f"{estimate.model} on {estimate.cluster} does not fit: {estimate.misfit}")

@@ -17,6 +17,7 @@ from farthing.errors import FarthingError
 COMMANDS: Final = {
     "infer": "farthing.cli.infer:infer",
     "train": "farthing.cli.train:train",
+    "sweep": "farthing.cli.sweep:sweep",
     "gpu": "farthing.cli.gpu:gpu",
     "model": "farthing.cli.model:model",
     "cluster": "farthing.cli.cluster:cluster",

@@ -6,6 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 import click
 
+from farthing.cli.launch import launch_of, launch_option, show_launch, with_launch
 from farthing.cli.options import (
     Command,
     Count,
@@ -268,6 +269,7 @@ def plan_options(function: Any) -> Any:
 @plan_options
 @cost_options
 @estimate_options
+@launch_option
 @output_options
 def train(
     model: str,
@@ -276,6 +278,7 @@ def train(
     as_json: bool,
     explain: bool,
     explain_depth: int,
+    launch: str | None,
     **options: Any,
 ) -> None:
     """Memory, step time, utilisation, duration and cost of training MODEL.
@@ -300,8 +303,9 @@ def train(
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate = api.train(shape, machines, explain=explain, **given(options))
+    commands = launch_of(launch, shape, machines, estimate)
     if as_json:
-        show_json(estimate)
+        show_json(with_launch(estimate, commands))
     else:
         from farthing.report.training import training_report
 
@@ -310,5 +314,6 @@ def train(
             from farthing.report.explanation import explanation
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
+        show_launch(commands)
     if not estimate.fits:
         raise Infeasible(f"{estimate.model} on {estimate.cluster} does not fit: {estimate.misfit}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import click
 
 from farthing.cli.options import LAST, Command, Count, option, output_options
 from farthing.cli.output import show, show_json
+from farthing.cli.progress import processors, progress
 from farthing.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def validate(
 
             show(refit_report(found))
     else:
-        with _written(predictions, files) as write, _progress() as progress:
-            compared = api.validate(files, jobs=jobs or _processors(), progress=progress)
+        with _written(predictions, files) as write, progress("comparing") as told:
+            compared = api.validate(files, jobs=jobs or processors(), progress=told)
             write(compared)
         _show(compared, as_json)
 
@@ -103,12 +103,6 @@ def _show(found: Validation, as_json: bool) -> None:
         show_json(validation_object(found))
     else:
         show(validation_report(found))
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -149,18 +143,3 @@ def _written(out: Path | None, files: tuple[Path, ...]) -> Iterator[Callable[[Va
         if not special:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("comparing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

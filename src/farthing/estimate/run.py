@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from farthing.estimate.subject import (
     cuts_heads,
 )
 from farthing.predict.compute import VECTOR_ROWS
+from farthing.predict.hops import Ports, ports
 from farthing.predict.inference import (
     StepTime,
     pipelined_step_time_s,
@@ -109,6 +110,16 @@ def check(model: Model, cluster: Cluster, workload: InferenceWorkload, plan: Inf
         raise InvalidInput(f"{model.id} is an encoder and decodes nothing: set output_tokens to 0")
 
 
+class Pass(NamedTuple):
+    """Sequences that go through the stages together, the new and the cached tokens of each, and whether they
+    are so few that kernels treat them as decoding does."""
+
+    sequences: Number
+    new_tokens: Number
+    cached_tokens: Number
+    decode: Any
+
+
 @dataclasses.dataclass(slots=True)
 class Run:
     """The moving parts of one estimate, or of many.
@@ -159,6 +170,23 @@ class Run:
             wiring=self.about.wiring,
         )
 
+    def ports(self, each: Pass) -> tuple[Ports, ...]:
+        """What the messages of a pass take from each place."""
+        return tuple(
+            ports(
+                self.about.model,
+                self.about.cluster,
+                place,
+                self.plan,
+                sequences=each.sequences,
+                new_tokens=each.new_tokens,
+                cached_tokens=each.cached_tokens,
+                decode=bool(each.decode),
+                wiring=self.about.wiring,
+            )
+            for place in self.placed
+        )
+
     def memory(self, sequences: Number | None = None, context: Number | None = None) -> InferenceMemory:
         own = self.replica_sequences if sequences is None else sequences
         chunk = self.plan.chunk_tokens
@@ -180,6 +208,12 @@ class Run:
 
     def prefill(self, sequences: Number) -> tuple[StepTime, Number]:
         """Step of one chunk or micro-batch, and the time until all of them are done."""
+        each, pieces = self.prefill_pass(sequences)
+        step = self._prompt_step(each.sequences, each.new_tokens, each.cached_tokens, few=each.decode)
+        return step, self.prefilled_s(step.total_s, step.slowest_s, pieces)
+
+    def prefill_pass(self, sequences: Number) -> tuple[Pass, Number]:
+        """One chunk or micro-batch of prompts, and how many of them there are."""
         new, cached = self.new_prompt_tokens, self.workload.prompt_tokens - self.new_prompt_tokens
         chunk, pp = self.plan.chunk_tokens, self.plan.pp
         cut = (chunk > 0) & (chunk < new * sequences)
@@ -188,14 +222,17 @@ class Run:
             rounded_up(new * sequences / larger(chunk, 1)),
             larger(smaller(pp, sequences // 1), 1),
         )
-        step = self._prompt_step(
+        each = Pass(
             select(cut, sequences, sequences / pieces),
             select(cut, new / pieces, new),
             select(cut, cached + new * (1 - 1 / pieces) / 2, cached),
-            few=cut & (chunk <= VECTOR_ROWS),
+            cut & (chunk <= VECTOR_ROWS),
         )
-        whole = select(pp == 1, step.total_s * pieces, step.total_s + (pieces - 1) * step.slowest_s)
-        return step, whole
+        return each, pieces
+
+    def prefilled_s(self, total_s: Number, slowest_s: Number, pieces: Number) -> Number:
+        """Time until so many steps are through that each take so long in all and on the slowest stage."""
+        return select(self.plan.pp == 1, total_s * pieces, total_s + (pieces - 1) * slowest_s)
 
     def _prompt_step(self, sequences: Number, new: Number, cached: Number, *, few: Any) -> StepTime:
         """A pass over part of the prompts; of a few tokens it goes as decoding does."""
@@ -213,23 +250,35 @@ class Run:
 
     def decode(self) -> tuple[StepTime, Number]:
         """One decode step of a micro-batch, and the time until its turn comes again."""
-        step, whole = self.decode_step(
-            self.replica_sequences / self.micro_batches, max(self.workload.decode_context_tokens - 1, 0.0)
-        )
+        each = self.decode_pass
+        step, whole = self.decode_step(each.sequences, each.cached_tokens)
         return step, named("decode step_s", whole)
+
+    @property
+    def decode_pass(self) -> Pass:
+        """One micro-batch that decodes."""
+        return Pass(
+            self.replica_sequences / self.micro_batches,
+            1 + self.workload.draft_tokens,
+            max(self.workload.decode_context_tokens - 1, 0.0),
+            True,
+        )
 
     def decode_step(self, sequences: Number, cached_tokens: float) -> tuple[StepTime, Number]:
         """One decode step of so many sequences, and the time that it and its drafting take in all."""
-        drafted = self.workload.draft_tokens
-        step = self.step(sequences, 1 + drafted, cached_tokens, decode=True)
-        whole = step.total_s
+        step = self.step(sequences, 1 + self.workload.draft_tokens, cached_tokens, decode=True)
+        return step, self.decoded_s(step.total_s, step.slowest_s)
+
+    def decoded_s(self, total_s: Number, slowest_s: Number) -> Number:
+        """Time until a micro-batch has its turn again: its step in all, and on the slowest stage."""
+        whole, drafted = total_s, self.workload.draft_tokens
         staged = self.plan.pp > 1
         if isinstance(staged, np.ndarray) or staged:
-            turn = pipelined_step_time_s(whole, step.slowest_s, micro_batches=self.micro_batches)
+            turn = pipelined_step_time_s(whole, slowest_s, micro_batches=self.micro_batches)
             whole = select(staged, turn, whole)
         if drafted:
             whole = whole * (1 + drafted * self.workload.draft_cost_share)
-        return step, whole
+        return whole
 
 
 def run_of(

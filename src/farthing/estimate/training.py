@@ -35,6 +35,7 @@ from farthing.predict.reliability import (
     effective_time_share,
 )
 from farthing.predict.sharding import expert_tp_of
+from farthing.predict.stages import spared_layers
 from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, setting_time
 from farthing.predict.training_layer import Setting
@@ -107,6 +108,22 @@ def _check(model: Model, cluster: Cluster, workload: TrainingWorkload, plan: Tra
             raise InvalidInput(
                 f"schedule interleaved needs a multiple of pp={plan.pp} micro-batches, not {micro_batches}"
             )
+    if plan.first_spared or plan.last_spared:
+        if plan.schedule == "interleaved":
+            raise InvalidInput(
+                "interleaved stages hold equal layers: leave first_spared and last_spared at 0"
+            )
+        split = spared_layers(model.layers, plan.pp, plan.first_spared, plan.last_spared)
+        if min(split) < 1:
+            raise InvalidInput(
+                f"first_spared={plan.first_spared}, last_spared={plan.last_spared} leave a stage of "
+                f"pp={plan.pp} without any of the {model.layers} layers: lower them"
+            )
+    if plan.rank_order != "tp-cp-dp-pp" and model.is_moe and plan.ep * expert_tp != plan.tp * plan.cp:
+        raise InvalidInput(
+            f"rank_order={plan.rank_order} needs ep x expert_tp = tp x cp ({plan.tp * plan.cp}), not "
+            f"{plan.ep * expert_tp}: stages of layers and of experts must meet on the same cards"
+        )
     storage_format(plan.gradient_format, "activations")
     if plan.offload != "none" and plan.offload_to == "memory":
         for group in cluster.groups:

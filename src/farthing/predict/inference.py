@@ -13,19 +13,22 @@ from farthing.predict.collectives import (
     axis_all_gather_time_s,
     axis_all_to_all_time_s,
 )
-from farthing.predict.communication import exposed_time_s, point_to_point_time_s
+from farthing.predict.communication import exposed_time_s
 from farthing.predict.compute import matmul_time_s, ranks_reached
 from farthing.predict.fabric import (
-    across_bytes_per_s,
-    across_latency_s,
-    inside_bytes_per_s,
-    inside_latency_s,
     parallel_axis,
+)
+from farthing.predict.hops import (
+    Ports,
+    crossing_time_s,
+    ends_time_s,
+    hop_time_s,
+    judged_tokens,
+    ports,
 )
 from farthing.predict.inference_layer import forward_time
 from farthing.predict.layer import LayerTime, Shards
 from farthing.predict.placement import Place
-from farthing.predict.remote_graph import graph_tensors, mask_bytes
 from farthing.predict.rooted import client_head_time_s, mesh_time_s, rooted_elements, rooted_time_s
 from farthing.predict.stages import layer_kinds
 from farthing.predict.trace import Number, formula, larger, named, select, untraced
@@ -164,11 +167,10 @@ def step_time(
                 engine,
                 wiring,
             )
+    first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
     for number, place in enumerate(placed):
         here = times[id(place.group)]
-        # A message takes as long as the slower of its sender's and its receiver's port.
         there = times[id(placed[min(number + 1, len(placed) - 1)].group)]
-        hop_across = larger(here.hop_across, there.hop_across)
         stage, copies = place.stage, place.stage.copies
         products: Number = stage.last * here.head
         attending: Number = 0.0
@@ -184,13 +186,16 @@ def step_time(
         busy = products + attending + moving
         exposed = exposed_time_s(talking, busy, overlap=plan.overlap_communication)
         longest_hop = select(
-            place.hops_across > 0, hop_across, select(place.hops_inside > 0, here.hop_inside, 0.0)
+            place.hops_across > 0,
+            hop_time_s(here.ports, there.ports),
+            select(place.hops_inside > 0, here.ports.inside, 0.0),
         )
         matmul = matmul + copies * products
         attention = attention + copies * attending
         elementwise = elementwise + copies * moving
         communication = communication + copies * exposed
-        hops = hops + place.hops_inside * here.hop_inside + place.hops_across * hop_across
+        crossing = crossing_time_s(here.ports, there.ports, first.ports, wiring=wiring)
+        hops = hops + place.hops_inside * here.ports.inside + place.hops_across * crossing
         # The device waits where the host cannot issue kernels as fast as it runs them.
         waiting = larger(kernels * launch_s - busy - exposed, 0.0) + host_s
         if engine.ungraphed_kernel_s:
@@ -198,10 +203,8 @@ def step_time(
             waiting = waiting + select(several, kernels * engine.ungraphed_kernel_s, 0.0)
         overhead = overhead + copies * waiting
         slowest = larger(slowest, busy + exposed + longest_hop + waiting)
-    if wiring.hops == "direct":
-        hops = hops + _return_s(cluster, placed)
-    else:
-        hops = _outside_hops_s(hops, placed, times, wiring)
+    crossings = sum(place.hops_across for place in placed)
+    hops = hops + ends_time_s(first.ports, last.ports, crossings, wiring=wiring)
     hops = named("stage hops_s", hops, reference="borzunov-2023")
     overhead = named("host time of the engine_s", overhead)
     matmul = named("matrix products_s", matmul)
@@ -264,18 +267,14 @@ def _expert_axis(cluster: Cluster, place: Place, plan: InferencePlan) -> Axis:
 
 @dataclass(frozen=True, slots=True)
 class _GroupTimes:
-    """One micro-batch on the hosts of one group: each kind of layer, head, exchanges and hops [s]."""
+    """One micro-batch on the hosts of one group: each kind of layer, head, exchanges and messages [s]."""
 
     layers: tuple[LayerTime, ...]
     layer_traffic: tuple[Number, ...]
     exchange: Number
     head: Number
     gather: Number
-    hop_inside: Number
-    hop_across: Number
-    answer: Number
-    logits: Number
-    latency: Number
+    ports: Ports
 
 
 def _group_times(
@@ -342,8 +341,7 @@ def _group_times(
                 )
                 exchanged = exchanged + select(apart, dispatch, 0.0)
         traffic.append(exchanged)
-    # A prompt needs the logits of its last token, a drafted run those of all its tokens.
-    judged = sequences * new_tokens if decode else sequences
+    judged = judged_tokens(sequences, new_tokens, decode=decode)
     head: Number
     if wiring.hops == "client":
         head = client_head_time_s(model.vocab, model.hidden)
@@ -358,32 +356,23 @@ def _group_times(
         if wiring.whole_head:
             head = head * engine.head_factor
     gather = axis_all_gather_time_s(judged * model.vocab * 2.0, axis)
-    activations = message * wiring.hop_bits / 16 / plan.tp
-    described: Number = 0.0
-    if wiring.tensor_bytes:
-        described = (
-            sum(graph_tensors(model, kind) for kind in model.layer_kinds) * wiring.tensor_bytes / plan.pp
-        )
-    mask = mask_bytes(model, sequences * new_tokens, cached_tokens + new_tokens, rows=wiring.mask_rows)
-    across = {
-        "bytes_per_s": across_bytes_per_s(cluster, place.group, place.efficiency, senders=untraced(plan.tp)),
-        "latency_s": across_latency_s(cluster, place.group, place.efficiency),
-    }
     return _GroupTimes(
         layers=tuple(layers),
         layer_traffic=tuple(traffic),
         exchange=exchange,
         head=named("LM head_s", head),
         gather=0.0 if wiring.whole_head else gather,
-        hop_inside=point_to_point_time_s(
-            message / plan.tp,
-            bytes_per_s=inside_bytes_per_s(place.group, place.efficiency),
-            latency_s=inside_latency_s(place.group, place.efficiency),
+        ports=ports(
+            model,
+            cluster,
+            place,
+            plan,
+            sequences=sequences,
+            new_tokens=new_tokens,
+            cached_tokens=cached_tokens,
+            decode=decode,
+            wiring=wiring,
         ),
-        hop_across=point_to_point_time_s(activations + (described + mask) / plan.tp, **across),
-        answer=point_to_point_time_s(activations, **across),
-        logits=point_to_point_time_s(judged * model.vocab * 4.0, **across),
-        latency=across["latency_s"],
     )
 
 
@@ -427,34 +416,6 @@ def _one_link(axis: Axis) -> tuple[Number, Number]:
         select(across, axis.across_bytes_per_s, axis.inside_bytes_per_s),
         select(across, axis.across_latency_s, axis.inside_latency_s),
     )
-
-
-def _outside_hops_s(
-    hops: Number, placed: Sequence[Place], times: dict[int, _GroupTimes], wiring: Wiring
-) -> Number:
-    """Hops where a client outside starts and ends the chain, or each answer returns before it goes on."""
-    first, last = times[id(placed[0].group)], times[id(placed[-1].group)]
-    if wiring.hops == "client":
-        return hops + first.hop_across + last.hop_across
-    crossing = sum(place.hops_across for place in placed)
-    back = sum(place.hops_across * times[id(place.group)].answer for place in placed)
-    if wiring.hops == "remote":
-        # The first machine sends to every stage, and each answers it.
-        back = back + first.hop_across + first.answer
-        crossing = crossing + 1
-    if wiring.hops == "remote" or wiring.logits_return:
-        # The last answer is the logits.
-        back = back + select(crossing > 0, last.logits - last.answer, 0.0)
-    return hops + back + crossing * wiring.answered_calls * 2 * first.latency
-
-
-def _return_s(cluster: Cluster, placed: Sequence[Place]) -> Number:
-    """The sampled token's way back to the first stage [s]; only where stages lie on several hosts."""
-    crossing = sum(place.hops_across for place in placed)
-    latency = max(
-        across_latency_s(cluster, place.group, place.efficiency) for place in (placed[0], placed[-1])
-    )
-    return select(crossing > 0, latency, 0.0)
 
 
 @formula(reference="pope-2022")

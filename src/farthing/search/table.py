@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from farthing.errors import Infeasible, InvalidInput
-from farthing.records.estimate import DisaggregatedEstimate, InferenceEstimate, TrainingEstimate
+from farthing.records.estimate import InferenceEstimate, Sensitivity, TrainingEstimate
 from farthing.records.search import SearchResult
 
 Column = NDArray[Any]
@@ -86,7 +87,7 @@ class Search:
         return self._make()
 
     @property
-    def best(self) -> TrainingEstimate | InferenceEstimate | DisaggregatedEstimate:
+    def best(self) -> TrainingEstimate | InferenceEstimate:
         """The estimate of the best plan.
 
         Raises
@@ -102,6 +103,17 @@ class Search:
                 {removed.rule: removed.candidates for removed in found.removed},
             )
         return self.result.best[0].estimate
+
+    def tell_sensitivity(
+        self, ask: Callable[[TrainingEstimate | InferenceEstimate], tuple[Sensitivity, ...]]
+    ) -> None:
+        """Put into the best plan's estimate what a 10% better part gives it."""
+        best = self.result.best[0]
+        told = dataclasses.replace(best.estimate, sensitivity=ask(best.estimate))
+        own: dict[str, Any] = {self.result.task: told}
+        self.result = dataclasses.replace(
+            self.result, best=(dataclasses.replace(best, **own), *self.result.best[1:])
+        )
 
     def __repr__(self) -> str:
         found = self.result

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 
@@ -35,9 +33,6 @@ from farthing.search.training_ranking import FIGURES, Question, Ranked, nearest_
 from farthing.search.training_space import SIZE_COLUMNS, Rows, TrainingSpace, training_space
 from farthing.units import DAY, format_bytes, format_seconds, format_usd
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 FRONT: Final = 32
 """Most plans of a front that are estimated in full; a longer front keeps its ends and is thinned evenly."""
 
@@ -56,7 +51,6 @@ def search_training(
     top: int = 5,
     front: Sequence[TrainingObjective] = (),
     ideal: bool = False,
-    workers: int = 0,
     progress: Progress | None = None,
 ) -> Search:
     """Evaluate every legal plan and rank them.
@@ -79,8 +73,6 @@ def search_training(
         Two or three objectives whose Pareto front is returned too.
     ideal
         Paper arithmetic.
-    workers
-        Threads that share the work; 0 takes one for each processor.
     progress
         Called with the blocks done and all blocks.
 
@@ -125,10 +117,11 @@ def search_training(
     pieces = [
         (variant, block) for variant in range(len(questions)) for rows in space.rows for block in blocks(rows)
     ]
-    workers = workers or os.cpu_count() or 1
-    ranked = _each(
-        lambda piece: rank(questions[piece[0]], piece[1]), pieces, workers=workers, progress=progress
-    )
+    ranked = []
+    for variant, block in pieces:
+        ranked.append(rank(questions[variant], block))
+        if progress:
+            progress(len(ranked), len(pieces))
     variants = [variant for variant, _ in pieces]
     chooser = _Chooser(questions, space.variants, variants, ranked)
     best = chooser.best(top)
@@ -154,7 +147,7 @@ def search_training(
         best=tuple(chosen),
         front=chooser.front() if front else (),
         reasons=_reasons(chosen[0], chosen[1]) if len(chosen) > 1 else (),
-        miss=_miss(questions, pieces, ranked, chosen, workers),
+        miss=_miss(questions, pieces, ranked, chosen),
         seconds=time.perf_counter() - began,
     )
     return Search(result, functools.partial(_table, questions, variants, ranked))
@@ -213,32 +206,8 @@ def _space(
     rules = first.removed if first else {}
     counts = ", ".join(f"{rule} ({count:,})" for rule, count in rules.items())
     raise InvalidInput(
-        f"no plan is legal with what is given; rules took out {counts or 'none: no product is that many cards'}"
+        f"no plan is legal with what is given; rules took out {counts or 'none: no sizes use so many cards'}"
     )
-
-
-def _each(
-    function: Callable[[T], R],
-    items: Sequence[T],
-    *,
-    workers: int,
-    progress: Progress | None = None,
-) -> list[R]:
-    """Results in order, worked out by several threads: columns let go of the interpreter."""
-    found: list[R] = []
-    if workers == 1 or len(items) == 1:
-        results: Iterable[R] = map(function, items)
-        for result in results:
-            found.append(result)
-            if progress:
-                progress(len(found), len(items))
-        return found
-    with ThreadPoolExecutor(workers) as pool:
-        for result in pool.map(function, items):
-            found.append(result)
-            if progress:
-                progress(len(found), len(items))
-    return found
 
 
 class _Chooser:
@@ -340,22 +309,17 @@ def _miss(
     pieces: Sequence[tuple[int, Rows]],
     ranked: Sequence[Ranked],
     chosen: Sequence[Choice],
-    workers: int,
 ) -> NearestMiss | None:
     """The plan that exceeds a limit by the least, of those that would be better than the best one."""
     bound = float("inf")
     if chosen:
         bound = chosen[0].figures[FIGURES[questions[0].objective]] * (1 - 1e-9)
-    rows: list[tuple[int, Rows]] = []
+    nearest: tuple[float, TrainingPlan, int] | None = None
     for (variant, block), one in zip(pieces, ranked, strict=True):
         better = np.flatnonzero(one.least < bound)
-        if len(better):
-            rows.append((variant, block.part(better)))
-    nearest: tuple[float, TrainingPlan, int] | None = None
-    found = _each(lambda piece: nearest_miss(questions[piece[0]], piece[1], bound), rows, workers=workers)
-    for (variant, _), one_found in zip(rows, found, strict=True):
-        if one_found is not None and (nearest is None or one_found[0] < nearest[0]):
-            nearest = *one_found, variant
+        found = nearest_miss(questions[variant], block.part(better), bound) if len(better) else None
+        if found is not None and (nearest is None or found[0] < nearest[0]):
+            nearest = *found, variant
     if nearest is None:
         return None
     question = questions[nearest[2]]
@@ -372,7 +336,7 @@ def _broken(
     limits = question.limits
     if not estimate.fits:
         missing, _, advice = estimate.misfit.partition("; would fit: ")
-        return missing, tuple(one for one in advice.split(", ") if one)
+        return missing, tuple(one for one in advice.split(", or ") if one)
     free, capacity = estimate.memory.free_bytes, estimate.memory.capacity_bytes
     if free < limits.headroom_share * capacity:
         wanted = format_bytes(limits.headroom_share * capacity, binary=True)

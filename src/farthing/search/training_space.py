@@ -227,7 +227,7 @@ class _Builder:
             local = self.workload.global_batch_size // dp
             fitting = batches[local % batches == 0]
             for ep, expert_tp in pairs:
-                rule = self._experts_broken(ep, expert_tp, tp * cp * dp)
+                rule = self._experts_broken(tp, ep, expert_tp, tp * cp * dp)
                 if rule:
                     self.space.remove(rule, inner * len(batches))
                     continue
@@ -241,6 +241,11 @@ class _Builder:
             found = found[:, np.argsort(~found[len(SIZE_COLUMNS)].astype(bool), kind="stable")]
             own = dict(zip(COLUMNS, found, strict=True))
             own["sequence_parallel"] = own["sequence_parallel"].astype(bool)
+            local = self.workload.global_batch_size // own["dp"] // own["micro_batch_size"]
+            if all(way.schedule == "interleaved" for way in options.pipelines):
+                own = {name: column[local % pp == 0] for name, column in own.items()}
+            if not (options.pipelines and len(own["tp"])):
+                continue
             self.space.rows.append(
                 Rows(
                     pp=pp,
@@ -296,9 +301,11 @@ class _Builder:
             return "dp does not divide the global batch"
         return ""
 
-    def _experts_broken(self, ep: int, expert_tp: int, over: int) -> str:
+    def _experts_broken(self, tp: int, ep: int, expert_tp: int, over: int) -> str:
         if not self.model.is_moe:
             return ""
+        if tp % expert_tp:
+            return "expert_tp does not divide tp"
         if self.model.experts % ep:
             return "ep does not divide the experts"
         if self.model.moe_ffn_hidden % expert_tp:
@@ -354,7 +361,9 @@ class _Builder:
         return left
 
     def _words(self, name: str) -> tuple[Any, ...]:
-        return self.choices.get(name) or WORDS[name]
+        """Allowed words, the one that wins among equals first."""
+        allowed = self.choices.get(name)
+        return tuple(word for word in WORDS[name] if allowed is None or word in allowed)
 
     def _sequence_parallel(self, every: tuple[bool, ...], sizes: Sequence[int]) -> tuple[bool, ...]:
         tp, _, cp = sizes[:3]
@@ -438,7 +447,7 @@ def _options(
     deepest = -(-layers // pp)
     ways = []
     for schedule in schedules:
-        virtual = (interleaves or tuple(range(2, deepest + 1))) if schedule == "interleaved" else (1,)
+        virtual = (interleaves or tuple(range(2, max(deepest, 2) + 1))) if schedule == "interleaved" else (1,)
         ways += [Pipeline(schedule, v, *ends) for v in virtual for ends in spared]
     removed: dict[str, int] = {}
     kept: list[Pipeline] = []

@@ -9,7 +9,11 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.predict.device import Tiling, device
 from farthing.predict.stages import stages
 from farthing.predict.training_layer import Parts, Setting
-from farthing.predict.training_traffic import data_parallel_axes, data_parallel_time_s
+from farthing.predict.training_traffic import (
+    data_parallel_axes,
+    data_parallel_time_s,
+    stage_collectives_s,
+)
 from farthing.records.efficiency import IDEAL
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
@@ -33,7 +37,8 @@ def traffic_s(busy_s: float, units: int) -> float:
     )
     parts = Parts(forward=busy_s, backward=busy_s)
     stage = stages(setting.model, 1)[0]
-    return float(data_parallel_time_s(setting, data_parallel_axes(setting), stage, parts, 1))
+    collectives = stage_collectives_s(setting, data_parallel_axes(setting), stage)
+    return float(data_parallel_time_s(setting, collectives, parts, 1))
 
 
 def test_hidden_collectives_take_units_from_the_products() -> None:
