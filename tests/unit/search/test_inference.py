@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import farthing
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import Infeasible, InvalidInput
@@ -167,6 +168,17 @@ def test_unlike_cards_form_one_chain() -> None:
     assert best(found).fits
     assert set(found.table["dp"].tolist()) == {1}
     assert best(found).plan.engine == "llama.cpp"
+
+
+def test_unlike_cards_get_the_layers_that_suit_them() -> None:
+    cluster, load = "1x2:h100-sxm+1x2:rtx-4090@10gbe", InferenceWorkload(batch_size=16)
+    chosen = {"batch_size": 16, "tp": 2, "pp": 2, "chunk_tokens": 0, "micro_batches": 0}
+    found = search("llama-2-13b", cluster, chosen=chosen, objective="tpot")
+    own = farthing.infer("llama-2-13b", cluster, workload=load, tp=2, pp=2)
+    assert best(found).tpot_s < own.tpot_s
+    first, second = best(found).plan.stage_layers
+    assert first > second
+    assert set(found.table["stage_layers"].tolist()) == {"", f"{first} {second}"}
 
 
 def test_given_layers_fix_the_stages() -> None:
