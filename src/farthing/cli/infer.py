@@ -6,19 +6,20 @@ from typing import Any
 
 import click
 
-from farthing.cli.launch import launch_of, launch_option, show_launch, with_launch
+from farthing.cli.launch import launch_of, launch_option, show_launch
 from farthing.cli.options import (
     Command,
     Count,
     CountList,
+    Name,
     Number,
+    Several,
     cluster_option,
     complete_engine,
     complete_format,
     cost_options,
     estimate_options,
     field_option,
-    given,
     joined,
     model_options,
     option,
@@ -26,11 +27,13 @@ from farthing.cli.options import (
     parsed_changes,
     refuse_two_inputs,
 )
+from farthing.cli.search import answer, in_json, refuse_misfit, search_options, show_search
 from farthing.records.plan import InferencePlan
 from farthing.records.workload import InferenceWorkload
 
 _LOAD = "Workload"
-_PLAN = "Plan (what is left out follows from the cluster)"
+_PLAN = "Plan (what is left out is searched; several values with commas leave a choice)"
+_GIVEN = "Plan (as given)"
 
 
 def workload_options(function: Any) -> Any:
@@ -43,8 +46,9 @@ def workload_options(function: Any) -> Any:
             "batch_size",
             "--batch",
             "--batch-size",
-            type=Count(),
-            text="Sequences decoded together, over the whole cluster.",
+            type=Several(Count()),
+            text="Sequences decoded together, over the whole cluster.  [default: 1; searched where an "
+            "objective, a front or a limit is given]",
         ),
         field_option(
             _LOAD,
@@ -117,95 +121,83 @@ def workload_options(function: Any) -> Any:
 
 
 def plan_options(function: Any) -> Any:
-    """The fields of `InferencePlan`."""
+    """The fields of `InferencePlan`: those that are searched, then those that are as given."""
     record = InferencePlan
-    sizes = (
-        ("tp", "Tensor parallel size."),
-        ("pp", "Pipeline stages."),
-        ("dp", "Replicas."),
-        ("ep", "Expert parallel size.  [default: 1]"),
+    searched: tuple[tuple[str, tuple[str, ...], click.ParamType[Any], str], ...] = (
+        ("tp", ("--tp",), Count(), "Tensor parallel size."),
+        ("pp", ("--pp",), Count(), "Pipeline stages."),
+        ("dp", ("--dp",), Count(), "Replicas; with --ep, attention goes by replica and experts over all."),
+        ("ep", ("--ep",), Count(), "Expert parallel size."),
+        (
+            "micro_batches",
+            ("--micro-batches",),
+            Count(0),
+            "Batches in flight in the pipeline; 0: one a stage.",
+        ),
+        ("chunk_tokens", ("--chunk-tokens",), Count(0), "Tokens of a prefill chunk; 0 is the whole prompt."),
+    )
+    named: tuple[tuple[str, tuple[str, ...], str], ...] = (
+        ("engine", ("--engine",), "Engine whose overheads and limits count, e.g. vllm."),
+        (
+            "weight_format",
+            ("--weights", "--weight-format"),
+            "Number format of the weights, e.g. q4_k_m.",
+        ),
+        ("kv_format", ("--kv", "--kv-format"), "Number format of the KV cache."),
+    )
+    formats = (
+        ("compute_format", "Number format of the matrix products.  [default: what the weights compute in]"),
+        (
+            "dense_format",
+            "Number format of all weights but the routed experts'.  [default: as the weights]",
+        ),
     )
     return joined(
-        *(option(_PLAN, axis, f"--{axis}", type=Count(), help=text) for axis, text in sizes),
+        *(
+            option(_PLAN, field, *names, type=Several(kind), help=text)
+            for field, names, kind, text in searched
+        ),
+        *(
+            field_option(
+                _GIVEN,
+                record,
+                field,
+                *names,
+                type=Several(Name()),
+                metavar="ENGINE[,...]" if field == "engine" else "FORMAT[,...]",
+                shell_complete=complete_engine if field == "engine" else complete_format,
+                text=text,
+            )
+            for field, names, text in named
+        ),
         field_option(
-            _PLAN,
+            _GIVEN,
             record,
             "stage_layers",
             "--stage-layers",
             type=CountList(),
             metavar="N,N,...",
-            text="Layers of each pipeline stage.",
+            text="Layers of each pipeline stage.  [default: even, or the best over unlike cards]",
+        ),
+        *(
+            field_option(
+                _GIVEN,
+                record,
+                field,
+                "--" + field.replace("_", "-"),
+                metavar="FORMAT",
+                shell_complete=complete_format,
+                text=text,
+            )
+            for field, text in formats
         ),
         field_option(
-            _PLAN,
-            record,
-            "micro_batches",
-            "--micro-batches",
-            type=Count(0),
-            text="Batches in flight in the pipeline.  [default: one a stage]",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "weight_format",
-            "--weights",
-            "--weight-format",
-            metavar="FORMAT",
-            shell_complete=complete_format,
-            text="Number format of the weights, e.g. fp8, q4_k_m.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "kv_format",
-            "--kv",
-            "--kv-format",
-            metavar="FORMAT",
-            shell_complete=complete_format,
-            text="Number format of the KV cache.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "compute_format",
-            "--compute-format",
-            metavar="FORMAT",
-            shell_complete=complete_format,
-            text="Number format of the matrix products.  [default: what the weights compute in]",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "dense_format",
-            "--dense-format",
-            metavar="FORMAT",
-            shell_complete=complete_format,
-            text="Number format of all weights but the routed experts'.  [default: as the weights]",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "engine",
-            "--engine",
-            metavar="ENGINE",
-            shell_complete=complete_engine,
-            text="Engine whose overheads and limits count, e.g. vllm.",
-        ),
-        field_option(
-            _PLAN,
+            _GIVEN,
             record,
             "overlap_communication",
             "--overlap-communication",
             type=Number(0, 1),
             text="Share of the tensor-parallel traffic hidden under compute.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "chunk_tokens",
-            "--chunk-tokens",
-            type=Count(0),
-            text="Tokens of a prefill chunk.  [default: the whole prompt]",
         ),
     )(function)
 
@@ -216,6 +208,7 @@ def plan_options(function: Any) -> Any:
 @workload_options
 @plan_options
 @cost_options
+@search_options("inference")
 @estimate_options
 @launch_option
 @output_options
@@ -229,38 +222,40 @@ def infer(
     launch: str | None,
     **options: Any,
 ) -> None:
-    """Memory, latency, throughput and cost of serving MODEL.
+    """Memory, latency, throughput and cost of serving MODEL, split in the best way.
 
-    MODEL is an id of the catalogue (farthing model list), a .toml, .json or .gguf file, a folder with a
-    config.json, a Hugging Face id org/name, or - for TOML or JSON on standard input. Counts may be written
-    like 4k (4000). A plan that does not fit ends with exit code 3.
+    Every legal plan is evaluated; what is given of it is kept. MODEL is an id of the catalogue (farthing
+    model list), a .toml, .json or .gguf file, a folder with a config.json, a Hugging Face id org/name, or -
+    for TOML or JSON on standard input. Counts may be written like 4k (4000). Where no plan fits, or keeps the
+    limits, the nearest is shown and the exit code is 3.
 
     \b
     Examples:
       farthing infer llama-2-70b --on 1x8:rtx-4090 --tp 8 --batch 1 --context 4096
-      farthing infer llama-3.1-8b --on rtx-4090 --weights q4_k_m --kv fp8 --explain
+      farthing infer llama-3.3-70b --on 2x8:h100-sxm@ib-ndr --objective usd --tpot 30ms --ttft 1s
+      farthing infer llama-3.1-8b --on rtx-4090 --weights q4_k_m,fp8 --kv fp8 --explain
       farthing infer llama-2-70b --on 1x4:rtx-4090+1x1:m2-ultra@10gbe --weights q4_k_m
-      farthing infer llama-2-70b --on 8x8:h100-sxm@ib-ndr --batch 512 --engine vllm --json
+      farthing infer llama-2-70b --on 8x8:h100-sxm@ib-ndr --batch 512 --engine vllm --launch vllm
+      farthing infer llama-2-70b --on 1x8:rtx-4090 --front tpot,usd --json
     """
     from farthing import api
     from farthing.cli.output import show, show_json
-    from farthing.errors import Infeasible
 
     refuse_two_inputs(model, cluster)
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
-    estimate = api.infer(shape, machines, explain=explain, **given(options))
+    estimate, found = answer("inference", shape, machines, options, explain=explain)
     commands = launch_of(launch, shape, machines, estimate)
     if as_json:
-        show_json(with_launch(estimate, commands))
+        show_json(in_json(estimate, found, commands))
     else:
         from farthing.report.inference import inference_report
 
         show(inference_report(estimate, machines))
+        show_search(found, machines)
         if estimate.terms:
             from farthing.report.explanation import explanation
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
         show_launch(commands)
-    if not estimate.fits:
-        raise Infeasible(f"{estimate.model} on {estimate.cluster} does not fit: {estimate.misfit}")
+    refuse_misfit(estimate, found)

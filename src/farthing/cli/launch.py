@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
@@ -45,11 +45,6 @@ def launch_of(
     from farthing import api
 
     return api.launch(engine, model, cluster, workload=estimate.workload, plan=estimate.plan)
-
-
-def with_launch(estimate: Any, launch: Launch | None) -> Any:
-    """What ``--json`` writes: the estimate alone, or beside its commands."""
-    return estimate if launch is None else {"estimate": estimate, "launch": launch}
 
 
 def show_launch(launch: Launch | None) -> None:

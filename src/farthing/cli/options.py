@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from farthing.errors import InvalidInput, UnknownName
-from farthing.units import parse_tokens
+from farthing.units import parse_seconds, parse_tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,6 +129,63 @@ class CountList(click.ParamType[tuple[int, ...]]):
         return tuple(Count().convert(part.strip(), param, ctx) for part in value.split(","))
 
 
+class Several(click.ParamType[Any]):
+    """One value of a kind, or several with commas: what a search may choose from."""
+
+    name = "values"
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self.kind = kind
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Of the kind, with the sign that more may follow."""
+        own = self.kind.get_metavar(param, ctx) or self.kind.name.upper()
+        return f"{own}[,...]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, or a tuple of several."""
+        if not isinstance(value, str):
+            return value
+        found = [self.kind.convert(part.strip(), param, ctx) for part in value.split(",")]
+        return found[0] if len(found) == 1 else tuple(dict.fromkeys(found))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Of the value behind the last comma."""
+        done, comma, rest = incomplete.rpartition(",")
+        items = self.kind.shell_complete(ctx, param, rest)
+        return [CompletionItem(done + comma + str(item.value)) for item in items]
+
+
+class Name(click.ParamType[str]):
+    """A name of the catalogue, which the command itself looks up."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text."""
+        return str(value).strip()
+
+
+class Duration(click.ParamType[float]):
+    """A time such as ``50ms``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = parse_seconds(value)
+        except InvalidInput as error:
+            self.fail(str(error), param, ctx)
+        if not 0 < seconds <= 1e12:
+            self.fail(f"{_short(value)} is out of range: give more than 0, e.g. 50ms", param, ctx)
+        return seconds
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
@@ -225,14 +282,19 @@ def complete_format(ctx: click.Context, param: click.Parameter, incomplete: str)
     """Ids of number formats."""
     from farthing import api
 
-    return [CompletionItem(id) for id in api.formats() if id.startswith(incomplete.lower())]
+    return _behind_comma(incomplete, api.formats())
 
 
 def complete_engine(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of engines."""
     from farthing import api
 
-    return [CompletionItem(id) for id in api.engines() if id.startswith(incomplete.lower())]
+    return _behind_comma(incomplete, api.engines())
+
+
+def _behind_comma(incomplete: str, known: Iterable[str]) -> list[CompletionItem]:
+    done, comma, rest = incomplete.rpartition(",")
+    return [CompletionItem(done + comma + id) for id in known if id.startswith(rest.lower())]
 
 
 def output_options(function: F) -> F:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import click
 
-from farthing.cli.launch import launch_of, launch_option, show_launch, with_launch
+from farthing.cli.launch import launch_of, launch_option, show_launch
 from farthing.cli.options import (
     Command,
     Count,
+    Name,
     Number,
+    Several,
     Tokens,
     Word,
     cluster_option,
@@ -19,7 +21,6 @@ from farthing.cli.options import (
     cost_options,
     estimate_options,
     field_option,
-    given,
     joined,
     model_options,
     option,
@@ -27,11 +28,13 @@ from farthing.cli.options import (
     parsed_changes,
     refuse_two_inputs,
 )
-from farthing.records.plan import Offload, Recompute, Schedule, TrainingPlan
+from farthing.cli.search import answer, in_json, refuse_misfit, search_options, show_search
+from farthing.records.plan import Offload, OffloadTo, RankOrder, Recompute, Schedule, TrainingPlan
 from farthing.records.workload import LoraTargets, Optimizer, TrainingWorkload
 
 _LOAD = "Workload"
-_PLAN = "Plan"
+_PLAN = "Plan (what is left out is searched; several values with commas leave a choice)"
+_GIVEN = "Plan (as given)"
 
 
 def workload_options(function: Any) -> Any:
@@ -54,7 +57,7 @@ def workload_options(function: Any) -> Any:
             "--global-batch",
             "--global-batch-size",
             type=Count(),
-            text="Sequences of one optimizer step.  [default: keeps the pipeline busy]",
+            text="Sequences of one optimizer step.  [default: about 4M tokens, fewer on few cards]",
         ),
         field_option(
             _LOAD,
@@ -109,155 +112,127 @@ def workload_options(function: Any) -> Any:
 
 
 def plan_options(function: Any) -> Any:
-    """The fields of `TrainingPlan`."""
+    """The fields of `TrainingPlan`: those that are searched, then those that are as given."""
     record = TrainingPlan
-    sizes = (
-        ("tp", "Tensor parallel size.  [default: 1]"),
-        ("pp", "Pipeline stages.  [default: 1]"),
-        ("dp", "Data parallel size.  [default: the cards that are left]"),
-        ("cp", "Context parallel size.  [default: 1]"),
-        ("ep", "Expert parallel size.  [default: 1]"),
-        ("expert_tp", "Tensor parallel size inside an expert.  [default: tp]"),
+    searched: tuple[tuple[str, tuple[str, ...], click.ParamType[Any], str], ...] = (
+        ("tp", ("--tp",), Count(), "Tensor parallel size."),
+        ("pp", ("--pp",), Count(), "Pipeline stages."),
+        ("dp", ("--dp",), Count(), "Data parallel size."),
+        ("cp", ("--cp",), Count(), "Context parallel size."),
+        ("ep", ("--ep",), Count(), "Expert parallel size."),
+        ("expert_tp", ("--expert-tp",), Count(), "Tensor parallel size inside an expert."),
+        (
+            "micro_batch_size",
+            ("--micro-batch", "--micro-batch-size"),
+            Count(),
+            "Sequences of one micro-batch.",
+        ),
+        (
+            "zero_stage",
+            ("--zero", "--zero-stage"),
+            Count(0, 3),
+            "Shard over dp: 1 the optimizer, 2 also gradients, 3 also weights (FSDP).",
+        ),
+        ("schedule", ("--schedule",), Word(get_args(Schedule)), "Of the pipeline."),
+        ("interleave", ("--interleave",), Count(), "Virtual stages a card, with --schedule interleaved."),
+        (
+            "first_spared",
+            ("--first-spared",),
+            Count(0),
+            "Layers that the first stage holds fewer than an even split gives it.",
+        ),
+        ("last_spared", ("--last-spared",), Count(0), "The same of the last stage."),
+        (
+            "rank_order",
+            ("--rank-order",),
+            Word(get_args(RankOrder)),
+            "The axis of neighbouring ranks first: what lies inside hosts.",
+        ),
+        (
+            "recompute",
+            ("--recompute",),
+            Word(get_args(Recompute)),
+            "Activations computed again in the backward pass.",
+        ),
+        (
+            "recompute_layers",
+            ("--recompute-layers",),
+            Count(),
+            "Layers of a group that keeps its input alone, with --recompute full.",
+        ),
+        (
+            "recompute_share",
+            ("--recompute-share",),
+            Number(0, 1),
+            "Share of the layers that --recompute full is for.",
+        ),
+        ("offload", ("--offload",), Word(get_args(Offload)), "What lives outside the card."),
     )
-    formats = (
+    named: tuple[tuple[str, tuple[str, ...], str], ...] = (
+        ("engine", ("--engine",), "Engine whose kernels and host count, e.g. megatron-lm."),
         ("weight_format", ("--weights", "--weight-format"), "Number format of the stored weights."),
         ("compute_format", ("--compute-format",), "Number format of the matrix products."),
         ("gradient_format", ("--gradient-format",), "Number format of the accumulated gradients."),
     )
+    overlaps = (("data", "data"), ("tensor", "tensor"), ("expert", "expert"))
     return joined(
         *(
-            option(_PLAN, axis, "--" + axis.replace("_", "-"), type=Count(), help=text)
-            for axis, text in sizes
+            option(_PLAN, field, *names, type=Several(kind), help=text)
+            for field, names, kind, text in searched
         ),
-        field_option(
+        option(
             _PLAN,
-            record,
-            "micro_batch_size",
-            "--micro-batch",
-            "--micro-batch-size",
-            type=Count(),
-            text="Sequences of one micro-batch.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "zero_stage",
-            "--zero",
-            "--zero-stage",
-            type=Count(0),
-            text="Shard over dp: 1 the optimizer, 2 also gradients, 3 also weights (FSDP).",
-        ),
-        field_option(
-            _PLAN, record, "schedule", "--schedule", type=Word(get_args(Schedule)), text="Of the pipeline."
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "interleave",
-            "--interleave",
-            type=Count(),
-            text="Virtual stages a card, with --schedule interleaved.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "recompute",
-            "--recompute",
-            type=Word(get_args(Recompute)),
-            text="Activations computed again in the backward pass.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "recompute_layers",
-            "--recompute-layers",
-            type=Count(),
-            text="Layers of a group that keeps its input alone, with --recompute full.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "recompute_share",
-            "--recompute-share",
-            type=Number(0, 1),
-            text="Share of the layers that --recompute full is for.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "engine",
-            "--engine",
-            metavar="ENGINE",
-            shell_complete=complete_engine,
-            text="Engine whose kernels and host count, e.g. megatron-lm.",
-        ),
-        field_option(
-            _PLAN,
-            record,
             "sequence_parallel",
             "--sequence-parallel/--no-sequence-parallel",
-            text="Cards of a tensor-parallel group share norms and dropouts.",
+            default=None,
+            help="Cards of a tensor-parallel group share norms and dropouts.",
+        ),
+        *(
+            field_option(
+                _GIVEN,
+                record,
+                field,
+                *names,
+                type=Several(Name()),
+                metavar="ENGINE[,...]" if field == "engine" else "FORMAT[,...]",
+                shell_complete=complete_engine if field == "engine" else complete_format,
+                text=text,
+            )
+            for field, names, text in named
         ),
         field_option(
-            _PLAN,
+            _GIVEN,
             record,
             "flash_attention",
             "--flash-attention/--no-flash-attention",
             text="The score matrix is never stored.",
         ),
         field_option(
-            _PLAN,
+            _GIVEN,
             record,
             "loss_chunks",
             "--loss-chunks",
-            type=Count(),
+            type=Several(Count()),
             text="Pieces whose logits are made and dropped one after the other.",
         ),
-        *(
-            field_option(
-                _PLAN, record, name, *names, metavar="FORMAT", shell_complete=complete_format, text=text
-            )
-            for name, names, text in formats
-        ),
         field_option(
-            _PLAN,
-            record,
-            "offload",
-            "--offload",
-            type=Word(get_args(Offload)),
-            text="What lives outside the card.",
-        ),
-        field_option(
-            _PLAN,
+            _GIVEN,
             record,
             "offload_to",
             "--offload-to",
-            type=Word(get_args(get_type_hints(TrainingPlan)["offload_to"])),
+            type=Several(Word(get_args(OffloadTo))),
             text="Where it lives.",
         ),
-        field_option(
-            _PLAN,
-            record,
-            "overlap_data_parallel",
-            "--overlap-data-parallel",
-            type=Number(0, 1),
-            text="Share of the data-parallel traffic that may hide under compute.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "overlap_tensor_parallel",
-            "--overlap-tensor-parallel",
-            type=Number(0, 1),
-            text="Share of the tensor-parallel traffic that may hide under compute.",
-        ),
-        field_option(
-            _PLAN,
-            record,
-            "overlap_expert_parallel",
-            "--overlap-expert-parallel",
-            type=Number(0, 1),
-            text="Share of the expert-parallel traffic that may hide under compute.",
+        *(
+            field_option(
+                _GIVEN,
+                record,
+                f"overlap_{axis}_parallel",
+                f"--overlap-{axis}-parallel",
+                type=Several(Number(0, 1)),
+                text=f"Share of the compute under which {word}-parallel traffic may hide.",
+            )
+            for axis, word in overlaps
         ),
     )(function)
 
@@ -268,6 +243,7 @@ def plan_options(function: Any) -> Any:
 @workload_options
 @plan_options
 @cost_options
+@search_options("training")
 @estimate_options
 @launch_option
 @output_options
@@ -281,39 +257,41 @@ def train(
     launch: str | None,
     **options: Any,
 ) -> None:
-    """Memory, step time, utilisation, duration and cost of training MODEL.
+    """Memory, step time, utilisation, duration and cost of training MODEL, split in the best way.
 
-    MODEL is an id of the catalogue (farthing model list), a .toml, .json or .gguf file, a folder with a
-    config.json, a Hugging Face id org/name, or - for TOML or JSON on standard input. Counts may be written
-    like 4k (4000) or 2T. A plan that does not fit ends with exit code 3.
+    Every legal plan is evaluated; what is given of it is kept. MODEL is an id of the catalogue (farthing
+    model list), a .toml, .json or .gguf file, a folder with a config.json, a Hugging Face id org/name, or -
+    for TOML or JSON on standard input. Counts may be written like 4k (4000) or 2T. Where no plan fits, or
+    keeps the limits, the nearest is shown and the exit code is 3.
 
     \b
     Examples:
-      farthing train llama-2-70b --on 256x8:a100-sxm-80gb@ib-hdr --tokens 2T --tp 8 --pp 8 \\
+      farthing train llama-2-70b --on 8x8:h100-sxm@ib-ndr --tokens 100B --launch megatron-lm
+      farthing train llama-2-70b --on 256x8:a100-sxm-80gb@ib-hdr --tokens 2T --tp 8 --pp 4,8 \\
           --global-batch 1024 --seq 4096
-      farthing train llama-2-7b --on 1x8:a100-sxm-80gb --tokens 10B --zero 3 --explain
-      farthing train llama-2-70b --on 1x8:h100-sxm --lora-rank 16 --weights bnb-nf4 --tp 8
+      farthing train llama-2-7b --on 1x8:a100-sxm-80gb --zero 3 --front step,memory
+      farthing train llama-2-70b --on 1x8:h100-sxm --lora-rank 16 --weights bnb-nf4 --explain
       farthing train mixtral-8x7b --on 4x8:h100-sxm@ib-ndr --tp 4 --ep 8 --json
+      farthing train llama-2-7b --on 1x8:a100-sxm-80gb --no-search --zero 3
     """
     from farthing import api
     from farthing.cli.output import show, show_json
-    from farthing.errors import Infeasible
 
     refuse_two_inputs(model, cluster)
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
-    estimate = api.train(shape, machines, explain=explain, **given(options))
+    estimate, found = answer("training", shape, machines, options, explain=explain)
     commands = launch_of(launch, shape, machines, estimate)
     if as_json:
-        show_json(with_launch(estimate, commands))
+        show_json(in_json(estimate, found, commands))
     else:
         from farthing.report.training import training_report
 
         show(training_report(estimate, machines))
+        show_search(found, machines)
         if estimate.terms:
             from farthing.report.explanation import explanation
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
         show_launch(commands)
-    if not estimate.fits:
-        raise Infeasible(f"{estimate.model} on {estimate.cluster} does not fit: {estimate.misfit}")
+    refuse_misfit(estimate, found)

@@ -24,7 +24,7 @@ class Limits:
         Longest time to the first token, and between two tokens [s]; inference only.
     headroom_share
         Share of each card's memory that must stay free, 0..1.
-    batch_size
+    max_batch_size
         Largest batch; inference only.
     run_s, run_usd
         Longest and dearest run [s], [USD]; training with a token count only.
@@ -35,7 +35,7 @@ class Limits:
     ttft_s: float = 0.0
     tpot_s: float = 0.0
     headroom_share: float = 0.0
-    batch_size: int = 0
+    max_batch_size: int = 0
     run_s: float = 0.0
     run_usd: float = 0.0
     usd_per_million_tokens: float = 0.0

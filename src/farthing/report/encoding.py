@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -30,3 +31,15 @@ def json_text(value: Any) -> str:
     ]
     """
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """A record's fields by name, to put others beside them.
+
+    Examples
+    --------
+    >>> from farthing.records.estimate import Part
+    >>> fields_of(Part(name="weights", value=2.0, share=1.0))["value"]
+    2.0
+    """
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}

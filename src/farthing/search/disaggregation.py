@@ -133,7 +133,7 @@ def best_disaggregated(
     DisaggregatedEstimate or None
         None where no engine does so, nothing keeps the limits, or the objective cannot be compared.
     """
-    axes, most = setting.axes, setting.limits.batch_size
+    axes, most = setting.axes, setting.limits.max_batch_size
     if objective not in FIGURES or setting.workload.output_tokens < 2 or setting.model.encoder:
         return None
     if axes.dp or setting.plan.stage_layers or (axes.micro_batches or (0,))[0] != 0:

@@ -107,7 +107,7 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
     """
     axes = setting.axes
     batches = np.array(axes.batch_size or open_batches(), dtype=np.int64)
-    most = setting.limits.batch_size
+    most = setting.limits.max_batch_size
     kept = batches[batches <= most] if most else batches
     # Beside sizes in steps, each split's largest batch.
     largest = 0 if axes.batch_size else 1
@@ -313,8 +313,8 @@ class _Block:
         """The most sequences that each split has the memory for, whatever the chunks; at most so many."""
         replicas = self.sizes[:, 2]
         limit = most
-        if self.setting.limits.batch_size:
-            limit = self.setting.limits.batch_size
+        if self.setting.limits.max_batch_size:
+            limit = self.setting.limits.max_batch_size
         low, high = np.zeros_like(replicas), limit // replicas + 1
         tries = np.arange(1, _TRIES + 1)[:, None]
         while (high - low).max() > 1:

@@ -102,14 +102,16 @@ class Search:
                 f"no plan of {found.model} on {found.cluster} keeps the limits{nearest}",
                 {removed.rule: removed.candidates for removed in found.removed},
             )
-        return self.result.best[0].estimate
+        estimate = found.best[0].training or found.best[0].inference
+        assert estimate is not None  # the best of each kind are of workers that do both
+        return estimate
 
     def tell_sensitivity(
         self, ask: Callable[[TrainingEstimate | InferenceEstimate], tuple[Sensitivity, ...]]
     ) -> None:
         """Put into the best plan's estimate what a 10% better part gives it."""
-        best = self.result.best[0]
-        told = dataclasses.replace(best.estimate, sensitivity=ask(best.estimate))
+        best, estimate = self.result.best[0], self.best
+        told = dataclasses.replace(estimate, sensitivity=ask(estimate))
         own: dict[str, Any] = {self.result.task: told}
         self.result = dataclasses.replace(
             self.result, best=(dataclasses.replace(best, **own), *self.result.best[1:])

@@ -169,7 +169,7 @@ def _check(
         raise InvalidInput(f"a front is of two or three objectives, not {', '.join(front)}")
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
-    for field in ("ttft_s", "tpot_s", "batch_size"):
+    for field in ("ttft_s", "tpot_s", "max_batch_size"):
         if getattr(limits, field):
             raise InvalidInput(f"limits: {field} is for inference; training has run_s, run_usd and others")
     if (limits.run_s or limits.run_usd) and not workload.training_tokens:
