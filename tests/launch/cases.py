@@ -134,12 +134,12 @@ def serving_case(engine: str, seed: int) -> Case:
 
 
 @functools.cache
-def all_cases(count: int = 60) -> tuple[Case, ...]:
+def all_cases(count: int = 200) -> tuple[Case, ...]:
     """So many of every engine."""
     training = [training_case(engine, seed) for engine in TRAINING for seed in range(count)]
     return (*training, *(serving_case(engine, seed) for engine in SERVING for seed in range(count)))
 
 
-def cases_of(engine: str, count: int = 60) -> list[Case]:
+def cases_of(engine: str, count: int = 200) -> list[Case]:
     """Those of an engine."""
     return [case for case in all_cases(count) if case.engine == engine]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.launch.flags import words
 from tests.launch.reading import values
 
@@ -176,14 +180,32 @@ def test_llama_cpp_splits_by_layers_with_the_head_on_the_last_card() -> None:
     assert flags["--parallel"] == "64"
 
 
-def test_its_split_gives_each_card_its_layers() -> None:
-    """Layer i of n, the head behind them, goes to the first card whose running share exceeds i / (n + 1)."""
-    found = launch(llama_cpp, cluster="1x3:rtx-4090", pp=3, stage_layers=(17, 40, 23), weight_format="q4_k_m")
-    split = [int(part) for part in values(found, "llama-server")["--tensor-split"].split(",")]
-    edges = [sum(split[: card + 1]) / sum(split) for card in range(3)]
-    cards = [next(card for card in range(3) if layer / 81 < edges[card]) for layer in range(81)]
-    assert [cards[:80].count(card) for card in range(3)] == [17, 40, 23]
-    assert cards[80] == 2
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=12))
+def test_its_split_gives_each_card_its_layers(layers: list[int]) -> None:
+    """Layer i of n, the head behind them, goes to the first card whose running share exceeds i / (n + 1).
+
+    llama.cpp compares in single precision.
+    """
+    model = dataclasses.replace(catalog.model("llama-2-70b"), layers=sum(layers))
+    found = llama_cpp(
+        model,
+        parse_cluster(f"1x{len(layers)}:rtx-4090"),
+        InferenceWorkload(),
+        InferencePlan(pp=len(layers), stage_layers=tuple(layers), weight_format="q4_k_m"),
+    )
+    split = np.array(values(found, "llama-server")["--tensor-split"].split(","), np.float32)
+    edges = np.cumsum(split) / np.sum(split)
+    count = sum(layers) + 1
+    cards = np.searchsorted(edges, np.arange(count, dtype=np.float32) / np.float32(count), side="right")
+    assert [int(np.sum(cards[:-1] == card)) for card in range(len(layers))] == layers
+    assert cards[-1] == len(layers) - 1
+
+
+def test_vllm_puts_dense_replicas_behind_one_front() -> None:
+    found = launch(vllm, tp=4, dp=4)
+    assert values(found, "vllm")["--data-parallel-size"] == "4"
+    assert values(found, "vllm", 1)["--data-parallel-start-rank"] == "2"
+    assert values(found, "vllm")["--max-num-seqs"] == "16"
 
 
 def test_llama_cpp_weighs_unlike_machines() -> None:

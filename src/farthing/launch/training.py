@@ -8,7 +8,7 @@ import math
 from farthing import catalog
 from farthing.launch.commands import Flag, command_line
 from farthing.launch.hosts import Share, address, address_note, shares, visible, where
-from farthing.predict.stages import even_layers
+from farthing.predict.stages import spared_layers
 from farthing.records.hardware import Cluster
 from farthing.records.launch import LaunchCommand
 from farthing.records.model import Model
@@ -73,11 +73,7 @@ def stages(model: Model, plan: TrainingPlan) -> tuple[int, ...]:
     >>> stages(model("llama-3.1-8b"), TrainingPlan(pp=4, last_spared=2))
     (8, 9, 9, 6)
     """
-    first, last = plan.first_spared, plan.last_spared
-    split = list(even_layers(model.layers + first + last, plan.pp))
-    split[0] -= first
-    split[-1] -= last
-    return tuple(split)
+    return spared_layers(model.layers, plan.pp, plan.first_spared, plan.last_spared)
 
 
 def chunks(model: Model, plan: TrainingPlan) -> list[int]:
