@@ -135,7 +135,7 @@ def keeps(estimate: InferenceEstimate, limits: Limits) -> bool:
         free >= max(limits.headroom_share, 0.0)
         and (not limits.ttft_s or estimate.ttft_s <= limits.ttft_s)
         and (not limits.tpot_s or estimate.tpot_s <= limits.tpot_s)
-        and (not limits.batch_size or estimate.workload.batch_size <= limits.batch_size)
+        and (not limits.max_batch_size or estimate.workload.batch_size <= limits.max_batch_size)
         and (not limits.usd_per_million_tokens or value(estimate, "usd") <= limits.usd_per_million_tokens)
     )
 
@@ -151,7 +151,7 @@ def draw_limits(plans: list[InferenceEstimate], data: st.DataObject) -> Limits:
         "ttft": Limits(ttft_s=one.ttft_s * 1.001),
         "tpot": Limits(tpot_s=one.tpot_s * 1.001),
         "headroom": Limits(headroom_share=0.2),
-        "batch": Limits(batch_size=one.workload.batch_size),
+        "batch": Limits(max_batch_size=one.workload.batch_size),
         "usd": Limits(usd_per_million_tokens=value(one, "usd") * 1.001),
     }[kind]
 

@@ -74,7 +74,7 @@ def test_an_open_batch_ends_where_memory_does() -> None:
 
 
 def test_a_limited_open_batch_ends_at_the_limit() -> None:
-    found = search("llama-2-7b", limits=Limits(batch_size=50))
+    found = search("llama-2-7b", limits=Limits(max_batch_size=50))
     assert found.table["batch_size"].max() <= 50
     assert best(found).workload.batch_size in (48, 49, 50)
 
