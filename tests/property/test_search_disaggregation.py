@@ -101,8 +101,7 @@ def test_the_optimum_is_that_of_a_plain_loop(model: str, cluster: str, weights: 
             limits=limits,
         ).result
         kept = [plan for plan in plans if not limits.ttft_s or plan.ttft_s <= limits.ttft_s]
-        assert result.disaggregated is not None
-        found = result.disaggregated.disaggregated
+        found = result.disaggregated
         assert found is not None
         assert found.fits
         best = min(value(plan, objective) for plan in kept)

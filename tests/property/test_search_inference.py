@@ -135,7 +135,7 @@ def keeps(estimate: InferenceEstimate, limits: Limits) -> bool:
         free >= max(limits.headroom_share, 0.0)
         and (not limits.ttft_s or estimate.ttft_s <= limits.ttft_s)
         and (not limits.tpot_s or estimate.tpot_s <= limits.tpot_s)
-        and (not limits.batch_size or estimate.workload.batch_size <= limits.batch_size)
+        and (not limits.max_batch_size or estimate.workload.batch_size <= limits.max_batch_size)
         and (not limits.usd_per_million_tokens or value(estimate, "usd") <= limits.usd_per_million_tokens)
     )
 
@@ -151,7 +151,7 @@ def draw_limits(plans: list[InferenceEstimate], data: st.DataObject) -> Limits:
         "ttft": Limits(ttft_s=one.ttft_s * 1.001),
         "tpot": Limits(tpot_s=one.tpot_s * 1.001),
         "headroom": Limits(headroom_share=0.2),
-        "batch": Limits(batch_size=one.workload.batch_size),
+        "batch": Limits(max_batch_size=one.workload.batch_size),
         "usd": Limits(usd_per_million_tokens=value(one, "usd") * 1.001),
     }[kind]
 
@@ -186,13 +186,20 @@ def test_the_optimum_is_that_of_a_plain_loop(models: Any, clusters: Any, data: s
     result = found.result
     assert result.evaluated + sum(removed.candidates for removed in result.removed) == result.candidates
     fitting = [plan for plan in plans if keeps(plan, limits)]
+    unlike = len(problem.cluster.groups) > 1
+    if unlike and result.best and not fitting:
+        # The search also cuts the layers in ways that the loop does not.
+        return
     assert bool(result.best) == bool(fitting)
     if not fitting:
         assert result.miss is not None or not result.evaluated
         return
     best = min(value(plan, objective) for plan in fitting)
     chosen = result.best[0].inference
-    assert value(chosen, objective) == pytest.approx(best, rel=1e-9)
+    if unlike:
+        assert value(chosen, objective) <= best + 1e-9 * abs(best)
+    else:
+        assert value(chosen, objective) == pytest.approx(best, rel=1e-9)
     assert chosen.accelerators == plans[0].accelerators
     assert chosen.fits
     assert keeps(chosen, limits)
@@ -203,7 +210,8 @@ def test_the_optimum_is_that_of_a_plain_loop(models: Any, clusters: Any, data: s
     for name, figure in result.best[0].figures.items():
         if hasattr(chosen, name):
             assert figure == pytest.approx(getattr(chosen, name), rel=1e-12)
-    check_front(result.front, fitting)
+    if not unlike:
+        check_front(result.front, fitting)
 
 
 def check_front(front: Any, fitting: list[InferenceEstimate]) -> None:

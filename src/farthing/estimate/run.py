@@ -142,6 +142,8 @@ class Run:
     def micro_batches(self) -> Number:
         """In flight in the pipeline."""
         plan = self.plan
+        if isinstance(plan.pp, int) and plan.pp == 1:
+            return 1
         one_each = larger(smaller(plan.pp, self.replica_sequences), 1)
         return select(plan.pp == 1, 1, select(plan.micro_batches > 0, plan.micro_batches, one_each))
 

@@ -64,21 +64,20 @@ class Choice:
 
     Attributes
     ----------
-    training, inference, disaggregated
-        All about it, as if it had been asked for; one of them, by the task and the kind of plan.
+    training, inference
+        All about it, as if it had been asked for; one of them, by the task.
     figures
         What objectives and limits look at, by name.
     """
 
     training: TrainingEstimate | None = None
     inference: InferenceEstimate | None = None
-    disaggregated: DisaggregatedEstimate | None = None
     figures: dict[str, float]
 
     @property
-    def estimate(self) -> TrainingEstimate | InferenceEstimate | DisaggregatedEstimate:
+    def estimate(self) -> TrainingEstimate | InferenceEstimate:
         """The one that there is."""
-        found = self.training or self.inference or self.disaggregated
+        found = self.training or self.inference
         assert found is not None  # a choice is about one task
         return found
 
@@ -157,6 +156,6 @@ class SearchResult:
     best: tuple[Choice, ...]
     front: tuple[Choice, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    disaggregated: Choice | None = None
+    disaggregated: DisaggregatedEstimate | None = None
     miss: NearestMiss | None = None
     seconds: float = 0.0

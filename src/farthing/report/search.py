@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from farthing.records.estimate import DisaggregatedEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
-from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
+from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.search import Choice, SearchResult
 from farthing.report import layout
 from farthing.report.estimate import hardware, split
@@ -93,10 +94,6 @@ def plan_words(choice: Choice, named: Sequence[str] = ()) -> str:
     'tp 4, dp 2, batch 32, bf16'
     """
     found = choice.estimate
-    if isinstance(found, DisaggregatedEstimate):
-        plan, users = found.plan, found.workload.batch_size
-        sides = f"prompts on {split(plan.prefill)}; answers on {split(plan.decode)}"
-        return ", ".join([f"{sides}; {users:,} users", *(getattr(plan.decode, name) for name in named)])
     if isinstance(found, TrainingEstimate):
         words = [word for word in _training_words(found.plan) if word]
     else:
@@ -105,29 +102,50 @@ def plan_words(choice: Choice, named: Sequence[str] = ()) -> str:
     return ", ".join([*words, *(getattr(found.plan, name) for name in named)])
 
 
+def _sides(found: DisaggregatedEstimate, named: Sequence[str]) -> str:
+    """A plan of two kinds of workers in few words."""
+    plan = found.plan
+    sides = f"prompts on {split(plan.prefill)}; answers on {split(plan.decode)}"
+    told = (getattr(plan.decode, name) for name in named)
+    return ", ".join([f"{sides}; {found.workload.batch_size:,} users", *told])
+
+
+def _figures(found: DisaggregatedEstimate) -> dict[str, float]:
+    """Those that mean the same as of a plan whose workers do both."""
+    figures = {
+        "paid_tokens_per_s": found.served_tokens_per_s,
+        "ttft_s": found.ttft_s,
+        "tpot_s": found.tpot_s,
+    }
+    if found.costs:
+        figures["usd_per_million_tokens"] = min(cost.usd_per_million_tokens for cost in found.costs)
+    return figures
+
+
 def _stored(choice: Choice) -> str:
     """Format of the weights, and the engine where there is one."""
     plan = choice.estimate.plan
-    if isinstance(plan, DisaggregatedPlan):
-        plan = plan.decode
     return f"{plan.weight_format} weights" + (f", {plan.engine}" if plan.engine else "")
 
 
-def _table(task: str, choices: Sequence[tuple[str, Choice]], named: Sequence[str]) -> RenderableType:
-    columns = [
-        (header, name, shown)
-        for header, name, shown in _COLUMNS[task]
-        if any(name in choice.figures for _, choice in choices)
+_Row = tuple[str, str, dict[str, float]]
+"""Label, plan and figures."""
+
+
+def _rows(choices: Sequence[Choice], labels: Iterable[object], named: Sequence[str]) -> list[_Row]:
+    return [
+        (str(label), plan_words(choice, named), choice.figures)
+        for choice, label in zip(choices, labels, strict=False)
     ]
-    rows = [
-        (
-            label,
-            plan_words(choice, named),
-            *(shown(choice.figures[name]) if name in choice.figures else "" for _, name, shown in columns),
-        )
-        for label, choice in choices
+
+
+def _table(task: str, rows: Sequence[_Row]) -> RenderableType:
+    columns = [column for column in _COLUMNS[task] if any(column[1] in figures for _, _, figures in rows)]
+    cells = [
+        (label, plan, *(shown(figures[name]) if name in figures else "" for _, name, shown in columns))
+        for label, plan, figures in rows
     ]
-    return layout.columns(("", "plan", *(header for header, _, _ in columns)), rows, left=2)
+    return layout.columns(("", "plan", *(header for header, _, _ in columns)), cells, left=2)
 
 
 def search_report(result: SearchResult, cluster: Cluster) -> RenderableType:
@@ -159,12 +177,9 @@ def search_report(result: SearchResult, cluster: Cluster) -> RenderableType:
 
 def _report(result: SearchResult, cluster: Cluster) -> Iterator[RenderableType]:
     yield Text(f"{result.model} on {hardware(cluster)}", style="bold")
-    shown = [*result.best, *result.front, *filter(None, (result.disaggregated,))]
-    plans = [
-        found.plan.decode if isinstance(found, DisaggregatedEstimate) else found.plan
-        for found in (choice.estimate for choice in shown)
-    ]
-    named = _named_words(plans)
+    plans: list[object] = [choice.estimate.plan for choice in (*result.best, *result.front)]
+    apart = result.disaggregated
+    named = _named_words([*plans, apart.plan.decode] if apart else plans)
     if not result.best:
         yield Text("no plan keeps the limits", style="bold red")
     else:
@@ -172,19 +187,19 @@ def _report(result: SearchResult, cluster: Cluster) -> Iterator[RenderableType]:
         line.append(plan_words(result.best[0]), style="bold green")
         yield line.append(f", {_stored(result.best[0])}")
     yield Text()
-    if result.best or result.disaggregated:
-        kinds = [(f"{number}", choice) for number, choice in enumerate(result.best, start=1)]
-        if result.disaggregated:
-            kinds.append(("+", result.disaggregated))
-        note = "+ where some workers read prompts for others" if result.disaggregated else ""
+    rows = _rows(result.best, itertools.count(1), named)
+    if apart:
+        rows.append(("+", _sides(apart, named), _figures(apart)))
+    if rows:
+        note = "+ where some workers read prompts for others" if apart else ""
         yield layout.heading("The best of each kind", note)
-        yield _table(result.task, kinds, named)
+        yield _table(result.task, rows)
         yield Text()
     yield from _why(result)
     yield from _missed(result)
     if result.front:
         yield layout.heading("None is better in every figure asked about")
-        yield _table(result.task, [("", choice) for choice in result.front], named)
+        yield _table(result.task, _rows(result.front, itertools.repeat(""), named))
         yield Text()
     yield from _counts(result)
 

@@ -23,9 +23,9 @@ from farthing.estimate.disaggregated import (
 )
 from farthing.estimate.engine import chosen_note, refusals, usual_engine
 from farthing.estimate.run import Run
+from farthing.records.estimate import DisaggregatedEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, Pool
-from farthing.records.search import Choice
 from farthing.search.inference_evaluation import Setting, sized
 from farthing.search.inference_ranking import rounded
 from farthing.search.inference_space import SIZES, Ints, Mask, open_batches, splits
@@ -114,7 +114,7 @@ class _Found:
 
 def best_disaggregated(
     setting: Setting, words: tuple[InferencePlan, ...], objective: str, notes: Collection[str]
-) -> Choice | None:
+) -> DisaggregatedEstimate | None:
     """The best plan of two kinds of workers that keeps the limits.
 
     Parameters
@@ -130,7 +130,7 @@ def best_disaggregated(
 
     Returns
     -------
-    Choice or None
+    DisaggregatedEstimate or None
         None where no engine does so, nothing keeps the limits, or the objective cannot be compared.
     """
     axes, most = setting.axes, setting.limits.max_batch_size
@@ -173,7 +173,7 @@ def best_disaggregated(
         best = _refined(setting, best, users, objective)
     engine = best.sides.words.engine
     assumed = (chosen_note(catalog.engine(engine)),) if engine and notes else ()
-    return _choice(setting, best, assumed)
+    return _estimate(setting, best, assumed)
 
 
 def _sides(
@@ -333,7 +333,7 @@ def _refined(setting: Setting, best: _Found, users: Ints, objective: str) -> _Fo
     return found if found and found.value < best.value else best
 
 
-def _choice(setting: Setting, best: _Found, assumed: tuple[str, ...]) -> Choice:
+def _estimate(setting: Setting, best: _Found, assumed: tuple[str, ...]) -> DisaggregatedEstimate:
     sides, (read_at, decode_at) = best.sides, best.places
     own = [
         replace(sides.words, **dict(zip(SIZES, rows[at].tolist(), strict=True)))
@@ -342,7 +342,7 @@ def _choice(setting: Setting, best: _Found, assumed: tuple[str, ...]) -> Choice:
     plan = DisaggregatedPlan(
         prefill=own[0], decode=own[1], prefill_pool=sides.pools[0], decode_pool=sides.pools[1]
     )
-    estimate = disaggregated_estimate(
+    return disaggregated_estimate(
         setting.model,
         setting.cluster,
         replace(setting.workload, batch_size=best.users),
@@ -351,14 +351,3 @@ def _choice(setting: Setting, best: _Found, assumed: tuple[str, ...]) -> Choice:
         ideal=setting.ideal,
         assumed=assumed,
     )
-    figures = {
-        "paid_tokens_per_s": estimate.served_tokens_per_s,
-        "requests_per_s": estimate.requests_per_s,
-        "ttft_s": estimate.ttft_s,
-        "tpot_s": estimate.tpot_s,
-        "power_w": estimate.power_w,
-    }
-    if estimate.costs:
-        price = min(cost.usd_per_million_tokens for cost in estimate.costs)
-        figures["usd_per_million_tokens"] = price
-    return Choice(disaggregated=estimate, figures=figures)

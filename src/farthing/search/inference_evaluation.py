@@ -17,9 +17,10 @@ from farthing.estimate.subject import Subject, subject
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan
-from farthing.records.search import Limits
+from farthing.records.search import InferenceObjective, Limits
 from farthing.records.workload import InferenceWorkload
 from farthing.search.inference_space import OPEN_CHUNKS, SIZES, Axes, Ints, Mask, open_batches, splits
+from farthing.search.layer_ranges import best_layer_ranges
 from farthing.search.table import Column
 
 FIGURES: Final = (
@@ -55,7 +56,7 @@ class Setting:
     axes: Axes
     limits: Limits
     basis: CostBasis
-    objective: str
+    objective: InferenceObjective
     ways: tuple[Way, ...]
     ideal: bool = False
 
@@ -217,7 +218,7 @@ def sized(plan: InferencePlan, rows: Ints) -> InferencePlan:
 def stage_cuts(setting: Setting, plan: InferencePlan, batches: Ints) -> tuple[tuple[int, ...], ...]:
     """Layers of the stages that are tried for one split: an empty cut is the estimate's own rule.
 
-    The one place that decides this: like cards need no other, nor do given layers.
+    Unlike cards also get the best ranges for the fewest, the middle and the most sequences.
 
     Parameters
     ----------
@@ -228,7 +229,28 @@ def stage_cuts(setting: Setting, plan: InferencePlan, batches: Ints) -> tuple[tu
     batches
         Numbers of sequences that will be tried with each cut.
     """
-    return (setting.plan.stage_layers,)
+    given = setting.plan.stage_layers
+    if given or len(setting.cluster.groups) == 1:
+        return (given,)
+    cuts: dict[tuple[int, ...], None] = {(): None}
+    for place in (0, len(batches) // 2, -1):
+        try:
+            best = best_layer_ranges(
+                setting.model,
+                setting.cluster,
+                replace(setting.workload, batch_size=int(batches[place])),
+                plan,
+                objective=setting.objective,
+                stages=plan.pp,
+                rearrange=False,
+                headroom_share=setting.limits.headroom_share,
+                ideal=setting.ideal,
+            )
+        except InvalidInput:
+            # A host has fewer cards than a stage: its stages are cut by the estimate's own rule.
+            return ((),)
+        cuts[best.plan.stage_layers] = None
+    return tuple(cuts)
 
 
 class _Block:

@@ -9,7 +9,7 @@ import numpy as np
 
 from farthing import api
 from farthing.errors import FarthingError, Infeasible
-from farthing.records.search import Limits
+from farthing.records.search import Limits, SearchResult
 from farthing.sweeps.columns import Cell, asked, columns, estimated, row, searched
 from farthing.sweeps.grid import Grid, Question
 
@@ -56,20 +56,19 @@ def _estimate(grid: Grid, question: Question) -> dict[str, Any]:
 
 
 def _search(grid: Grid, question: Question) -> dict[str, Any]:
-    search = _searched(grid, question)
-    found = search.result
+    found = _searched(grid, question)
     cells = searched(found)
     if found.best:
-        return cells | estimated(question, search.best)
+        return cells | estimated(question, found.best[0].estimate)
     missed = f"; the nearest misses: {found.miss.breaks}" if found.miss is not None else ""
     return cells | {"fits": False, "misfit": f"no plan keeps every limit{missed}"}
 
 
-def _searched(grid: Grid, question: Question) -> Any:
+def _searched(grid: Grid, question: Question) -> SearchResult:
     """The search of the plan's open fields: the one place that knows how a search is asked for."""
     terms = dict(question.search or {})
     objective = {name: terms.pop(name) for name in ("objective",) if name in terms}
-    return api.search(
+    found = api.search(
         grid.models[question.model],
         grid.clusters[question.cluster],
         task=grid.task,
@@ -80,3 +79,4 @@ def _searched(grid: Grid, question: Question) -> Any:
         **question.plan,
         **question.cost,
     )
+    return found.result

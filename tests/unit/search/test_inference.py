@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import farthing
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import Infeasible, InvalidInput
@@ -73,7 +74,7 @@ def test_an_open_batch_ends_where_memory_does() -> None:
 
 
 def test_a_limited_open_batch_ends_at_the_limit() -> None:
-    found = search("llama-2-7b", limits=Limits(batch_size=50))
+    found = search("llama-2-7b", limits=Limits(max_batch_size=50))
     assert found.table["batch_size"].max() <= 50
     assert best(found).workload.batch_size in (48, 49, 50)
 
@@ -167,6 +168,17 @@ def test_unlike_cards_form_one_chain() -> None:
     assert best(found).fits
     assert set(found.table["dp"].tolist()) == {1}
     assert best(found).plan.engine == "llama.cpp"
+
+
+def test_unlike_cards_get_the_layers_that_suit_them() -> None:
+    cluster, load = "1x2:h100-sxm+1x2:rtx-4090@10gbe", InferenceWorkload(batch_size=16)
+    chosen = {"batch_size": 16, "tp": 2, "pp": 2, "chunk_tokens": 0, "micro_batches": 0}
+    found = search("llama-2-13b", cluster, chosen=chosen, objective="tpot")
+    own = farthing.infer("llama-2-13b", cluster, workload=load, tp=2, pp=2)
+    assert best(found).tpot_s < own.tpot_s
+    first, second = best(found).plan.stage_layers
+    assert first > second
+    assert set(found.table["stage_layers"].tolist()) == {"", f"{first} {second}"}
 
 
 def test_given_layers_fix_the_stages() -> None:
