@@ -116,11 +116,13 @@ def test_numbers_out_of_range(run: Any, option: str, value: str) -> None:
         ((*INFER, "--compute-format", "q4_k_m"), "cannot hold activations"),
         (("infer", "mixtral-8x7b", "--on", "1x8:h100-sxm", "--tp", "8", "--ep", "3"), "8 experts"),
         (("infer", "bert-base", "--on", "rtx-4090", "--output", "5"), "encoder"),
-        ((*TRAIN, "--global-batch", "7"), "not a multiple"),
+        ((*TRAIN, "--global-batch", "7", "--dp", "8"), "not a multiple"),
+        ((*TRAIN, "--global-batch", "7", "--no-search"), "not a multiple"),
         ((*TRAIN, "--cp", "3"), "does not divide"),
         ((*TRAIN, "--tp", "8", "--pp", "8"), "64 cards"),
-        ((*TRAIN, "--zero", "4"), "zero_stage"),
-        ((*TRAIN, "--interleave", "2"), "interleaved"),
+        ((*TRAIN, "--zero", "4"), "give 0 to 3"),
+        ((*TRAIN, "--interleave", "2", "--no-search"), "interleaved"),
+        ((*TRAIN, "--interleave", "2", "--schedule", "1f1b"), "interleave"),
         ((*TRAIN, "--expert-tp", "3"), "expert_tp"),
         ((*INFER, "--set", "layers"), "FIELD=VALUE"),
         ((*INFER, "--set", "=3"), "FIELD=VALUE"),
@@ -259,7 +261,8 @@ def test_standard_input_is_read_once(run: Any) -> None:
     [
         (("infer", "llama-2-70b", "--on", "rtx-4090"), "107 GiB"),
         (("infer", "llama-2-70b", "--on", "1x8:rtx-4090", "--tp", "8", "--batch", "500"), "GiB"),
-        (("train", "llama-2-70b", "--on", "1x8:a100-sxm-80gb"), "GiB"),
+        (("train", "llama-2-70b", "--on", "1x8:a100-sxm-80gb", "--offload", "none"), "GiB"),
+        (("train", "llama-2-70b", "--on", "1x8:a100-sxm-80gb", "--no-search"), "GiB"),
     ],
 )
 def test_a_plan_that_does_not_fit(run: Any, arguments: tuple[str, ...], missing: str, as_json: bool) -> None:

@@ -252,7 +252,7 @@ def infer(
         from farthing.report.inference import inference_report
 
         show(inference_report(estimate, machines))
-        show_search(found, machines)
+        show_search(found)
         if estimate.terms:
             from farthing.report.explanation import explanation
 

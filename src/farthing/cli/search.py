@@ -135,14 +135,17 @@ def _refuse_choices(asked: dict[str, Any]) -> None:
             raise InvalidInput(f"--no-search evaluates one plan: give one {name.replace('_', ' ')}")
 
 
-def show_search(found: SearchResult | None, cluster: Cluster) -> None:
+def show_search(found: SearchResult | None) -> None:
     """Write what the search found beside the best plan."""
     if found is None:
         return
+    from rich.console import Group
+    from rich.text import Text
+
     from farthing.cli.output import show
     from farthing.report.search import search_report
 
-    show(search_report(found, cluster))
+    show(Group(Text(), search_report(found)))
 
 
 def in_json(estimate: Any, found: SearchResult | None, launch: Launch | None) -> Any:
@@ -161,7 +164,7 @@ def in_json(estimate: Any, found: SearchResult | None, launch: Launch | None) ->
 
 def refuse_misfit(estimate: Any, found: SearchResult | None) -> None:
     """End with exit code 3 where nothing fits."""
-    if found is not None and not found.best:
+    if found is not None and not found.best and estimate.fits:
         what = f"no plan of {found.model} on {found.cluster} keeps the limits"
         if found.miss:
             what += f": the nearest {found.miss.breaks}"

@@ -288,7 +288,7 @@ def train(
         from farthing.report.training import training_report
 
         show(training_report(estimate, machines))
-        show_search(found, machines)
+        show_search(found)
         if estimate.terms:
             from farthing.report.explanation import explanation
 

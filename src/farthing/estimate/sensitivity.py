@@ -30,6 +30,12 @@ def _with_cards(cluster: Cluster, change: Callable[[Accelerator], Accelerator]) 
     return dataclasses.replace(cluster, groups=groups)
 
 
+def _faster(card: Accelerator) -> Accelerator:
+    """Higher rates, and the power that clocks so much higher take: under load power sets the clock."""
+    rates = {rate: getattr(card, rate) * BETTER for rate in _RATES}
+    return dataclasses.replace(card, tdp_w=card.tdp_w * BETTER**3, **rates)
+
+
 def _with_links(
     cluster: Cluster, change: Callable[[Link], Link], copy: Callable[[HostGroup], HostGroup]
 ) -> Cluster:
@@ -52,10 +58,7 @@ def better_clusters(cluster: Cluster) -> Iterator[tuple[str, Cluster]]:
     >>> [name for name, _ in better_clusters(parse_cluster("1x8:rtx-4090"))][:2]
     ['compute rate', 'memory bandwidth']
     """
-    yield (
-        "compute rate",
-        _with_cards(cluster, lambda c: dataclasses.replace(c, **{r: getattr(c, r) * BETTER for r in _RATES})),
-    )
+    yield ("compute rate", _with_cards(cluster, _faster))
     yield (
         "memory bandwidth",
         _with_cards(
@@ -85,8 +88,11 @@ def better_clusters(cluster: Cluster) -> Iterator[tuple[str, Cluster]]:
         )
 
 
-def _usd_per_token(estimate: Estimate) -> float:
-    return estimate.costs[0].usd_per_million_tokens if estimate.costs else 0.0
+def _per_cost(estimate: Estimate) -> float:
+    """USD a million tokens over USD a second."""
+    if not estimate.costs:
+        return 0.0
+    return estimate.costs[0].usd_per_million_tokens / estimate.costs[0].usd_per_s
 
 
 def _time_s(estimate: Estimate) -> float:
@@ -96,8 +102,11 @@ def _time_s(estimate: Estimate) -> float:
 def sensitivities(
     found: Estimate, cluster: Cluster, repeat: Callable[[Cluster], Estimate]
 ) -> tuple[Sensitivity, ...]:
-    """Throughput, time and money with each better part, over those without."""
-    usd = _usd_per_token(found)
+    """Throughput, time and money with each better part, over those without.
+
+    Money counts the same costs per second: what a better part costs, or draws, is not known.
+    """
+    usd = _per_cost(found)
     rows = []
     for part, better in better_clusters(cluster):
         other = repeat(better)
@@ -106,7 +115,7 @@ def sensitivities(
                 part=part,
                 throughput_factor=other.tokens_per_s / found.tokens_per_s,
                 time_factor=_time_s(other) / _time_s(found),
-                usd_factor=_usd_per_token(other) / usd if usd else 1.0,
+                usd_factor=_per_cost(other) / usd if usd else 1.0,
             )
         )
     if found.costs:

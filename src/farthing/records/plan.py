@@ -108,7 +108,7 @@ class TrainingPlan:
     micro_batch_size: Any = 1
     recompute: Recompute = "selective"
     recompute_layers: Any = 1
-    recompute_share: Any = 1.0
+    recompute_share: float = 1.0
     flash_attention: bool = True
     loss_chunks: Any = 1
     weight_format: str = "bf16"

@@ -139,8 +139,6 @@ class SearchResult:
         ``evaluated`` are of plans where each worker does both.
     miss
         The nearest plan that does not do, where memory or a limit removed one that would be better.
-    seconds
-        The search took.
     """
 
     task: Task
@@ -158,4 +156,3 @@ class SearchResult:
     reasons: tuple[Reason, ...] = ()
     disaggregated: DisaggregatedEstimate | None = None
     miss: NearestMiss | None = None
-    seconds: float = 0.0

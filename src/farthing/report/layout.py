@@ -105,9 +105,16 @@ def facts(rows: Iterable[tuple[str, str]], width: int = 0) -> RenderableType:
 
 
 def columns(
-    header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1, width: int = NAME_WIDTH
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: int = 1,
+    width: int = NAME_WIDTH,
+    wrap: bool = False,
 ) -> RenderableType:
-    """A table under a quiet header; the first ``left`` columns are text, the rest numbers."""
+    """A table under a quiet header; the first ``left`` columns are text, the rest numbers.
+
+    A second column of text that finds no room is cut, or goes on in the next line with ``wrap``.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     rows = list(rows)
     for number, name in enumerate(header):
@@ -122,7 +129,12 @@ def columns(
             min_width=max(least, width if left == 1 and number == 0 else 0),
         )
     for row in rows:
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+        table.add_row(
+            *(
+                Text(cell) if wrap and 0 < number < left else Text(cell, no_wrap=True, overflow="ellipsis")
+                for number, cell in enumerate(row)
+            )
+        )
     return indented(table)
 
 

@@ -10,11 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from farthing.records.estimate import DisaggregatedEstimate, TrainingEstimate
-from farthing.records.hardware import Cluster
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.search import Choice, SearchResult
 from farthing.report import layout
-from farthing.report.estimate import hardware, split
+from farthing.report.estimate import split
 from farthing.units import MILLISECOND, format_bytes, format_seconds, format_usd
 
 GOALS: Final = {
@@ -122,12 +121,6 @@ def _figures(found: DisaggregatedEstimate) -> dict[str, float]:
     return figures
 
 
-def _stored(choice: Choice) -> str:
-    """Format of the weights, and the engine where there is one."""
-    plan = choice.estimate.plan
-    return f"{plan.weight_format} weights" + (f", {plan.engine}" if plan.engine else "")
-
-
 _Row = tuple[str, str, dict[str, float]]
 """Label, plan and figures."""
 
@@ -145,56 +138,47 @@ def _table(task: str, rows: Sequence[_Row]) -> RenderableType:
         (label, plan, *(shown(figures[name]) if name in figures else "" for _, name, shown in columns))
         for label, plan, figures in rows
     ]
-    return layout.columns(("", "plan", *(header for header, _, _ in columns)), cells, left=2)
+    return layout.columns(("", "plan", *(header for header, _, _ in columns)), cells, left=2, wrap=True)
 
 
-def search_report(result: SearchResult, cluster: Cluster) -> RenderableType:
+def search_report(result: SearchResult) -> RenderableType:
     """All that a person wants to read of a search; the best plan's own report tells the rest of it.
 
     Parameters
     ----------
     result
         Of either task.
-    cluster
-        The hardware it is for.
 
     Examples
     --------
     >>> from rich.console import Console
     >>> from farthing import catalog
-    >>> from farthing.catalog.cluster import parse_cluster
     >>> from farthing.records.search import Limits
     >>> nothing = SearchResult(task="inference", model="llama-2-7b", cluster="rtx-4090", objective="usd",
     ...                        limits=Limits(), candidates=7, evaluated=0, fitting=0, removed=(), best=())
     >>> console = Console(width=80)
     >>> with console.capture() as capture:
-    ...     console.print(search_report(nothing, parse_cluster("rtx-4090")))
-    >>> capture.get().splitlines()[:2]
-    ['llama-2-7b on 1 x GeForce RTX 4090', 'no plan keeps the limits']
+    ...     console.print(search_report(nothing))
+    >>> capture.get().splitlines()[0]
+    'Search for the cheapest tokens  no plan keeps the limits'
     """
-    return Group(*_report(result, cluster))
+    return Group(*_report(result))
 
 
-def _report(result: SearchResult, cluster: Cluster) -> Iterator[RenderableType]:
-    yield Text(f"{result.model} on {hardware(cluster)}", style="bold")
+def _report(result: SearchResult) -> Iterator[RenderableType]:
     plans: list[object] = [choice.estimate.plan for choice in (*result.best, *result.front)]
     apart = result.disaggregated
     named = _named_words([*plans, apart.plan.decode] if apart else plans)
-    if not result.best:
-        yield Text("no plan keeps the limits", style="bold red")
-    else:
-        line = Text(f"{GOALS[result.objective]}: ")
-        line.append(plan_words(result.best[0]), style="bold green")
-        yield line.append(f", {_stored(result.best[0])}")
-    yield Text()
     rows = _rows(result.best, itertools.count(1), named)
     if apart:
         rows.append(("+", _sides(apart, named), _figures(apart)))
+    note = "the best of each kind" if result.best else "no plan keeps the limits"
+    if apart:
+        note += "; + where some workers read prompts for others"
+    yield layout.heading(f"Search for {GOALS[result.objective]}", note)
     if rows:
-        note = "+ where some workers read prompts for others" if apart else ""
-        yield layout.heading("The best of each kind", note)
         yield _table(result.task, rows)
-        yield Text()
+    yield Text()
     yield from _why(result)
     yield from _missed(result)
     if result.front:
@@ -254,7 +238,7 @@ def _missed(result: SearchResult) -> Iterator[RenderableType]:
 
 def _counts(result: SearchResult) -> Iterator[RenderableType]:
     """How many plans there were, and what became of them."""
-    yield layout.heading("Plans", f"{result.candidates:,} in {format_seconds(result.seconds)}")
+    yield layout.heading("Plans", f"{result.candidates:,}")
     rows = [(rule.rule, f"{-rule.candidates:,}") for rule in result.removed]
     rows.append(("evaluated", f"{result.evaluated:,}"))
     rows += [(rule.rule, f"{-rule.candidates:,}") for rule in result.broken]

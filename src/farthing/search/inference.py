@@ -14,7 +14,7 @@ from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
 from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.inference import infer_estimate
-from farthing.estimate.run import check
+from farthing.estimate.run import check, default_plan
 from farthing.records.estimate import InferenceEstimate, Part
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
@@ -106,7 +106,7 @@ def search_inference(
     Raises
     ------
     InvalidInput
-        Objectives that there are not or that nothing is known about, sizes that no cards have.
+        Objectives that there are not or that nothing is known about; no legal plan at all.
 
     Examples
     --------
@@ -135,8 +135,16 @@ def search_inference(
     )
     _check_known(setting, {objective, *front})
     words, notes = _words(setting)
-    found = evaluated(setting, words)
+    try:
+        found = evaluated(setting, words)
+    except InvalidInput:
+        _say_what_is_illegal(setting)
+        raise
     ranking = Ranking(setting, found, objective)
+    if not ranking.count:
+        _say_what_is_illegal(setting)
+        rules = ", ".join(f"{rule} ({count:,})" for rule, count in found.removed.items())
+        raise InvalidInput(f"no plan is legal with what is given; rules took out {rules}")
     chooser = _Chooser(setting, found, notes)
     best = [chooser.choice(row) for row in ranking.best(top)]
     result = SearchResult(
@@ -155,9 +163,19 @@ def search_inference(
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
         miss=_miss(setting, ranking, chooser),
-        seconds=time.perf_counter() - began,
     )
-    return Search(result, lambda: _table(found, ranking))
+    return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)
+
+
+def _say_what_is_illegal(setting: Setting) -> None:
+    """Raise what an estimate says of the sizes that have one value each, if it refuses them."""
+    axes = setting.axes
+    fixed = {name: getattr(axes, name)[0] for name in SIZES if len(getattr(axes, name)) == 1}
+    batch = max(axes.batch_size, default=1)
+    load = dataclasses.replace(setting.workload, batch_size=batch)
+    plan = dataclasses.replace(setting.plan, **fixed)
+    plan = default_plan(setting.model, setting.cluster, plan, set(fixed), batch)
+    check(setting.model, setting.cluster, load, plan)
 
 
 def _check(objective: str, front: Sequence[str], top: int) -> None:

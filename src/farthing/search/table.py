@@ -75,10 +75,13 @@ class Search:
     ----------
     result
         Plain values that JSON can hold.
+    seconds
+        The search took.
     """
 
-    def __init__(self, result: SearchResult, table: Callable[[], Table]) -> None:
+    def __init__(self, result: SearchResult, table: Callable[[], Table], *, seconds: float = 0.0) -> None:
         self.result = result
+        self.seconds = seconds
         self._make = table
 
     @functools.cached_property

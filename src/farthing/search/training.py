@@ -148,9 +148,9 @@ def search_training(
         front=chooser.front() if front else (),
         reasons=_reasons(chosen[0], chosen[1]) if len(chosen) > 1 else (),
         miss=_miss(questions, pieces, ranked, chosen),
-        seconds=time.perf_counter() - began,
     )
-    return Search(result, functools.partial(_table, questions, variants, ranked))
+    table = functools.partial(_table, questions, variants, ranked)
+    return Search(result, table, seconds=time.perf_counter() - began)
 
 
 def _check(
@@ -201,6 +201,8 @@ def _space(
             return space, cards
         first = first or space
     fixed = {name: value for name, value in given.items() if not isinstance(value, (list, tuple))}
+    if fixed.get("interleave", 1) > 1:
+        fixed.setdefault("schedule", "interleaved")
     plan = default_plan(model, cluster, TrainingPlan(**fixed), set(fixed))
     training_run(model, cluster, workload, plan, ideal=False)  # says which field breaks what rule
     rules = first.removed if first else {}

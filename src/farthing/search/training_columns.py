@@ -107,14 +107,14 @@ class Block:
         self.rates = run.offload_bytes_per_s
         ways = rows.recomputations
         # What lies in the stages sees a plan that recomputes each way's share of the layers.
-        sizes: dict[str, Any] = {name: getattr(rows, name)[:, None] for name in SIZE_COLUMNS}
+        columns: dict[str, Any] = {name: getattr(rows, name)[:, None] for name in SIZE_COLUMNS}
+        columns["recompute_share"] = np.array([[way.share if way.word == "full" else 0.0 for way in ways]])
+        columns["recompute_layers"] = np.array([[way.layers for way in ways]])
         self.plan = replace(
             run.plan,
             pp=rows.pp,
             recompute="full",
-            recompute_share=np.array([[way.share if way.word == "full" else 0.0 for way in ways]]),
-            recompute_layers=np.array([[way.layers for way in ways]]),
-            **sizes,
+            **columns,
         )
         self.micro_batches = self.workload.global_batch_size / (self.plan.dp * self.plan.micro_batch_size)
         self.segments = {
@@ -287,11 +287,9 @@ def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> Tra
     """The plan with the ways to recompute that share a word."""
     if word != "full":
         return replace(plan, recompute=word, recompute_share=1.0, recompute_layers=1)
-    return replace(
-        plan,
-        recompute_share=plan.recompute_share[:, indices],
-        recompute_layers=plan.recompute_layers[:, indices],
-    )
+    names = ("recompute_share", "recompute_layers")
+    columns: dict[str, Any] = {name: getattr(plan, name)[:, indices] for name in names}
+    return replace(plan, **columns)
 
 
 def _mapped(function: Any, values: Sequence[Any]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.errors import InvalidInput
-from farthing.estimate.subject import cuts_heads
+from farthing.estimate.subject import check_expert_parallel, cuts_heads
 from farthing.predict.fabric import joined_cards
 from farthing.predict.stages import spared_layers
 from farthing.records.hardware import Cluster
@@ -190,6 +190,19 @@ def training_space(
     for name, options in choices.items():
         for option in options:
             replace(TrainingPlan(), **{name: option})  # refuses what no plan can have
+    if not model.is_moe:
+        check_expert_parallel(model, max(choices.get("ep", (1,))), 1, "tp x cp x dp / expert_tp")
+        if max(choices.get("expert_tp", (0,))) > 1:
+            raise InvalidInput(
+                f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
+            )
+    if (
+        "interleaved" not in choices.get("schedule", ("interleaved",))
+        and min(choices.get("interleave", (1,))) > 1
+    ):
+        raise InvalidInput(
+            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
+        )
     outer = {name: options for name, options in choices.items() if name not in OPEN}
     variants = tuple(
         TrainingPlan(**dict(zip(outer, combination, strict=True)))
@@ -447,7 +460,9 @@ def _options(
     deepest = -(-layers // pp)
     ways = []
     for schedule in schedules:
-        virtual = (interleaves or tuple(range(2, max(deepest, 2) + 1))) if schedule == "interleaved" else (1,)
+        virtual = tuple(range(2, max(deepest, 2) + 1)) if schedule == "interleaved" else (1,)
+        if interleaves is not None:
+            virtual = tuple(v for v in interleaves if (v > 1) == (schedule == "interleaved"))
         ways += [Pipeline(schedule, v, *ends) for v in virtual for ends in spared]
     removed: dict[str, int] = {}
     kept: list[Pipeline] = []
@@ -472,7 +487,9 @@ def _options(
             again.append(Recomputation(word))
     # Those that are a share of the layers first: they are evaluated together.
     again.sort(key=lambda way: way.word not in ("none", "full"))
-    return _Options(tuple(kept), tuple(again), len(ways), removed, other_choices * len(ways) * len(again))
+    return _Options(
+        tuple(kept), tuple(again), max(len(ways), 1), removed, other_choices * len(ways) * len(again)
+    )
 
 
 def _full(

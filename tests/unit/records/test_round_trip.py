@@ -149,6 +149,13 @@ def samples() -> list[Any]:
         serving,
         training,
         *searched,
+        farthing.search(
+            "llama-2-7b", "1x4:a100-sxm-80gb", task="training", tp=1, front=("step", "usd")
+        ).result,
+        *(
+            farthing.launch("deepspeed", one.model, cluster, workload=one.workload, plan=one.plan)
+            for one, cluster in ((training, "1x8:a100-sxm-80gb"),)
+        ),
     ]
 
 

@@ -202,7 +202,7 @@ def test_an_encoder_is_ranked_by_the_tokens_it_reads() -> None:
         ({"front": ["ttft"]}, "two or three objectives"),
         ({"front": ["ttft", "ttft"]}, "two or three objectives"),
         ({"top": 0}, "top must be a whole number"),
-        ({"chosen": {"tp": 16}}, r"no split of up to 8 cards of 1x8:h100-sxm has tp=\[16\]"),
+        ({"chosen": {"tp": 16}}, "16 cards"),
         ({"limits": Limits(run_s=1.0)}, "run_s is for training"),
         ({"chosen": {"weight_format": "fp9"}}, "unknown number format 'fp9'"),
         ({"load": InferenceWorkload(output_tokens=0), "objective": "tpot"}, "without output_tokens"),
