@@ -5,7 +5,9 @@ Usage: python benchmarks/run.py
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,6 @@ import numpy as np
 import farthing
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
-from farthing.predict.device import device
-from farthing.predict.training import training_time
-from farthing.predict.training_memory import training_memory
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
@@ -76,36 +75,75 @@ def estimates() -> list[Row]:
     return rows
 
 
-def columns(candidates: int = 100_000) -> list[Row]:
-    """A column of training plans, against a loop over the same functions with scalars."""
-    model = catalog.model("gpt-3-175b")
-    cluster = parse_cluster("64x8:a100-sxm-80gb@ib-hdr")
-    group = cluster.groups[0]
-    card = device(group.accelerator, "bf16", catalog.efficiency(group.accelerator))
-    workload = TrainingWorkload(sequence_tokens=2048, global_batch_size=3072)
-    random = np.random.default_rng(0)
-    tp = random.choice([1, 2, 4, 8], candidates)
-    pp = random.choice([1, 2, 4, 8, 16, 32], candidates)
-    dp = np.maximum(512 // (tp * pp), 1)
-    micro = random.choice([1, 2, 4], candidates)
+def training_searches() -> list[Row]:
+    """Every plan of training, against evaluating plans of the same space one at a time."""
+    cases = (
+        ("gpt-3-175b", "64x8:a100-sxm-80gb@ib-hdr", 3072, 2048, "5 s, 4,900,000 plans, 2,000,000 plans/s"),
+        ("llama-3.1-405b", "2048x8:h100-sxm@ib-ndr", 2048, 8192, "15 s"),
+        ("deepseek-v3", "32x8:h100-sxm@ib-ndr", 4096, 4096, ""),
+        ("llama-3.1-8b", "1x8:h100-sxm", 64, 8192, ""),
+    )
+    rows: list[Row] = []
+    loop = 0.0
+    for name, cluster, batch, tokens, limit in cases:
+        asked: dict[str, Any] = {"global_batch_size": batch, "sequence_tokens": tokens}
+        found: list[Any] = []
 
-    def both(plan: TrainingPlan) -> object:
-        constants = catalog.efficiency(group.accelerator)
-        training_memory(model, workload, plan)
-        return training_time(model, cluster, group, card, workload, plan, efficiency=constants)
+        def search(
+            name: str = name, cluster: str = cluster, asked: dict[str, Any] = asked, found: list[Any] = found
+        ) -> None:
+            found.append(farthing.search(name, cluster, task="training", **asked))
 
-    def one(index: int) -> object:
-        sizes = {"tp": int(tp[index]), "pp": int(pp[index]), "dp": int(dp[index])}
-        return both(TrainingPlan(**sizes, micro_batch_size=int(micro[index])))
+        took = seconds_per_call(search, repeats=2)
+        if not loop:
+            loop = _training_loop(name, cluster, asked, found[-1])
+            rows.append(("farthing.train in a loop", f"{1 / loop:,.0f} plans/s", "1.0 x", ""))
+        count = found[-1].result.evaluated
+        cards = parse_cluster(cluster).count
+        rows.append(
+            (
+                f"search, {name} on {cards:,} cards",
+                f"{took:.2f} s",
+                f"{count / took * loop:,.0f} x",
+                limit,
+            )
+        )
+        rows.append(("", f"{count:,} plans", f"{count / took / 1e6:.1f} M/s", ""))
+    return rows
 
-    loop = seconds_per_call(lambda: [one(index) for index in range(50)]) / 50
-    column = (
-        seconds_per_call(lambda: both(TrainingPlan(tp=tp, pp=pp, dp=dp, micro_batch_size=micro)), repeats=2)
-        / candidates
+
+def _training_loop(name: str, cluster: str, asked: dict[str, Any], found: Any) -> float:
+    """Seconds of one plan, over a sample of those that the search ranked first in their sizes."""
+    model, machines = catalog.model(name), parse_cluster(cluster)
+    load = TrainingWorkload(**asked)
+    fields = {field.name for field in dataclasses.fields(TrainingPlan)}
+    sample = np.random.default_rng(0).choice(len(found.table), 50, replace=False)
+    plans = [
+        TrainingPlan(**{key: value for key, value in found.table.row(int(i)).items() if key in fields})
+        for i in sample
+    ]
+    return seconds_per_call(
+        lambda: [farthing.train(model, machines, workload=load, plan=plan) for plan in plans]
+    ) / len(plans)
+
+
+def memory() -> list[Row]:
+    """Most memory of the largest search, in a process of its own."""
+    if not Path("/proc/self/status").exists():
+        return [("search, 405B on 16,384 cards", "not measured", "", "4 GB")]
+    # The peak of the process image itself: what the kernel counts for a child begins with its parent's.
+    peak_kib = "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    search = (
+        "farthing.search('llama-3.1-405b', '2048x8:h100-sxm@ib-ndr', task='training', "
+        "global_batch_size=2048, sequence_tokens=8192)"
+    )
+    least, peak = (
+        int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for code in (f"import farthing.api; {peak_kib}", f"import farthing; {search}; {peak_kib}")
     )
     return [
-        ("training plan, scalar in a loop", f"{1 / loop:,.0f} plans/s", "1.0 x", ""),
-        (f"column of {candidates:,} plans", f"{1 / column:,.0f} plans/s", f"{loop / column:.0f} x", ""),
+        ("import farthing.api", f"{least / 1024:.0f} MiB", "1.0 x", ""),
+        ("search, 405B on 16,384 cards", f"{peak / 1024:.0f} MiB", f"{peak / least:.1f} x", "4 GB"),
     ]
 
 
@@ -149,7 +187,11 @@ def main() -> None:
     for title, rows in (
         ("Cold start", cold_start()),
         ("One estimate, warm", estimates()),
-        ("Many plans at once (time and memory, everything evaluated)", columns()),
+        (
+            "Searches of training plans, everything evaluated, the best and the miss estimated in full",
+            training_searches(),
+        ),
+        ("Memory of a search", memory()),
         ("Searches of inference plans, estimates of the best and the front included", inference_searches()),
     ):
         print(title)
