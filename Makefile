@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs calibrate bench check-launch clean
+.PHONY: help setup demo test lint format docs layouts calibrate bench check-launch clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -37,6 +37,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_accuracy.py
+
+layouts: $(STAMP) ## write docs/layouts.md: published layouts beside the best found
+	$(BIN)/python docs/generate_layouts.py
 
 calibrate: $(STAMP) ## fit all constants and intervals again from the shipped measurements
 	$(BIN)/python -m farthing.calibrate

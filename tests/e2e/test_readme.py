@@ -13,6 +13,7 @@ from farthing.cli.main import cli
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+(GRID,) = re.findall(r"```toml\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
 COMMANDS = [
     line.removeprefix("$ farthing ").split("  #")[0].strip()
     for block in BLOCKS
@@ -35,6 +36,7 @@ def test_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     # Measurements of one's own: a few of the shipped ones.
     cases = files("farthing.evidence") / "cases" / "consumer.csv"
     Path("runs.csv").write_text("\n".join(cases.read_text("utf-8").splitlines()[:20]) + "\n", "utf-8")
+    Path("grid.toml").write_text(GRID, "utf-8")
     monkeypatch.setenv("FARTHING_CONFIG", str(tmp_path / "config"))
     try:
         result = CliRunner().invoke(cli, shlex.split(command))

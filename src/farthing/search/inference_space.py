@@ -14,6 +14,7 @@ from farthing.errors import InvalidInput
 from farthing.estimate.subject import cuts_heads
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
+from farthing.search.divisors import divisors
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -97,18 +98,6 @@ def open_batches(count: int = OPEN_BATCHES) -> tuple[int, ...]:
     """
     sizes = dict.fromkeys(round(math.sqrt(2) ** step) for step in range(count + 1))
     return tuple(sizes)[:count]
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors, ascending.
-
-    Examples
-    --------
-    >>> divisors(12)
-    [1, 2, 3, 4, 6, 12]
-    """
-    low = [size for size in range(1, math.isqrt(number) + 1) if number % size == 0]
-    return low + [number // size for size in reversed(low) if size * size != number]
 
 
 @dataclass(frozen=True, slots=True)

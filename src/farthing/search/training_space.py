@@ -19,6 +19,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import Offload, RankOrder, Recompute, Schedule, TrainingPlan
 from farthing.records.workload import TrainingWorkload
+from farthing.search.divisors import divisors
 
 Ints = NDArray[np.int64]
 
@@ -129,19 +130,6 @@ class TrainingSpace:
         """Count what a rule takes out."""
         if plans:
             self.removed[rule] = self.removed.get(rule, 0) + plans
-
-
-@functools.lru_cache(maxsize=4096)
-def divisors(number: int) -> tuple[int, ...]:
-    """All divisors, the least first.
-
-    Examples
-    --------
-    >>> divisors(12)
-    (1, 2, 3, 4, 6, 12)
-    """
-    low = [size for size in range(1, int(number**0.5) + 1) if number % size == 0]
-    return tuple(sorted({*low, *(number // size for size in low)}))
 
 
 def values(given: Any) -> tuple[Any, ...]:
