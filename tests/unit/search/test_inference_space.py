@@ -12,7 +12,8 @@ import pytest
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.errors import InvalidInput
-from farthing.search.inference_space import OPEN_BATCHES, UNABLE, Axes, divisors, open_batches, splits
+from farthing.search.divisors import divisors
+from farthing.search.inference_space import OPEN_BATCHES, UNABLE, Axes, open_batches, splits
 
 
 def everything(rows: Any) -> Any:
@@ -28,7 +29,7 @@ def test_batches_grow_by_a_root_of_two() -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 12, 97, 360])
 def test_divisors(number: int) -> None:
-    assert divisors(number) == [size for size in range(1, number + 1) if number % size == 0]
+    assert list(divisors(number)) == [size for size in range(1, number + 1) if number % size == 0]
 
 
 @pytest.mark.parametrize(("model", "cards"), [("llama-2-70b", 12), ("mixtral-8x7b", 6), ("deepseek-v3", 10)])
