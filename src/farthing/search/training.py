@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -26,7 +26,7 @@ from farthing.records.search import (
     TrainingObjective,
 )
 from farthing.records.workload import TrainingWorkload
-from farthing.search.rank import Column, best_of_each, pareto_front
+from farthing.search.rank import Column, best_of_each, joined, pareto_front
 from farthing.search.table import Search, Table
 from farthing.search.training_columns import blocks
 from farthing.search.training_ranking import FIGURES, Question, Ranked, nearest_miss, rank
@@ -145,6 +145,7 @@ def search_training(
             Removed(rule=rule, candidates=count) for rule, count in removed.items() if rule not in legal
         ),
         best=tuple(chosen),
+        front_objectives=tuple(front),
         front=chooser.front() if front else (),
         reasons=_reasons(chosen[0], chosen[1]) if len(chosen) > 1 else (),
         miss=_miss(questions, pieces, ranked, chosen),
@@ -166,14 +167,16 @@ def _check(
         if name not in FIGURES:
             raise InvalidInput(f"no objective {name!r}; there are {', '.join(get_args(TrainingObjective))}")
     if front and not (2 <= len(set(front)) == len(front) <= 3):
-        raise InvalidInput(f"a front is of two or three objectives, not {', '.join(front)}")
+        raise InvalidInput(
+            f"a front is of two or three objectives, not {', '.join(front)}; write e.g. step,memory"
+        )
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
     for field in ("ttft_s", "tpot_s", "max_batch_size"):
         if getattr(limits, field):
             raise InvalidInput(f"limits: {field} is for inference; training has run_s, run_usd and others")
     if (limits.run_s or limits.run_usd) and not workload.training_tokens:
-        raise InvalidInput("a limit of a whole run needs training_tokens")
+        raise InvalidInput("a limit of a whole run needs training_tokens: say how many, e.g. 2T")
     wanted = {objective, *front}
     if not priced and ("usd" in wanted or limits.run_usd or limits.usd_per_million_tokens):
         raise InvalidInput(
@@ -206,9 +209,16 @@ def _space(
     plan = default_plan(model, cluster, TrainingPlan(**fixed), set(fixed))
     training_run(model, cluster, workload, plan, ideal=False)  # says which field breaks what rule
     rules = first.removed if first else {}
+    if not rules:
+        named = ", ".join(f"{axis}={given[axis]}" for axis in ("tp", "pp", "cp", "dp") if axis in given)
+        raise InvalidInput(
+            f"no split of up to {cluster.count:,} cards of {cluster.name} has {named}: allow other sizes"
+            if named
+            else "no plan is legal with what is given: give other values, or leave some out"
+        )
     counts = ", ".join(f"{rule} ({count:,})" for rule, count in rules.items())
     raise InvalidInput(
-        f"no plan is legal with what is given; rules took out {counts or 'none: no sizes use so many cards'}"
+        f"no plan is legal with what is given: give other values, or leave some out; rules took out {counts}"
     )
 
 
@@ -327,40 +337,44 @@ def _miss(
     question = questions[nearest[2]]
     choice = choice_of(question, nearest[1])
     assert choice.training is not None  # the task is training
-    breaks, help_with = _broken(question, choice.training, choice.figures)
+    breaks, help_with = joined(list(_broken(question, choice.training, choice.figures)))
     return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
 
 
 def _broken(
     question: Question, estimate: TrainingEstimate, figures: Mapping[str, float]
-) -> tuple[str, tuple[str, ...]]:
-    """Which limit a plan breaks, and what would make it keep it."""
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Which limits a plan breaks, each with what would make it keep it."""
     limits = question.limits
+    free, capacity = estimate.memory.free_bytes, estimate.memory.capacity_bytes
     if not estimate.fits:
         missing, _, advice = estimate.misfit.partition("; would fit: ")
-        return missing, tuple(one for one in advice.split(", or ") if one)
-    free, capacity = estimate.memory.free_bytes, estimate.memory.capacity_bytes
-    if free < limits.headroom_share * capacity:
+        yield missing, tuple(one for one in advice.split(", or ") if one)
+    elif free < limits.headroom_share * capacity:
         wanted = format_bytes(limits.headroom_share * capacity, binary=True)
-        return (
+        yield (
             f"leaves {format_bytes(free, binary=True)} of a card free, not {wanted}",
             (f"a headroom of {free / capacity:.1%}",),
         )
     if limits.run_s and estimate.run_s > limits.run_s:
-        return (
+        yield (
             f"takes {format_seconds(estimate.run_s)}, not {format_seconds(limits.run_s)}",
             (f"a limit of {estimate.run_s / DAY:,.3g} days", "more cards"),
         )
     if limits.run_usd and figures["run_usd"] > limits.run_usd:
-        return (
+        yield (
             f"costs {format_usd(figures['run_usd'])}, not {format_usd(limits.run_usd)}",
-            (f"hardware for {limits.run_usd / figures['run_usd']:.0%} of the price",),
+            (
+                f"a limit of {format_usd(figures['run_usd'])}",
+                f"hardware for {100 * limits.run_usd / figures['run_usd']:.3g}% of the price",
+            ),
         )
-    price = figures["usd_per_million_tokens"]
-    return (
-        f"costs {format_usd(price)} a million tokens, not {format_usd(limits.usd_per_million_tokens)}",
-        (f"hardware for {limits.usd_per_million_tokens / price:.0%} of the price",),
-    )
+    price, most = figures["usd_per_million_tokens"], limits.usd_per_million_tokens
+    if most and price > most:
+        yield (
+            f"costs {format_usd(price)} a million tokens, not {format_usd(most)}",
+            (f"a limit of {format_usd(price)}", f"hardware for {100 * most / price:.3g}% of the price"),
+        )
 
 
 def _table(questions: Sequence[Question], variants: Sequence[int], ranked: Sequence[Ranked]) -> Table:

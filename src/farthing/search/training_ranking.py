@@ -33,6 +33,10 @@ FIGURES: Final = {
 """The figure that each objective looks at; less is better."""
 
 
+NO_ROOM: Final = 1e15
+"""Further from the limits than any plan that fits."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What plans are judged by.
@@ -312,6 +316,9 @@ def nearest_miss(question: Question, rows: Rows, better_than: float) -> tuple[fl
         if not out.any():
             continue
         excess = np.where(out, _excess(question, plans, executed), np.inf)
+        if not np.isfinite(better_than):
+            # No time or price makes up for a plan that finds no room, where others do.
+            excess = excess + np.where(_finds_room(question, plans), 0.0, NO_ROOM)
         row, way = np.unravel_index(int(excess.argmin()), excess.shape)
         if nearest is None or excess[row, way] < nearest[0]:
             one = int(np.arange(len(rows))[plans.rows][row])
@@ -322,6 +329,14 @@ def nearest_miss(question: Question, rows: Rows, better_than: float) -> tuple[fl
             )
             nearest = float(excess[row, way]), holder.plan(question.run.plan, one, 0, int(way))
     return nearest
+
+
+def _finds_room(question: Question, plans: Evaluated) -> NDArray[np.bool_]:
+    """Whether cards and hosts hold what plans keep, headroom or not."""
+    found = np.asarray(plans.total_bytes <= question.run.capacity_bytes)
+    if plans.words["offload"] != "none":
+        found = found & (plans.offloaded_bytes <= question.run.host_room_bytes)
+    return found
 
 
 def _excess(question: Question, plans: Evaluated, executed: Column) -> Column:
