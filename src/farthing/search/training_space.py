@@ -184,19 +184,43 @@ def training_space(
             raise InvalidInput(
                 f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
             )
-    if (
-        "interleaved" not in choices.get("schedule", ("interleaved",))
-        and min(choices.get("interleave", (1,))) > 1
+    _check_choices(model, choices)
+    if "recompute" not in choices and any(
+        1 not in choices.get(name, (1,)) for name in ("recompute_share", "recompute_layers")
     ):
-        raise InvalidInput(
-            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
-        )
+        # Part of the layers, or groups of them, are ways of full recomputation.
+        choices["recompute"] = ("full",)
     outer = {name: options for name, options in choices.items() if name not in OPEN}
     variants = tuple(
         TrainingPlan(**dict(zip(outer, combination, strict=True)))
         for combination in itertools.product(*outer.values())
     )
     return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
+
+
+def _check_choices(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Fields that are given must go together."""
+    schedules, virtual = choices.get("schedule", ("interleaved", "")), choices.get("interleave", (1, 2))
+    if "interleaved" not in schedules and min(virtual) > 1:
+        raise InvalidInput(
+            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
+        )
+    if set(schedules) == {"interleaved"} and max(virtual) == 1:
+        raise InvalidInput(
+            "the schedule interleaved needs an interleave of at least 2; give one, or leave it out"
+        )
+    if (min(virtual) > 1 or set(schedules) == {"interleaved"}) and max(choices.get("pp", (2,))) == 1:
+        raise InvalidInput(
+            "interleaving needs a pipeline: allow pp of at least 2, or leave schedule and interleave out"
+        )
+    for name in ("recompute_share", "recompute_layers"):
+        if set(choices.get(name, (1,))) != {1} and "full" not in choices.get("recompute", ("full",)):
+            raise InvalidInput(f"{name} goes with recompute=full: choose it, or leave {name} out")
+    for name in ("first_spared", "last_spared"):
+        if min(choices.get(name, (0,))) >= model.layers:
+            raise InvalidInput(
+                f"{name}={min(choices[name])} leaves no layer of the {model.layers} of {model.id}: lower it"
+            )
 
 
 @dataclass(slots=True)
