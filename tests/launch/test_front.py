@@ -43,7 +43,7 @@ def test_the_name_stays_a_function_beside_its_package() -> None:
 def test_unknown_engines_are_named() -> None:
     with pytest.raises(UnknownName, match="did you mean vllm"):
         api.launch("vllmm", "llama-2-7b", "1x1:h100-sxm", workload=SERVED.workload, plan=SERVED.plan)
-    with pytest.raises(UnknownName, match="commands are known for megatron-lm"):
+    with pytest.raises(UnknownName, match="commands are known for vllm, sglang, tensorrt-llm, llama.cpp"):
         api.launch("maxtext", "llama-2-7b", "1x1:h100-sxm", workload=SERVED.workload, plan=SERVED.plan)
 
 

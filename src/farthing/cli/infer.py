@@ -231,10 +231,11 @@ def infer(
 ) -> None:
     """Memory, latency, throughput and cost of serving MODEL, split in the best way.
 
-    Every legal plan is evaluated; what is given of it is kept. MODEL is an id of the catalogue (farthing
-    model list), a .toml, .json or .gguf file, a folder with a config.json, a Hugging Face id org/name, or -
-    for TOML or JSON on standard input. Counts may be written like 4k (4000). Where no plan fits, or keeps the
-    limits, the nearest is shown and the exit code is 3.
+    Every legal plan of all cards is evaluated, of fewer where --tp, --pp and --dp say so or none uses all;
+    what is given of a plan is kept. MODEL is an id of the catalogue (farthing model list), a .toml, .json or
+    .gguf file, a folder with a config.json, a Hugging Face id org/name, or - for TOML or JSON on standard
+    input. Counts may be written like 4k (4000). Where no plan fits, or keeps the limits, the nearest is shown
+    and the exit code is 3.
 
     \b
     Examples:

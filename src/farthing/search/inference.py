@@ -6,13 +6,14 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 
+from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
-from farthing.estimate.engine import chosen_note, usual_engine
+from farthing.estimate.engine import chosen_note, refusals, usual_engine
 from farthing.estimate.inference import infer_estimate
 from farthing.estimate.run import check, default_plan
 from farthing.records.estimate import InferenceEstimate, Part
@@ -143,6 +144,7 @@ def search_inference(
         raise
     ranking = Ranking(setting, found, objective)
     if not ranking.count:
+        _say_what_engines_refuse(setting, words)
         _say_what_is_illegal(setting)
         rules = ", ".join(f"{rule} ({count:,})" for rule, count in found.removed.items())
         raise InvalidInput(
@@ -172,15 +174,39 @@ def search_inference(
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)
 
 
+def _fixed(setting: Setting) -> dict[str, Any]:
+    """Sizes that have one value each."""
+    axes = setting.axes
+    named = (*SIZES, "micro_batches")
+    fixed = {name: getattr(axes, name)[0] for name in named if len(getattr(axes, name)) == 1}
+    if setting.plan.stage_layers:
+        fixed.setdefault("pp", len(setting.plan.stage_layers))
+    return fixed
+
+
+def _say_what_engines_refuse(setting: Setting, words: Sequence[InferencePlan]) -> None:
+    """Raise what engines cannot do, if none can do what has one value."""
+    refused = [
+        [rule for rule, asked in refusals(catalog.engine(one.engine), setting.cluster, one) if asked]
+        for one in (dataclasses.replace(word, **_fixed(setting)) for word in words)
+        if one.engine
+    ]
+    if refused and all(refused):
+        rules = dict.fromkeys(rule for rules in refused for rule in rules)
+        raise InvalidInput(f"{', and '.join(rules)}: choose another engine, format or split")
+
+
 def _say_what_is_illegal(setting: Setting) -> None:
     """Raise what an estimate says of the sizes that have one value each, if it refuses them."""
-    axes = setting.axes
-    fixed = {name: getattr(axes, name)[0] for name in SIZES if len(getattr(axes, name)) == 1}
-    batch = max(axes.batch_size, default=1)
+    fixed, cluster = _fixed(setting), setting.cluster
+    batch = max(setting.axes.batch_size, default=1)
     load = dataclasses.replace(setting.workload, batch_size=batch)
     plan = dataclasses.replace(setting.plan, **fixed)
-    plan = default_plan(setting.model, setting.cluster, plan, set(fixed), batch)
-    check(setting.model, setting.cluster, load, plan)
+    whole = default_plan(setting.model, cluster, plan, set(fixed), batch)
+    if whole.tp * whole.pp * whole.dp > cluster.count:
+        # Too many cards may be those of the sizes that were left out: only what is given is to blame.
+        whole = plan if {"tp", "dp"} <= fixed.keys() else dataclasses.replace(plan, ep=1)
+    check(setting.model, cluster, load, whole)
 
 
 def _check(objective: str, front: Sequence[str], top: int) -> None:
