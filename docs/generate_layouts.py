@@ -158,9 +158,9 @@ Written by `make layouts`. Each question is a model, cluster, batch and software
 cards or more, for which a source prints the whole layout; where it measures several layouts, the fastest is
 what it chose. Formats, engine and attention are kept; sizes, schedules, recomputation, sharding and the
 order of ranks are searched, with a twentieth of each card left free. Both plans are predicted, and
-predictions carry errors of about a tenth: a ratio below 1.1 is no reason to change a run. Sources from
-before 2023 had no interleaving with sharded optimizers, some recompute everything on purpose, and scans
-measure layouts that nobody would choose: these lie above 1.1 for that reason.
+predictions carry errors of about a tenth: a ratio below 1.1 is no reason to change a run. Older software
+shards no optimizer, some recompute everything on purpose, and scans measure layouts that nobody would
+choose: these lie above 1.1 for that reason.
 """
 
 RANKING = """\
