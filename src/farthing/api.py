@@ -488,9 +488,7 @@ def launch(
     training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
     serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
     if not (training or serving):
-        raise InvalidInput(
-            "launch: workload and plan must both be of training or both of inference: use those of an estimate"
-        )
+        raise InvalidInput("launch: workload and plan must be records, both of training or both of inference")
     name = launcher(engine, "training" if training else "inference")
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     if isinstance(plan, TrainingPlan):
