@@ -39,14 +39,33 @@ HANDLING: Final = "handling of the request by the engine"
 """Part of the time to the first token."""
 
 
+def traffic(plan: InferencePlan) -> str:
+    """What exchanges inside a stage are for, in words.
+
+    Examples
+    --------
+    >>> traffic(InferencePlan(tp=8)), traffic(InferencePlan(dp=8, ep=8))
+    ('traffic between tensor-parallel cards', "traffic between the experts' cards")
+    """
+    if plan.ep == 1:
+        return "traffic between tensor-parallel cards"
+    return "traffic between the experts' cards" if plan.tp == 1 else "tensor- and expert-parallel traffic"
+
+
 def _parts(
-    step: StepTime, whole: float, extra: float = 0.0, *, drafting: float = 0.0, request: float = 0.0
+    plan: InferencePlan,
+    step: StepTime,
+    whole: float,
+    extra: float = 0.0,
+    *,
+    drafting: float = 0.0,
+    request: float = 0.0,
 ) -> tuple[Part, ...]:
     named_parts = (
         ("matrix products", step.matmul_s),
         ("attention", step.attention_s),
         ("norms and activations", step.elementwise_s),
-        ("traffic between tensor-parallel cards", step.communication_s),
+        (traffic(plan), step.communication_s),
         ("hops between stages", step.hop_s),
         ("engine overhead", step.overhead_s),
         (HANDLING, request),
@@ -116,7 +135,7 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
         ttft_s=ttft_s,
         batch_prefill_s=float(found.batch_prefill_s),
         tpot_s=tpot_s,
-        prefill=_prefill_parts(found.first, ttft_s, request_s),
+        prefill=_prefill_parts(plan, found.first, ttft_s, request_s),
         decode=_decode_parts(run, found.decode, float(found.step_s)),
         tokens_per_s=tokens_per_s,
         tokens_per_s_per_sequence=1 / tpot_s,
@@ -166,15 +185,17 @@ def _least_s(run: Run) -> tuple[float, float]:
     return 2 * inner * run.new_prompt_tokens / compute, reading
 
 
-def _prefill_parts(step: StepTime, whole_s: float, request_s: float) -> tuple[Part, ...]:
+def _prefill_parts(plan: InferencePlan, step: StepTime, whole_s: float, request_s: float) -> tuple[Part, ...]:
     waiting = max(whole_s - request_s - float(step.total_s), 0.0)
-    return _parts(step, whole_s, waiting, request=request_s)
+    return _parts(plan, step, whole_s, waiting, request=request_s)
 
 
 def _decode_parts(run: Run, step: StepTime, whole_s: float) -> tuple[Part, ...]:
     drafted = 1 + run.workload.draft_tokens * run.workload.draft_cost_share
     drafting = whole_s * (1 - 1 / drafted)
-    return _parts(step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting=drafting)
+    return _parts(
+        run.plan, step, whole_s, max(whole_s - drafting - float(step.total_s), 0.0), drafting=drafting
+    )
 
 
 def memory_use(memory: InferenceMemory) -> MemoryUse:
@@ -293,7 +314,7 @@ def _bottleneck(run: Run, decode: StepTime) -> str:
         else "computing matrix products": decode.matmul_s,
         "reading the KV cache from memory": decode.attention_s,
         "norms and activations": decode.elementwise_s,
-        "traffic between tensor-parallel cards": decode.communication_s,
+        traffic(run.plan): decode.communication_s,
         "hops between pipeline stages": decode.hop_s,
         "host overhead of the engine": decode.overhead_s,
     }
@@ -305,7 +326,12 @@ def _assumptions(run: Run) -> tuple[str, ...]:
     found = [efficiency_note(constants) for constants in dict.fromkeys(about.efficiencies)]
     found += refitted_note(about) + computed_wider(about)
     if about.model.is_moe:
-        found.append("tokens are spread evenly over the experts")
+        spread = run.workload.routing_spread
+        found.append(
+            f"some experts get more tokens than others: routing_spread {spread:g}"
+            if spread
+            else "tokens are spread evenly over the experts"
+        )
     if plan.dp > 1:
         found.append(f"the batch is spread evenly over {plan.dp} replicas")
     if plan.pp > 1:

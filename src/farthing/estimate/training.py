@@ -498,8 +498,8 @@ def _warnings(run: TrainingRun, cards: int, offloaded_bytes: float) -> tuple[str
         where = "drives" if run.plan.offload_to == "nvme" else "memory"
         unknown = where == "memory" and math.isinf(run.host_room_bytes)
         found.append(
-            f"offload needs {format_bytes(offloaded_bytes * each, binary=True)} of a host's {where}, "
-            f"{format_bytes(offloaded_bytes, binary=True)} for each of its cards"
+            f"offload needs {format_bytes(offloaded_bytes * each, binary=True)} of a host's {where}"
+            + (f", {format_bytes(offloaded_bytes, binary=True)} for each of its cards" if each > 1 else "")
             + ("; how much hosts have is not described" if unknown else "")
         )
     if cards < run.about.cluster.count:

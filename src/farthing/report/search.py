@@ -91,7 +91,7 @@ def _how_much(plan: TrainingPlan) -> str:
     if plan.recompute != "full":
         return ""
     groups = f" in groups of {plan.recompute_layers}" if plan.recompute_layers > 1 else ""
-    return (f" {plan.recompute_share:.3g}" if plan.recompute_share < 1 else "") + groups
+    return (f" for {100 * plan.recompute_share:.3g}%" if plan.recompute_share < 1 else "") + groups
 
 
 def _inference_words(plan: InferencePlan) -> Iterator[str]:

@@ -95,3 +95,32 @@ def test_an_encoder_is_paid_for_all_prompts_of_the_batch() -> None:
         pytest.approx(rate),
         pytest.approx(rate),
     ]
+
+
+def test_an_encoder_spends_energy_on_what_it_reads() -> None:
+    found = farthing.infer("bert-base", "rtx-4090", batch_size=8)
+    read = found.requests_per_s * found.workload.prompt_tokens
+    assert found.energy_per_token_j == pytest.approx(found.power_w / read)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"tp": 8}, "traffic between tensor-parallel cards"),
+        ({"dp": 8, "ep": 8}, "traffic between the experts' cards"),
+        ({"tp": 2, "dp": 4, "ep": 4}, "tensor- and expert-parallel traffic"),
+    ],
+)
+def test_traffic_is_named_by_what_it_is_for(sizes: dict[str, int], words: str) -> None:
+    found = farthing.infer("mixtral-8x7b", "1x8:h100-sxm", tp=1, pp=1, batch_size=64).plan
+    plan = dataclasses.replace(found, **{"tp": 1, "dp": 1, **sizes})
+    parts = farthing.infer("mixtral-8x7b", "1x8:h100-sxm", plan=plan, batch_size=64)
+    for names in ({part.name for part in parts.decode}, {part.name for part in parts.prefill}):
+        assert {name for name in names if "traffic" in name} == {words}
+
+
+def test_unevenly_popular_experts_are_told() -> None:
+    uneven = farthing.infer("mixtral-8x7b", "1x8:h100-sxm", tp=8).assumptions
+    assert "some experts get more tokens than others: routing_spread 0.5" in uneven
+    even = farthing.infer("mixtral-8x7b", "1x8:h100-sxm", tp=8, routing_spread=0.0).assumptions
+    assert "tokens are spread evenly over the experts" in even

@@ -130,7 +130,7 @@ TOLD = [
     ({"pp": 4, "first_spared": 1, "last_spared": 2}, "first stage spared 1, last stage spared 2"),
     ({"pp": 2, "dp": 2, "rank_order": "tp-cp-pp-dp"}, "ranks tp-cp-pp-dp"),
     ({"tp": 2, "sequence_parallel": False}, "no sequence parallelism"),
-    ({"recompute": "full", "recompute_share": 0.25}, "recompute full 0.25"),
+    ({"recompute": "full", "recompute_share": 0.25}, "recompute full for 25%"),
     ({"recompute": "full", "recompute_layers": 4}, "recompute full in groups of 4"),
     ({"recompute": "operations"}, "recompute operations"),
     ({"dp": 4, "zero_stage": 3}, "ZeRO 3"),
