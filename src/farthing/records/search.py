@@ -160,7 +160,8 @@ class SearchResult:
         The best plan where some workers read prompts for others that decode; serving only. ``candidates`` and
         ``evaluated`` are of plans where each worker does both.
     rearranged
-        The best plan over unlike machines in another order or without some of them, where it beats ``best``.
+        The best plan over unlike machines in another order, or without some machines or cards, where it beats
+        ``best``.
     miss
         The nearest plan that does not do, where memory or a limit removed one that would be better.
     """

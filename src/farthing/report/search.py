@@ -211,7 +211,7 @@ def _report(result: SearchResult) -> Iterator[RenderableType]:
     if apart:
         note += "; + where some workers read prompts for others"
     if other:
-        note += "; ~ with machines moved or left out"
+        note += "; ~ with machines or cards moved or left out"
     yield layout.heading(f"Search for {GOALS[result.objective]}", note)
     if rows:
         yield _table(result.task, rows, (result.objective,))

@@ -43,7 +43,7 @@ from farthing.search.inference_ranking import (
 )
 from farthing.search.inference_space import SIZES, Axes
 from farthing.search.rank import joined
-from farthing.search.rearranged import best_rearranged
+from farthing.search.rearranged import best_on_fewer, best_rearranged
 from farthing.search.table import Search, Table
 from farthing.units import format_bytes, format_seconds, format_usd
 
@@ -170,7 +170,8 @@ def search_inference(
         front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
-        rearranged=best_rearranged(setting, words, notes, best[0] if best else None),
+        rearranged=best_rearranged(setting, words, notes, best[0] if best else None)
+        or best_on_fewer(setting, words, best[0] if best else None),
         miss=_miss(setting, ranking, chooser),
     )
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)

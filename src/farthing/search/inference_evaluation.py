@@ -59,6 +59,8 @@ class Setting:
     objective: InferenceObjective
     ways: tuple[Way, ...]
     ideal: bool = False
+    cards: int = 0
+    """That plans use; 0 means all, or as many as any legal split uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,12 @@ def evaluated(setting: Setting, words: tuple[InferencePlan, ...]) -> Evaluated:
         return np.asarray(enough & able)
 
     found = splits(
-        setting.model, setting.cluster, axes, stage_layers=setting.plan.stage_layers, allowed=allowed
+        setting.model,
+        setting.cluster,
+        axes,
+        stage_layers=setting.plan.stage_layers,
+        allowed=allowed,
+        cards=setting.cards,
     )
     if not found.tried:
         fixed = ", ".join(f"{axis}={list(getattr(axes, axis))}" for axis in SIZES if getattr(axes, axis))

@@ -116,8 +116,9 @@ def splits(
     *,
     stage_layers: tuple[int, ...] = (),
     allowed: Callable[[Ints], Mask],
+    cards: int = 0,
 ) -> Splits:
-    """The legal splits of as many cards as any legal split uses.
+    """The legal splits of so many cards, or of as many as any legal split uses.
 
     Parameters
     ----------
@@ -127,6 +128,8 @@ def splits(
         Layers of each stage, where they are fixed.
     allowed
         Whether rows of sizes can go with a batch and an engine that the search has.
+    cards
+        That every split uses; 0 leaves it open.
 
     Returns
     -------
@@ -144,7 +147,7 @@ def splits(
     """
     removed: dict[str, int] = {}
     tried = 0
-    for used in range(cluster.count, 0, -1):
+    for used in (cards,) if cards else range(cluster.count, 0, -1):
         rows = np.array(list(_rows(model, used, axes)), dtype=np.int64).reshape(-1, len(SIZES))
         tried += len(rows)
         for rule, broken in _rules(model, cluster, stage_layers):

@@ -16,12 +16,18 @@ from farthing.records.estimate import InferenceEstimate
 from farthing.records.plan import InferencePlan
 from farthing.records.search import Choice, Rearranged
 from farthing.search.divisors import divisors
-from farthing.search.inference_evaluation import Setting
-from farthing.search.inference_ranking import OBJECTIVES
+from farthing.search.inference_evaluation import Setting, evaluated
+from farthing.search.inference_ranking import OBJECTIVES, Ranking
 from farthing.search.layer_ranges import best_layer_ranges
 
 WORTH: Final = 1.001
 """Machines are not moved for less than this factor."""
+
+WORTH_IDLE: Final = 1.05
+"""Like cards are not left idle for less."""
+
+FEW: Final = 16
+"""On more cards no plans are looked for that leave some idle."""
 
 
 def best_rearranged(
@@ -100,6 +106,60 @@ def best_rearranged(
     return found
 
 
+def best_on_fewer(
+    setting: Setting, words: tuple[InferencePlan, ...], best: Choice | None
+) -> Rearranged | None:
+    """The best plan that leaves some of a few like cards idle, where it clearly beats all of them.
+
+    Few sequences cannot fill replicas, and a number of cards that no heads divide by leaves but a pipeline.
+
+    Parameters
+    ----------
+    setting, words, best
+        As in `best_rearranged`.
+
+    Returns
+    -------
+    Rearranged or None
+        None on unlike or many cards, or where the batch is open, so that replicas can fill the cards.
+    """
+    groups, count = setting.cluster.groups, setting.cluster.count
+    if (
+        best is None
+        or best.inference is None
+        or len(groups) > 1
+        or count > FEW
+        or not setting.axes.batch_size
+    ):
+        return None
+    plan = best.inference.plan
+    found: Rearranged | None = None
+    most = best
+    for cards in range(1, plan.tp * plan.pp * plan.dp):
+        try:
+            fewer = evaluated(replace(setting, cards=cards), words)
+        except InvalidInput:
+            continue
+        for row in Ranking(setting, fewer, setting.objective).best(1):
+            own, batch = fewer.plan(row)
+            estimate = infer_estimate(
+                setting.model,
+                setting.cluster,
+                replace(setting.workload, batch_size=batch),
+                own,
+                basis=setting.basis,
+                ideal=setting.ideal,
+            )
+            choice = Choice(inference=estimate, figures=_figures(estimate))
+            if _beats(setting, choice, most, WORTH if found else WORTH_IDLE):
+                most = choice
+                name = groups[0].accelerator.id
+                found = Rearranged(
+                    choice=choice, machines=(f"{cards} x {name}",), unused=(f"{count - cards} x {name}",)
+                )
+    return found
+
+
 def _figures(estimate: InferenceEstimate) -> dict[str, float]:
     figures = {
         "paid_tokens_per_s": estimate.served_tokens_per_s,
@@ -127,9 +187,9 @@ def _keeps(setting: Setting, choice: Choice) -> bool:
     return all(not most or choice.figures.get(name, 0.0) <= most for name, most in upper.items())
 
 
-def _beats(setting: Setting, choice: Choice, best: Choice | None) -> bool:
+def _beats(setting: Setting, choice: Choice, best: Choice | None, worth: float = WORTH) -> bool:
     name, sign = OBJECTIVES[setting.objective]
     if best is None:
         return True
     mine, other = choice.figures[name], best.figures[name]
-    return mine * WORTH < other if sign > 0 else mine > other * WORTH
+    return mine * worth < other if sign > 0 else mine > other * worth
