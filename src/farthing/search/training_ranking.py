@@ -22,7 +22,7 @@ from farthing.records.plan import TrainingPlan
 from farthing.records.search import Limits
 from farthing.search.rank import Column, pareto_front
 from farthing.search.training_columns import Block, Evaluated
-from farthing.search.training_space import SIZE_COLUMNS, Rows
+from farthing.search.training_space import Rows
 
 FIGURES: Final = {
     "step": "step_s",
@@ -187,20 +187,7 @@ class Ranked:
 
     def plan(self, base: TrainingPlan, row: int, words: int, way: int) -> TrainingPlan:
         """One plan of the block."""
-        rows, again = self.rows, self.rows.recomputations[way]
-        sizes: dict[str, Any] = {name: int(getattr(rows, name)[row]) for name in SIZE_COLUMNS}
-        if sizes["expert_tp"] == sizes["tp"]:
-            sizes["expert_tp"] = 0
-        return replace(
-            base,
-            pp=rows.pp,
-            sequence_parallel=bool(rows.sequence_parallel[row]),
-            recompute=again.word,
-            recompute_share=again.share,
-            recompute_layers=again.layers,
-            **sizes,
-            **self.words[words],
-        )
+        return self.rows.plan(base, self.words[words], row, way)
 
     def code(self, row: Any, words: int, way: Any) -> Any:
         """One number for a plan of the block."""
@@ -314,13 +301,9 @@ def nearest_miss(question: Question, rows: Rows, better_than: float) -> tuple[fl
         excess = np.where(out, _excess(question, plans, executed), np.inf)
         row, way = np.unravel_index(int(excess.argmin()), excess.shape)
         if nearest is None or excess[row, way] < nearest[0]:
-            one = int(np.arange(len(rows))[plans.rows][row])
-            empty = np.empty(0)
-            codes = np.empty(0, dtype=np.int64)
-            holder = Ranked(
-                rows, [plans.words], empty, codes, codes, empty, empty, empty, Front(empty, codes)
-            )
-            nearest = float(excess[row, way]), holder.plan(question.run.plan, one, 0, int(way))
+            place = int(np.arange(len(rows))[plans.rows][row])
+            plan = rows.plan(question.run.plan, plans.words, place, int(way))
+            nearest = float(excess[row, way]), plan
     return nearest
 
 

@@ -102,6 +102,23 @@ class Rows:
         """Some of the rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
+    def plan(self, base: TrainingPlan, words: Mapping[str, Any], row: int, way: int) -> TrainingPlan:
+        """One plan: a row with words that it may have, and a way to recompute."""
+        again = self.recomputations[way]
+        sizes: dict[str, Any] = {name: int(getattr(self, name)[row]) for name in SIZE_COLUMNS}
+        if sizes["expert_tp"] == sizes["tp"]:
+            sizes["expert_tp"] = 0
+        return replace(
+            base,
+            pp=self.pp,
+            sequence_parallel=bool(self.sequence_parallel[row]),
+            recompute=again.word,
+            recompute_share=again.share,
+            recompute_layers=again.layers,
+            **sizes,
+            **words,
+        )
+
 
 SIZE_COLUMNS: Final = ("tp", "dp", "cp", "ep", "expert_tp", "micro_batch_size")
 COLUMNS: Final = (*SIZE_COLUMNS, "sequence_parallel", "zero_stages", "rank_orders")
@@ -133,8 +150,8 @@ class TrainingSpace:
 
 
 def values(given: Any) -> tuple[Any, ...]:
-    """Allowed values: a list as it is, a single one alone."""
-    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    """Allowed values: those of a list, each once, or a single one alone."""
+    return tuple(dict.fromkeys(given)) if isinstance(given, (list, tuple)) else (given,)
 
 
 def training_space(
@@ -171,32 +188,46 @@ def training_space(
     >>> sorted({(int(tp), rows.pp, int(dp)) for rows in space.rows for tp, dp in zip(rows.tp, rows.dp)})
     [(1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1)]
     """
-    for name, value in given.items():
-        if isinstance(value, (list, tuple)) and not value:
-            raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
     choices = {name: values(value) for name, value in given.items()}
+    _check(model, choices)
+    outer = {name: options for name, options in choices.items() if name not in OPEN}
+    if "nvme" in outer.get("offload_to", ()) and _in_host_memory(cluster):
+        outer["offload_to"] = ("nvme",)  # there is no other memory to offload to
+    variants = tuple(
+        TrainingPlan(**dict(zip(outer, combination, strict=True)))
+        for combination in itertools.product(*outer.values())
+    )
+    return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
+
+
+def _check(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Refuse what no plan can have."""
     for name, options in choices.items():
+        if not options:
+            raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
         for option in options:
-            replace(TrainingPlan(), **{name: option})  # refuses what no plan can have
+            replace(TrainingPlan(), **{name: option})
     if not model.is_moe:
         check_expert_parallel(model, max(choices.get("ep", (1,))), 1, "tp x cp x dp / expert_tp")
         if max(choices.get("expert_tp", (0,))) > 1:
             raise InvalidInput(
                 f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
             )
-    if (
-        "interleaved" not in choices.get("schedule", ("interleaved",))
-        and min(choices.get("interleave", (1,))) > 1
-    ):
+    schedules, virtual = choices.get("schedule", WORDS["schedule"]), choices.get("interleave", (1, 2))
+    if "interleaved" not in schedules and min(virtual) > 1:
         raise InvalidInput(
             "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
         )
-    outer = {name: options for name, options in choices.items() if name not in OPEN}
-    variants = tuple(
-        TrainingPlan(**dict(zip(outer, combination, strict=True)))
-        for combination in itertools.product(*outer.values())
-    )
-    return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
+    if schedules == ("interleaved",) and max(virtual) == 1:
+        raise InvalidInput(
+            "the schedule interleaved needs interleave > 1; choose another schedule, or leave interleave out"
+        )
+
+
+def _in_host_memory(cluster: Cluster) -> bool:
+    """Whether some cards compute in the memory of their host."""
+    cards = [group.accelerator for group in cluster.groups]
+    return any(card.unified_memory or card.kind == "cpu" for card in cards)
 
 
 @dataclass(slots=True)
@@ -285,7 +316,8 @@ class _Builder:
             return [(1, 0)]
         groups = self.choices.get("ep") or divisors(self.model.experts)
         cut = self.choices.get("expert_tp")
-        return list(itertools.product(groups, [s or tp for s in cut] if cut else divisors(tp)))
+        inside = dict.fromkeys(size or tp for size in cut) if cut else divisors(tp)
+        return list(itertools.product(groups, inside))
 
     def _broken(self, tp: int, pp: int, cp: int, dp: int) -> str:
         """The rule that a layout breaks, as Megatron-Core and torchtitan check it."""
@@ -341,6 +373,8 @@ class _Builder:
         for rule, share in options.removed.items():
             self.space.remove(rule, plans // options.pipeline_choices * share)
         plans = plans // options.pipeline_choices
+        if not plans:
+            return
         odd = int(((self.workload.global_batch_size // dp // micro_batches) % pp != 0).sum())
         interleaved = sum(p.schedule == "interleaved" for p in options.pipelines)
         lost = plans // max(len(micro_batches), 1) * interleaved * odd
@@ -390,9 +424,8 @@ class _Builder:
         return legal[:1] if pp == 1 or dp == 1 or apart or together else legal
 
     def _offloads(self, every: tuple[Offload, ...]) -> tuple[Offload, ...]:
-        cards = [group.accelerator for group in self.cluster.groups]
         to_memory = all(variant.offload_to == "memory" for variant in self.variants)
-        if to_memory and any(card.unified_memory or card.kind == "cpu" for card in cards):
+        if to_memory and _in_host_memory(self.cluster):
             return tuple(word for word in every if word == "none")
         return every
 
