@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from farthing.errors import InvalidInput
 from farthing.estimate.subject import check_expert_parallel, cuts_heads
 from farthing.predict.fabric import joined_cards
-from farthing.predict.stages import spared_layers
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
-from farthing.records.plan import Offload, RankOrder, Recompute, Schedule, TrainingPlan
+from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
 from farthing.records.workload import TrainingWorkload
 from farthing.search.divisors import divisors
+from farthing.search.training_stages import Pipeline, Recomputation, StageOptions, stage_options
 
 Ints = NDArray[np.int64]
 
@@ -41,25 +41,6 @@ OPEN: Final = (*SIZES, *WORDS, "first_spared", "last_spared", "recompute_layers"
 
 SPARED: Final = ((0, 0), (0, 1), (1, 1))
 """Layers that the first and the last stage are spared, where none are given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """A way to run the stages: schedule, virtual stages, layers that the ends are spared."""
-
-    schedule: Schedule = "1f1b"
-    interleave: int = 1
-    first_spared: int = 0
-    last_spared: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Recomputation:
-    """How much is computed again: a word, and with ``full`` a share of the layers and the size of a group."""
-
-    word: Recompute
-    share: float = 1.0
-    layers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +228,7 @@ class _Builder:
         columns: dict[int, list[Ints]] = {}
         for tp, pp, cp, dp in self._layouts():
             options = self._options(pp)
-            inner = options.all * len(self.variants)
+            inner = self._plans(options)
             batches = self._micro_batches()
             pairs = self._experts(tp)
             every = inner * len(pairs) * len(batches)
@@ -274,7 +255,7 @@ class _Builder:
             own = dict(zip(COLUMNS, found, strict=True))
             own["sequence_parallel"] = own["sequence_parallel"].astype(bool)
             local = self.workload.global_batch_size // own["dp"] // own["micro_batch_size"]
-            if all(way.schedule == "interleaved" for way in options.pipelines):
+            if options.interleaved == len(options.pipelines):
                 own = {name: column[local % pp == 0] for name, column in own.items()}
             if not (options.pipelines and len(own["tp"])):
                 continue
@@ -350,13 +331,13 @@ class _Builder:
     def _add(
         self,
         columns: dict[int, list[Ints]],
-        options: _Options,
+        options: StageOptions,
         sizes: tuple[int, int, int, int, int, int],
         micro_batches: Ints,
     ) -> None:
         """Rows of one layout with the choices that they have; counts those that they have not."""
         tp, pp, cp, dp, ep, expert_tp = sizes
-        plans = options.all * len(self.variants) * len(micro_batches)
+        plans = self._plans(options) * len(micro_batches)
         words = {}
         for name, choose, rule in (
             ("sequence_parallel", self._sequence_parallel, "sequence parallelism changes or cuts nothing"),
@@ -370,14 +351,13 @@ class _Builder:
         plans = self._keep(
             "the card computes in the host's memory", plans, len(every), len(self._offloads(every))
         )
-        for rule, share in options.removed.items():
-            self.space.remove(rule, plans // options.pipeline_choices * share)
-        plans = plans // options.pipeline_choices
         if not plans:
             return
+        plans //= options.pipeline_choices
+        for rule, share in options.removed.items():
+            self.space.remove(rule, plans * share)
         odd = int(((self.workload.global_batch_size // dp // micro_batches) % pp != 0).sum())
-        interleaved = sum(p.schedule == "interleaved" for p in options.pipelines)
-        lost = plans // max(len(micro_batches), 1) * interleaved * odd
+        lost = plans // len(micro_batches) * options.interleaved * odd
         self.space.remove("interleaving needs a multiple of pp micro-batches", lost)
         masks = [
             sum(1 << self._words(name).index(word) for word in words[name])
@@ -429,22 +409,24 @@ class _Builder:
             return tuple(word for word in every if word == "none")
         return every
 
-    def _options(self, pp: int) -> _Options:
-        return _options(
+    def _options(self, pp: int) -> StageOptions:
+        return stage_options(
             self.model.layers,
             pp,
-            self._words("schedule"),
-            self.choices.get("interleave"),
-            self._spared(),
-            self._words("recompute"),
-            self.choices.get("recompute_layers"),
-            self.choices.get("recompute_share"),
-            len(self._words("sequence_parallel"))
-            * len(self._words("zero_stage"))
-            * len(self._words("rank_order"))
-            * len(self._words("offload")),
-            all(variant.flash_attention for variant in self.variants),
+            schedules=self._words("schedule"),
+            interleaves=self.choices.get("interleave"),
+            spared=self._spared(),
+            words=self._words("recompute"),
+            groups=self.choices.get("recompute_layers"),
+            shares=self.choices.get("recompute_share"),
+            flash_attention=all(variant.flash_attention for variant in self.variants),
         )
+
+    def _plans(self, options: StageOptions) -> int:
+        """Plans of one combination of sizes before any rule."""
+        words = ("sequence_parallel", "zero_stage", "rank_order", "offload")
+        count = options.pipeline_choices * len(options.recomputations) * len(self.variants)
+        return count * math.prod(len(self._words(name)) for name in words)
 
     def _spared(self) -> tuple[tuple[int, int], ...]:
         if "first_spared" not in self.choices and "last_spared" not in self.choices:
@@ -452,86 +434,3 @@ class _Builder:
         return tuple(
             itertools.product(self.choices.get("first_spared", (0,)), self.choices.get("last_spared", (0,)))
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What a number of stages allows."""
-
-    pipelines: tuple[Pipeline, ...]
-    recomputations: tuple[Recomputation, ...]
-    pipeline_choices: int
-    removed: dict[str, int]
-    all: int
-
-
-@functools.lru_cache(maxsize=1024)
-def _options(
-    layers: int,
-    pp: int,
-    schedules: tuple[Schedule, ...],
-    interleaves: tuple[int, ...] | None,
-    spared: tuple[tuple[int, int], ...],
-    words: tuple[Recompute, ...],
-    groups: tuple[int, ...] | None,
-    shares: tuple[float, ...] | None,
-    other_choices: int,
-    flash_attention: bool,
-) -> _Options:
-    deepest = -(-layers // pp)
-    ways = []
-    for schedule in schedules:
-        virtual = tuple(range(2, max(deepest, 2) + 1)) if schedule == "interleaved" else (1,)
-        if interleaves is not None:
-            virtual = tuple(v for v in interleaves if (v > 1) == (schedule == "interleaved"))
-        ways += [Pipeline(schedule, v, *ends) for v in virtual for ends in spared]
-    removed: dict[str, int] = {}
-    kept: list[Pipeline] = []
-    seen = set()
-    for way in ways:
-        rule = _pipeline_broken(layers, pp, way)
-        # One stage has no schedule; the same layers a stage are the same plan.
-        split = spared_layers(layers, pp, way.first_spared, way.last_spared)
-        key = (way.schedule if pp > 1 else "", way.interleave, split)
-        if not rule and key in seen:
-            rule = "another schedule or split of the layers is the same"
-        if rule:
-            removed[rule] = removed.get(rule, 0) + 1
-            continue
-        seen.add(key)
-        kept.append(way)
-    again: list[Recomputation] = []
-    for word in words:
-        if word == "full":
-            again += _full(deepest, groups, shares)
-        elif not (word == "selective" and flash_attention and "none" in words):
-            again.append(Recomputation(word))
-    # Those that are a share of the layers first: they are evaluated together.
-    again.sort(key=lambda way: way.word not in ("none", "full"))
-    return _Options(
-        tuple(kept), tuple(again), max(len(ways), 1), removed, other_choices * len(ways) * len(again)
-    )
-
-
-def _full(
-    deepest: int, groups: tuple[int, ...] | None, shares: tuple[float, ...] | None
-) -> Iterator[Recomputation]:
-    """Some layers of a stage one by one, or all of them in groups."""
-    for share in shares or [count / deepest for count in range(1, deepest + 1)]:
-        for size in groups or (divisors(deepest) if share == 1 else (1,)):
-            yield Recomputation("full", share, size)
-
-
-def _pipeline_broken(layers: int, pp: int, way: Pipeline) -> str:
-    if way.schedule == "interleaved":
-        if pp == 1 or way.interleave == 1:
-            return "another schedule or split of the layers is the same"
-        if way.first_spared or way.last_spared:
-            return "interleaved stages are spared no layers"
-        chunks = pp * way.interleave
-        # Embedding and head may count as a layer each (Megatron-Core).
-        if layers % chunks and (layers + 2) % chunks:
-            return "virtual stages of unequal layers"
-    elif min(spared_layers(layers, pp, way.first_spared, way.last_spared)) < 1:
-        return "a stage without layers"
-    return ""

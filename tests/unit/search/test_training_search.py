@@ -23,10 +23,10 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import TrainingWorkload
-from farthing.search import training
+from farthing.search import training_choice
 from farthing.search.table import Search
 from farthing.search.training import search_training
-from farthing.search.training_ranking import FIGURES
+from farthing.search.training_question import FIGURES
 from farthing.search.training_space import WORDS, training_space
 
 MODEL = catalog.model("gpt-3-1.3b")
@@ -157,7 +157,7 @@ def test_formats_are_kinds() -> None:
 
 @pytest.mark.parametrize("front", [("step", "memory"), ("energy", "step", "memory"), ("usd", "memory")])
 def test_the_front_is_what_no_plan_beats(front: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "FRONT", 1000)
+    monkeypatch.setattr(training_choice, "FRONT", 1000)
     points = {tuple(one.figures[name] for name in front) for one in every() if one.estimate.fits}
     unbeaten = {
         point
@@ -173,7 +173,7 @@ def test_the_front_is_what_no_plan_beats(front: Any, monkeypatch: pytest.MonkeyP
 
 def test_a_long_front_is_thinned_between_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     front = search(front=("step", "memory")).result.front
-    monkeypatch.setattr(training, "FRONT", 5)
+    monkeypatch.setattr(training_choice, "FRONT", 5)
     thin = search(front=("step", "memory")).result.front
     assert len(front) > len(thin) == 5
     assert (thin[0], thin[-1]) == (front[0], front[-1])
@@ -317,8 +317,8 @@ def excess(one: One, limits: Limits) -> float:
 WORDS_OF = {
     "headroom_share": r"^leaves [\d.]+ GiB of a card free, not [\d.]+ GiB$",
     "run_s": r"^takes .*, not .*$",
-    "run_usd": r"^costs \$[\d.]+, not \$[\d.]+$",
-    "usd_per_million_tokens": r"^costs \$[\d.]+ a million tokens, not \$[\d.]+$",
+    "run_usd": r"^costs \$[\d.]+, not \$[\d.e-]+$",
+    "usd_per_million_tokens": r"^costs \$[\d.]+ a million tokens, not \$[\d.e-]+$",
 }
 
 
@@ -371,11 +371,13 @@ def test_without_room_the_nearest_miss_says_what_is_missing() -> None:
 def test_a_miss_of_several_limits_says_all_of_them() -> None:
     miss = search(limits=Limits(usd_per_million_tokens=1e-9, run_s=1e9)).result.miss
     assert miss is not None
-    found = estimate(miss.choice)
-    parts = miss.breaks.split(" and ")
-    assert re.match(WORDS_OF["usd_per_million_tokens"], parts[-1]), miss.breaks
-    assert (len(parts) == 1) == found.fits
-    assert (parts[0].startswith("needs ")) == (not found.fits)
+    assert not estimate(miss.choice).fits
+    memory, price = miss.breaks.split(" and ")
+    assert re.match(r"^needs [\d.]+ GiB more a card$", memory)
+    assert re.match(WORDS_OF["usd_per_million_tokens"], price)
+    # One advice keeps both limits.
+    (advice,) = miss.would_help
+    assert re.match(r"^\w+=\w+ and hardware for 0% of the price$", advice)
 
 
 def test_nothing_better_is_no_miss() -> None:
@@ -386,14 +388,14 @@ def test_nothing_better_is_no_miss() -> None:
 
 
 def test_the_table_has_a_row_for_each_combination_of_sizes() -> None:
-    limits = Limits(headroom_share=0.7)
+    limits = Limits(headroom_share=0.8)
     found = search(limits=limits)
     table = found.table
     names = ("tp", "pp", "dp", "cp", "ep", "micro_batch_size", "sequence_parallel")
     best: dict[tuple[Any, ...], float] = {}
     for one in every():
         key = tuple(getattr(one.plan, name) for name in names)
-        fits = one.figures["memory"] <= room_bytes(0.7)
+        fits = one.figures["memory"] <= room_bytes(0.8)
         best[key] = min(best.get(key, math.inf), one.figures["step"] if fits else math.inf)
     rows = [table.row(index) for index in range(len(table))]
     keys = [tuple(row[name] for name in names) for row in rows]
@@ -404,16 +406,14 @@ def test_the_table_has_a_row_for_each_combination_of_sizes() -> None:
         assert row["step_s"] == pytest.approx(best[key], rel=1e-12)
         if row["fits"]:
             # The row is a plan, and its figures are that plan's.
-            fields = {f.name for f in dataclasses.fields(TrainingPlan)} & row.keys()
-            plan = TrainingPlan(**{name: row[name] for name in fields})
+            plan = TrainingPlan(**{f.name: row[f.name] for f in dataclasses.fields(TrainingPlan)})
             alone = farthing.train(MODEL, CLUSTER, workload=LOAD, plan=plan)
             assert row["step_s"] == pytest.approx(alone.step_s, rel=1e-12)
             assert row["memory_bytes"] == pytest.approx(alone.memory.total_bytes, rel=1e-12)
             assert row["tokens_per_s"] == pytest.approx(alone.tokens_per_s, rel=1e-12)
     assert 0 < sum(row["fits"] for row in rows) < len(rows)
     first = rows[int(table["step_s"].argmin())]
-    plan = winner(found).plan
-    assert all(first[name] == getattr(plan, name) for name in (*names, *WORDS, "interleave"))
+    assert all(first[name] == value for name, value in dataclasses.asdict(winner(found).plan).items())
 
 
 # ---- cards that nothing uses wholly
@@ -568,7 +568,7 @@ def test_nothing_that_fits_raises_where_one_is_demanded() -> None:
     found = search(limits=Limits(usd_per_million_tokens=1e-9))
     assert not found.result.best
     assert not found.result.front
-    with pytest.raises(Infeasible, match="keeps the limits: the nearest costs"):
+    with pytest.raises(Infeasible, match=r"keeps the limits: the nearest .*costs \$"):
         _ = found.best
     assert not found.table["fits"].any()
 
