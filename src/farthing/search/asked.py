@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any, Final
 
 from farthing.errors import InvalidInput
-from farthing.estimate.subject import filled, refuse_unknown
+from farthing.estimate.subject import filled, refuse_unknown, serving_load
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
@@ -51,8 +51,8 @@ def training_question(
     given = _taken(options, TrainingPlan)
     options.setdefault("sequence_tokens", min(model.max_context, 4096))
     tokens = options["sequence_tokens"]
-    if "global_batch_size" not in options and isinstance(tokens, int) and tokens > 0:
-        options["global_batch_size"] = usual_batch(cluster.count, tokens)
+    known = isinstance(tokens, int) and tokens > 0  # the record says what is wrong with others
+    options.setdefault("global_batch_size", usual_batch(cluster.count, tokens) if known else 1)
     if limits is None:
         options.setdefault("headroom_share", TRAINING_HEADROOM)
     kept = filled(limits, Limits, options)
@@ -79,14 +79,8 @@ def inference_question(
     for name, value in fixed.items():
         if isinstance(value, list) or (isinstance(value, tuple) and name != "stage_layers"):
             raise InvalidInput(f"plan: {name} is no axis of the search; give one value, not {value!r}")
-    if model.encoder:
-        options.setdefault("output_tokens", 0)
-    if options.get("context_tokens") and "prompt_tokens" not in options:
-        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
-    if model.max_context < 1280:
-        options.setdefault("prompt_tokens", max(1, model.max_context - options.get("output_tokens", 256)))
     kept = filled(limits, Limits, options)
-    workload = filled(None, InferenceWorkload, options)
+    workload = serving_load(model, None, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, Limits)
     return workload, InferencePlan(**fixed), Axes.of(**chosen), kept
 

@@ -132,7 +132,9 @@ class TrainingSpace:
 
 def values(given: Any) -> tuple[Any, ...]:
     """Allowed values: those of a list, each once, or a single one alone."""
-    return tuple(dict.fromkeys(given)) if isinstance(given, (list, tuple)) else (given,)
+    if not isinstance(given, (list, tuple)):
+        return (given,)
+    return tuple(value for place, value in enumerate(given) if value not in given[:place])
 
 
 def training_space(

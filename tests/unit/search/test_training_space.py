@@ -281,6 +281,7 @@ def test_cards_in_the_hosts_memory_offload_to_drives_alone() -> None:
         ({"engine": ()}, "engine has no values"),
         ({"tp": 0}, "tp must be at least 1"),
         ({"tp": [1, 2.5]}, "tp must be a whole number"),
+        ({"tp": [[1]]}, r"tp must be a whole number, not \[1\]"),
         ({"zero_stage": [1, 4]}, "zero_stage must be 0, 1, 2 or 3"),
         ({"schedule": "1f1c"}, "schedule must be one of"),
         ({"recompute_share": [0.5, 1.5]}, "recompute_share must be in 0..1"),
