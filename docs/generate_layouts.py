@@ -1,11 +1,12 @@
 """Write docs/layouts.md: the layouts that published training runs chose beside the best that a search finds.
 
-Usage: python docs/generate_layouts.py  (some minutes on two cores)
+Usage: python docs/generate_layouts.py [--page]  (some minutes on two cores; --page writes the page again)
 """
 
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from farthing.records.plan import TrainingPlan
 from farthing.report.estimate import split
 from farthing.search.training import search_training
 
-HERE = Path(__file__).parent
+ROWS = Path(__file__).with_name("layouts.csv")
+PAGE = Path(__file__).with_name("layouts.md")
 KEPT = (
     "flash_attention",
     "loss_chunks",
@@ -149,32 +151,39 @@ def _spread(ratios: Sequence[float]) -> Iterator[str]:
         low = high
 
 
+INTRODUCTION = """\
+# What published runs chose, and what a search finds
+
+Written by `make layouts`. Each question is a model, cluster, batch and software of pre-training on eight
+cards or more, for which a source prints the whole layout; where it measures several layouts, the fastest is
+what it chose. Formats, engine and attention are kept; sizes, schedules, recomputation, sharding and the
+order of ranks are searched, with a twentieth of each card left free. Both plans are predicted, and
+predictions carry errors of about a tenth: a ratio below 1.1 is no reason to change a run. Older software
+shards no optimizer, some recompute everything on purpose, and scans measure layouts that nobody would
+choose: these lie above 1.1 for that reason.
+"""
+
+RANKING = """\
+## Does the ranking hold?
+
+Of the layouts that a source measured of one question, at least three: the one that farthing predicts to be
+the fastest, and how much slower than the fastest it was measured to be.
+"""
+
+
 def page(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Lines of the page."""
     ratios = [row["published_s"] / row["best_s"] for row in rows]
     close = sum(ratio <= CLOSE for ratio in ratios)
     sources = sorted({row["source"] for row in rows})
-    yield "# What published runs chose, and what a search finds"
-    yield ""
-    yield "Written by `make layouts`. Each question is a model, cluster, batch and software of pre-training on"
-    yield "eight cards or more for which a source prints the whole layout; where it measures several layouts, the"
-    yield "fastest is what it chose. Formats, engine and attention are kept; sizes, schedules, recomputation,"
-    yield "sharding and the order of ranks are searched, with a twentieth of each card left free. Both plans are"
-    yield "predicted. Many sources measure small or old set-ups on purpose (one micro-batch, everything computed"
-    yield "again), and predictions carry errors of about a tenth: a ratio below 1.1 is no reason to change a run."
-    yield ""
-    yield (
-        f"{len(rows)} questions of {len(sources)} sources; for {close} ({close / len(rows):.0%}) the published "
-        f"layout is within 10% of"
-    )
-    yield (
-        "the best, for the others a better one that fits is named. All are in [layouts.csv](layouts.csv). Median "
-        f"ratio {np.median(ratios):.3f},"
-    )
-    yield (
-        f"quartiles {np.quantile(ratios, 0.25):.3f} and {np.quantile(ratios, 0.75):.3f}. "
-        f"{sum(not row['fits'] for row in rows)} published layouts do not fit by the prediction; their ratio may be below 1."
-    )
+    misfits = sum(not row["fits"] for row in rows)
+    low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
+    yield INTRODUCTION
+    yield f"{len(rows)} questions of {len(sources)} sources, all in [layouts.csv](layouts.csv)."
+    yield f"For {close} ({close / len(rows):.0%}) the published layout is within 10% of the best;"
+    yield "for the others a better one that fits is named."
+    yield f"Median ratio {middle:.3f}, quartiles {low:.3f} and {high:.3f}."
+    yield f"{misfits} published layouts do not fit by the prediction; their ratio may be below 1."
     yield ""
     yield from _spread(ratios)
     yield ""
@@ -187,25 +196,21 @@ def page(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         within = sum(ratio <= CLOSE for ratio in own) / len(own)
         yield f"| {source} | {len(own)} | {np.median(own):.3f} | {within:.0%} |"
     yield ""
-    yield "## Does the ranking hold?"
-    yield ""
-    yield "Of the layouts that a source measured of one question, at least three, the one that farthing predicts to"
-    yield "be the fastest, and how much slower than the fastest it was measured to be."
-    yield ""
+    yield RANKING
     yield "| source | questions | layouts | the fastest itself | median loss | nine in ten lose less than |"
     yield "|---|---|---|---|---|---|"
     for source in [*sources, "all"]:
-        own = [row for row in rows if row["layouts"] >= 3 and (source == "all" or row["source"] == source)]
-        if own:
-            losses = [row["regret"] for row in own]
-            right = sum(loss < 1e-9 for loss in losses) / len(own)
-            count = sum(row["layouts"] for row in own)
+        scans = [row for row in rows if row["layouts"] >= 3 and (source == "all" or row["source"] == source)]
+        if scans:
+            losses = [row["regret"] for row in scans]
+            right = sum(loss < 1e-9 for loss in losses) / len(scans)
+            count = sum(row["layouts"] for row in scans)
             yield (
-                f"| {source} | {len(own)} | {count} | {right:.0%} | {np.median(losses):.1%} | "
+                f"| {source} | {len(scans)} | {count} | {right:.0%} | {np.median(losses):.1%} | "
                 f"{np.quantile(losses, 0.9):.1%} |"
             )
     yield ""
-    yield "## The farthest of the sources that chose one layout"
+    yield "## The farthest where a source chose one layout"
     yield ""
     yield "| question | published | best | ratio |"
     yield "|---|---|---|---|"
@@ -215,16 +220,31 @@ def page(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"| {what} | {row['published']} | {row['best']} | {ratio:.2f} |"
 
 
+def written_rows() -> list[dict[str, Any]]:
+    """The rows of layouts.csv."""
+    with ROWS.open(newline="", encoding="utf-8") as file:
+        return [
+            {
+                **row,
+                "layouts": int(row["layouts"]),
+                "fits": row["fits"] == "True",
+                **{name: float(row[name]) for name in ("published_s", "best_s", "regret")},
+            }
+            for row in csv.DictReader(file)
+        ]
+
+
 def main() -> None:
-    """Ask all questions and write the page and the rows."""
-    with ProcessPoolExecutor(2) as pool:
-        found = [row for row in pool.map(answer, questions(), chunksize=1) if row is not None]
-    with (HERE / "layouts.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, found[0])
-        writer.writeheader()
-        for row in found:
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    (HERE / "layouts.md").write_text("\n".join(page(found)) + "\n", encoding="utf-8")
+    """Ask all questions and write the rows and the page; with ``--page`` the page alone."""
+    if "--page" not in sys.argv:
+        with ProcessPoolExecutor(2) as pool:
+            found = [row for row in pool.map(answer, questions(), chunksize=1) if row is not None]
+        with ROWS.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, found[0])
+            writer.writeheader()
+            for row in found:
+                writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    PAGE.write_text("\n".join(page(written_rows())) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

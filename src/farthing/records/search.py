@@ -111,6 +111,25 @@ class NearestMiss:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rearranged:
+    """A plan over unlike machines in another order, or over some of them.
+
+    Attributes
+    ----------
+    choice
+        The plan.
+    machines
+        In the order of the stages, in words; those that serve none come last.
+    unused
+        Machines, or cards of one, that serve none.
+    """
+
+    choice: Choice
+    machines: tuple[str, ...]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """What a search found.
 
@@ -137,6 +156,8 @@ class SearchResult:
     disaggregated
         The best plan where some workers read prompts for others that decode; serving only. ``candidates`` and
         ``evaluated`` are of plans where each worker does both.
+    rearranged
+        The best plan over unlike machines in another order or without some of them, where it beats ``best``.
     miss
         The nearest plan that does not do, where memory or a limit removed one that would be better.
     """
@@ -155,4 +176,5 @@ class SearchResult:
     front: tuple[Choice, ...] = ()
     reasons: tuple[Reason, ...] = ()
     disaggregated: DisaggregatedEstimate | None = None
+    rearranged: Rearranged | None = None
     miss: NearestMiss | None = None

@@ -172,12 +172,22 @@ def _report(result: SearchResult) -> Iterator[RenderableType]:
     rows = _rows(result.best, itertools.count(1), named)
     if apart:
         rows.append(("+", _sides(apart, named), _figures(apart)))
+    other = result.rearranged
+    if other:
+        rows.append(("~", plan_words(other.choice, named), other.choice.figures))
     note = "the best of each kind" if result.best else "no plan keeps the limits"
     if apart:
         note += "; + where some workers read prompts for others"
+    if other:
+        note += "; ~ with machines moved or left out"
     yield layout.heading(f"Search for {GOALS[result.objective]}", note)
     if rows:
         yield _table(result.task, rows)
+    if other:
+        layers = ", ".join(map(str, other.choice.estimate.plan.stage_layers))  # type: ignore[union-attr]
+        told = [f"~ {', then '.join(other.machines)}", f"layers {layers}"]
+        told += [f"unused: {', '.join(other.unused)}"] if other.unused else []
+        yield layout.indented(Text("; ".join(told), style="dim"))
     yield Text()
     yield from _why(result)
     yield from _missed(result)

@@ -41,6 +41,7 @@ from farthing.search.inference_ranking import (
     Ranking,
 )
 from farthing.search.inference_space import SIZES, Axes
+from farthing.search.rearranged import best_rearranged
 from farthing.search.table import Search, Table
 from farthing.units import format_bytes, format_seconds, format_usd
 
@@ -162,6 +163,7 @@ def search_inference(
         front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
+        rearranged=best_rearranged(setting, words, notes, best[0] if best else None),
         miss=_miss(setting, ranking, chooser),
     )
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)

@@ -152,6 +152,7 @@ def samples() -> list[Any]:
         farthing.search(
             "llama-2-7b", "1x4:a100-sxm-80gb", task="training", tp=1, front=("step", "usd")
         ).result,
+        farthing.search("llama-3.1-8b", "1x1:rtx-4090+1x1:raspberry-pi-5@1gbe", batch_size=1).result,
         *(
             farthing.launch("deepspeed", one.model, cluster, workload=one.workload, plan=one.plan)
             for one, cluster in ((training, "1x8:a100-sxm-80gb"),)
