@@ -100,7 +100,7 @@ def stage_options(
     ways = [
         Pipeline(schedule, virtual, *ends)
         for schedule in schedules
-        for virtual in _virtual_stages(schedule, deepest, interleaves)
+        for virtual in _virtual_stages(schedule, layers, pp, interleaves)
         for ends in spared
     ]
     removed: dict[str, int] = {}
@@ -125,11 +125,15 @@ def stage_options(
     return StageOptions(tuple(kept.values()), tuple(again), len(ways), removed)
 
 
-def _virtual_stages(schedule: Schedule, deepest: int, interleaves: tuple[int, ...] | None) -> tuple[int, ...]:
+def _virtual_stages(
+    schedule: Schedule, layers: int, pp: int, interleaves: tuple[int, ...] | None
+) -> tuple[int, ...]:
     """Virtual stages of each stage that go with a schedule."""
     if interleaves is not None:
         return tuple(count for count in interleaves if (count > 1) == (schedule == "interleaved"))
-    return tuple(range(2, max(deepest, 2) + 1)) if schedule == "interleaved" else (1,)
+    # Embedding and head may be virtual stages of their own.
+    most = max((layers + 2) // pp, 2)
+    return tuple(range(2, most + 1)) if schedule == "interleaved" else (1,)
 
 
 def _full(

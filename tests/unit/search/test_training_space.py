@@ -197,8 +197,8 @@ def test_interleaving() -> None:
             for one in rows.pipelines
         }
 
-    # Virtual stages of 12 layers, or of 14 with embedding and head.
-    assert {v for schedule, v, *_ in ways() if schedule == "interleaved"} == {2, 3, 6}
+    # Virtual stages of 12 layers, or of 14 where embedding and head count as one each.
+    assert {v for schedule, v, *_ in ways() if schedule == "interleaved"} == {2, 3, 6, 7}
     assert ways(interleave=3) == {("interleaved", 3, 0, 0)}
     assert ways(interleave=[1, 2], schedule=["interleaved", "gpipe"]) == {
         ("interleaved", 2, 0, 0),
@@ -209,6 +209,17 @@ def test_interleaving() -> None:
         ("1f1b", 1, 2, 1),
         ("1f1b", 1, 2, 4),
     }
+
+
+@pytest.mark.parametrize(
+    ("layers", "pp", "counts"), [(2, 2, {2}), (6, 2, {2, 3, 4}), (6, 4, {2}), (32, 2, {2, 4, 8, 16, 17})]
+)
+def test_embedding_and_head_may_be_virtual_stages_of_their_own(
+    layers: int, pp: int, counts: set[int]
+) -> None:
+    model = dataclasses.replace(SMALL, layers=layers)
+    (rows,) = space(model, "1x4:h100-sxm", tp=4 // pp, pp=pp, batch=8, schedule="interleaved").rows
+    assert {way.interleave for way in rows.pipelines} == counts
 
 
 def test_interleaving_asks_for_groups_of_micro_batches() -> None:
