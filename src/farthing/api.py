@@ -33,6 +33,7 @@ from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import (
     check_cards,
     filled,
+    plain,
     refuse_unknown,
     resolve_cluster,
     resolve_model,
@@ -74,6 +75,7 @@ __all__ = [
     "infer",
     "infer_disaggregated",
     "launch",
+    "launcher",
     "launchers",
     "model_summary",
     "models",
@@ -217,6 +219,8 @@ def infer_disaggregated(
     >>> found.fits, found.bottleneck, 0 < found.transfer_s < found.ttft_s
     (True, 'decoding', True)
     """
+    if not isinstance(plan, DisaggregatedPlan):
+        raise InvalidInput(f"plan must be a DisaggregatedPlan, not {plan!r}")
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     load = serving_load(shape, workload, options)
     basis = filled(cost, CostBasis, options)
@@ -382,7 +386,8 @@ def search(
 
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     basis = filled(cost, CostBasis, options)
-    shared: dict[str, Any] = {"basis": basis, "top": top, "front": tuple(front), "ideal": ideal}
+    fronts = (front,) if isinstance(front, str) else tuple(front)
+    shared: dict[str, Any] = {"basis": basis, "top": plain(top), "front": fronts, "ideal": ideal}
     if task == "training":
         training, given, kept = training_question(shape, machines, limits, options)
         found = search_training(
@@ -463,27 +468,46 @@ def launch(
     ...              plan=found.plan).commands[0].text.splitlines()[1])
       --tensor-parallel-size 8 \\
     """
-    from farthing.launch import LAUNCHERS, SERVING, TRAINING
+    from farthing.launch import LAUNCHERS
 
-    name = engine.strip().lower()
-    if name not in LAUNCHERS:
-        raise UnknownName("engine", engine, LAUNCHERS, f"commands are known for {', '.join(LAUNCHERS)}")
     training = isinstance(plan, TrainingPlan) and isinstance(workload, TrainingWorkload)
     serving = isinstance(plan, InferencePlan) and isinstance(workload, InferenceWorkload)
     if not (training or serving):
-        raise InvalidInput("launch: workload and plan must both be of training or both of inference")
-    fitting = TRAINING if training else SERVING
-    if name not in fitting:
-        kind, other = ("training", "serves") if training else ("serving", "trains")
-        raise InvalidInput(
-            f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
-        )
+        raise InvalidInput("launch: workload and plan must be records, both of training or both of inference")
+    name = launcher(engine, "training" if training else "inference")
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     if isinstance(plan, TrainingPlan):
         check_cards(machines, plan.tp * plan.pp * plan.dp * plan.cp, "tp x pp x dp x cp")
     else:
         check_cards(machines, plan.tp * plan.pp * plan.dp, "tp x pp x dp")
-    return fitting[name](shape, machines, workload, plan)
+    found: Launch = LAUNCHERS[name](shape, machines, workload, plan)
+    return found
+
+
+def launcher(engine: str, task: Task) -> str:
+    """The id of an engine whose commands for a task are known.
+
+    Raises
+    ------
+    UnknownName
+        No commands are known for that engine.
+    InvalidInput
+        It trains models and the task is to serve them, or the other way round.
+
+    Examples
+    --------
+    >>> launcher("vLLM", "inference")
+    'vllm'
+    """
+    fitting, name = launchers(task), str(engine).strip().lower()
+    if name in fitting:
+        return name
+    if name not in launchers():
+        raise UnknownName("engine", name, fitting, f"commands are known for {', '.join(fitting)}")
+    kind, other = ("training", "serves") if task == "training" else ("serving", "trains")
+    raise InvalidInput(
+        f"launch: {name} {other} models, and this is a plan for {kind}: use one of {', '.join(fitting)}"
+    )
 
 
 def launchers(task: str = "") -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ TRAIN = ("train", "llama-2-7b", "--on", "1x8:a100-sxm-80gb")
 ADVICE = re.compile(
     r"did you mean|see: |use |give |write |name |add |choose |set |lower |at most|at least|must |needs |"
     r"one of|correct it|what can: |is missing|"
-    r"change |only one|there are|would fit|Possible|download|describe|a shape needs"
+    r"change |leave |allow |commands are known for |only one|there are|would fit|Possible|download|describe|"
+    r"a shape needs"
 )
 """A message names a way out: a name, a range, a spelling, a thing to change."""
 
@@ -142,6 +144,117 @@ def test_plans_that_make_no_sense(run: Any, arguments: tuple[str, ...], said: st
     check(run(*arguments), said)
 
 
+SEARCHES = [
+    ((*INFER, "--tp", "4,,8"), "nothing between two commas"),
+    ((*INFER, "--tp", "4,"), "nothing between two commas"),
+    ((*INFER, "--tp", ","), "nothing between two commas"),
+    ((*INFER, "--weights", "bf16,"), "nothing between two commas"),
+    ((*INFER, "--stage-layers", "40,,40"), "nothing between two commas"),
+    ((*TRAIN, "--zero", "0,,1"), "nothing between two commas"),
+    ((*INFER, "--tp", "0,4"), "give 1 to"),
+    ((*INFER, "--tp", "4,x"), "is not a whole number"),
+    ((*INFER, "--tp", "[4,8]"), "is not a whole number"),
+    ((*INFER, "--tp", "4-8"), "is not a whole number"),
+    ((*INFER, "--tp", "3,5"), "heads that tp does not divide"),
+    ((*INFER, "--tp", "16,32"), "allow other sizes"),
+    ((*TRAIN, "--tp", "3,5"), "allow other sizes"),
+    ((*TRAIN, "--global-batch", "1,2"), "give one, without commas"),
+    ((*TRAIN, "--seq", "4096,8192"), "give one, without commas"),
+    ((*INFER, "--max-batch", "8,16"), "give one, without commas"),
+    ((*INFER, "--weights", "bf16,fp9"), "did you mean fp8"),
+    ((*INFER, "--engine", "vllm,vlmm"), "did you mean vllm"),
+    ((*INFER, "--engine", "megatron-lm"), "choose one that serves them"),
+    ((*INFER, "--engine", "mlx"), "MLX LM does not run on GeForce RTX 4090"),
+    ((*TRAIN, "--engine", "vllm"), "choose one that trains them"),
+    ((*INFER, "--objective", "cheap"), "one of tokens-per-s"),
+    ((*INFER, "--objective", "step"), "one of tokens-per-s"),
+    ((*INFER, "--objective", "tpot,usd"), "did you mean tpot, usd"),
+    ((*INFER, "--objective", ""), "one of tokens-per-s"),
+    ((*TRAIN, "--objective", "tpot"), "did you mean step"),
+    ((*INFER, "--front", "tpot"), "write e.g. tpot,usd"),
+    ((*INFER, "--front", "tpot,tpot"), "write e.g. tpot,usd"),
+    ((*INFER, "--front", "tpot,usd,memory,energy"), "two or three"),
+    ((*INFER, "--front", "tpot,step"), "did you mean tpot"),
+    ((*TRAIN, "--front", "step"), "write e.g. step,memory"),
+    ((*INFER, "--top", "0"), "give 1 to 100"),
+    ((*INFER, "--top", "101"), "give 1 to 100"),
+    ((*INFER, "--ttft", "0s"), "more than 0"),
+    ((*INFER, "--tpot", "50"), "has no unit; write it like 50ms"),
+    ((*INFER, "--tpot", "-5ms"), "write it like 50ms"),
+    ((*INFER, "--tpot", "50parsecs"), "write it like 50ms"),
+    ((*INFER, "--tpot", "nan"), "write it like 50ms"),
+    ((*INFER, "--usd-per-million", "0"), "give more than 0"),
+    ((*INFER, "--usd-per-million", "nan"), "write it like 0.25"),
+    ((*INFER, "--headroom", "1"), "give 0 to 0.99"),
+    ((*INFER, "--headroom", "20%"), "write it like 0.25"),
+    ((*INFER, "--max-batch", "0"), "give 1 to"),
+    ((*INFER, "--max-batch", "8", "--batch", "64"), "leave one out"),
+    ((*INFER, "--within", "1d"), "--within"),
+    ((*INFER, "--objctive", "usd"), "Did you mean '--objective'"),
+    ((*TRAIN, "--within", "30d"), "needs training_tokens"),
+    ((*TRAIN, "--max-usd", "100"), "needs training_tokens"),
+    ((*TRAIN, "--tokens", "1B", "--max-usd", "0"), "give more than 0"),
+    ((*TRAIN, "--tokens", "1B", "--within", "0d"), "more than 0"),
+    ((*INFER, "--launch", "vlmm"), "did you mean vllm"),
+    ((*INFER, "--launch", ""), "commands are known for vllm"),
+    ((*INFER, "--launch", "mlx"), "commands are known for vllm"),
+    ((*INFER, "--launch", "megatron-lm"), "use one of vllm"),
+    ((*TRAIN, "--launch", "vllm"), "use one of megatron-lm"),
+    ((*TRAIN, "--launch", "megatron"), "did you mean megatron-lm"),
+    ((*INFER, "--no-search", "--tp", "4,8"), "give one value of --tp"),
+    ((*INFER, "--no-search", "--weights", "bf16,fp8"), "give one value of --weights"),
+    ((*INFER, "--no-search", "--objective", "usd"), "leave out --objective"),
+    ((*INFER, "--no-search", "--ttft", "1s"), "leave out --ttft"),
+    ((*INFER, "--no-search", "--top", "3"), "leave out --top"),
+    ((*TRAIN, "--no-search", "--tokens", "1B", "--within", "1d"), "leave out --within"),
+    (("infer", "llama-2-70b", "--on", "1x4:rtx-4090", "--dp", "8"), "= 8 cards; 1x4:rtx-4090 has 4"),
+    ((*INFER, "--dp", "2", "--micro-batches", "4", "--batch", "4"), "a batch of at least 8"),
+    ((*INFER, "--stage-layers", "40,40", "--tp", "8"), "= 16 cards"),
+    (("infer", "bert-base", "--on", "rtx-4090", "--objective", "tpot"), "use ttft"),
+    (("infer", "bert-base", "--on", "rtx-4090", "--tpot", "5ms"), "use ttft"),
+    ((*TRAIN, "--interleave", "2", "--pp", "1"), "pp of at least 2"),
+    ((*TRAIN, "--schedule", "interleaved", "--pp", "1"), "pp of at least 2"),
+    ((*TRAIN, "--schedule", "interleaved", "--interleave", "1"), "at least 2"),
+    ((*TRAIN, "--recompute", "none", "--recompute-share", "0.5"), "goes with recompute=full"),
+    ((*TRAIN, "--first-spared", "100"), "lower it"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), SEARCHES, ids=lambda value: " ".join(value)[-40:])
+def test_searches_that_make_no_sense(run: Any, arguments: tuple[str, ...], said: str) -> None:
+    check(run(*arguments), said)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*INFER, "--tpot", "1ms", "--batch", "1"), "a token, not 1.00 ms"),
+        ((*INFER, "--usd-per-million", "0.001"), "a million tokens, not $0.001"),
+        ((*TRAIN, "--tokens", "1T", "--within", "1h", "--pp", "1"), "not 60.0 min"),
+    ],
+)
+def test_limits_that_nothing_keeps(run: Any, arguments: tuple[str, ...], said: str, as_json: bool) -> None:
+    found = run(
+        *arguments,
+        "--launch",
+        "vllm" if arguments[0] == "infer" else "megatron-lm",
+        *(["--json"] if as_json else []),
+    )
+    assert found.code == 3
+    assert len(found.err.splitlines()) == 1
+    assert said in found.err
+    assert "would help: a limit of" in found.err
+    if as_json:
+        answer = json.loads(found.out)
+        assert answer["search"]["best"] == []
+        assert answer["search"]["miss"]["breaks"] in found.err
+        assert "launch" not in answer
+    else:
+        assert found.out.startswith("No plan keeps the limits; the nearest ")
+        assert "# on " not in found.out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(), ("llama-2-7b",), ("llama-2-7b", "--on"), ("llama-2-7b", "--on", "rtx-4090", "more")],
@@ -266,8 +379,6 @@ def test_standard_input_is_read_once(run: Any) -> None:
     ],
 )
 def test_a_plan_that_does_not_fit(run: Any, arguments: tuple[str, ...], missing: str, as_json: bool) -> None:
-    import json
-
     found = run(*arguments, *(["--json"] if as_json else []))
     assert found.code == 3
     assert len(found.err.splitlines()) == 1

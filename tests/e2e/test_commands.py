@@ -203,6 +203,37 @@ def test_an_encoder_only_reads(run: Any) -> None:
     assert "USD/million tokens" not in found.out
 
 
+def test_an_offload_says_what_hosts_must_hold(run: Any) -> None:
+    found = run("train", "llama-2-70b", "--on", "1x8:rtx-4090", "--offload", "optimizer+weights", "--json")
+    estimate = json.loads(found.out)
+    (words,) = (text for text in estimate["warnings"] if text.startswith("offload needs "))
+    assert words.endswith("for each of its cards; how much hosts have is not described")
+    # Weights and states of Adam in a 70B model: 14 bytes of each parameter.
+    size, _, unit = words.removeprefix("offload needs ").partition(" of ")[0].partition(" ")
+    assert float(size) * {"GiB": 2**30, "TiB": 2**40}[unit] == pytest.approx(14 * 69e9, rel=0.1)
+    told = run("train", "llama-2-7b", "--on", "1x8:a100-sxm-80gb", "--offload", "none", "--json")
+    assert "offload" not in " ".join(json.loads(told.out)["warnings"])
+
+
+def test_an_engine_is_checked_before_anything_is_searched(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(farthing.api, "search", lambda *_, **__: pytest.fail("searched"))
+    assert run(*INFER, "--launch", "megatron-lm").code == 2
+
+
+def test_a_default_is_said_once(run: Any) -> None:
+    for command in ("infer", "train"):
+        for option in run(command, "--help").out.split("\n  -"):
+            assert option.count("[default:") <= 1, option
+
+
+def test_the_help_names_engines_of_its_own_kind(run: Any) -> None:
+    words = {command: " ".join(run(command, "--help").out.split()) for command in ("infer", "train")}
+    assert "commands of vllm, sglang, tensorrt-llm or llama.cpp" in words["infer"]
+    assert "commands of megatron-lm, torchtitan or deepspeed" in words["train"]
+    assert farthing.api.launchers("inference") == ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
+    assert farthing.api.launchers("training") == ("megatron-lm", "torchtitan", "deepspeed")
+
+
 def test_filters_and_order(run: Any) -> None:
     cards = json.loads(
         run("gpu", "list", "--vendor", "NVIDIA", "--architecture", "hopper", "--sort", "memory", "--json").out
@@ -226,6 +257,13 @@ def test_the_installed_process(process: Any) -> None:
     assert (found.code, found.err) == (0, "")
     assert "tp 8: fits" in found.out
     assert "█" in found.out
+
+
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "farthing", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"farthing {farthing.__version__}\n")
 
 
 def test_a_terminal_without_unicode(process: Any) -> None:

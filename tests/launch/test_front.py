@@ -43,7 +43,7 @@ def test_the_name_stays_a_function_beside_its_package() -> None:
 def test_unknown_engines_are_named() -> None:
     with pytest.raises(UnknownName, match="did you mean vllm"):
         api.launch("vllmm", "llama-2-7b", "1x1:h100-sxm", workload=SERVED.workload, plan=SERVED.plan)
-    with pytest.raises(UnknownName, match="commands are known for megatron-lm"):
+    with pytest.raises(UnknownName, match="commands are known for vllm, sglang, tensorrt-llm"):
         api.launch("maxtext", "llama-2-7b", "1x1:h100-sxm", workload=SERVED.workload, plan=SERVED.plan)
 
 
@@ -53,7 +53,7 @@ def test_engines_and_plans_must_fit() -> None:
         api.launch("vllm", *where, workload=TRAINED.workload, plan=TRAINED.plan)
     with pytest.raises(InvalidInput, match=r"deepspeed trains models.*vllm"):
         api.launch("deepspeed", *where, workload=SERVED.workload, plan=SERVED.plan)
-    with pytest.raises(InvalidInput, match="both be of training or both of inference"):
+    with pytest.raises(InvalidInput, match="both of training or both of inference"):
         api.launch("vllm", *where, workload=SERVED.workload, plan=TRAINED.plan)
 
 

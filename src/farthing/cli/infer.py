@@ -27,13 +27,20 @@ from farthing.cli.options import (
     parsed_changes,
     refuse_two_inputs,
 )
-from farthing.cli.search import answer, in_json, refuse_misfit, search_options, show_search
+from farthing.cli.search import (
+    answer,
+    in_json,
+    refuse_misfit,
+    search_options,
+    show_search,
+    show_verdict,
+)
 from farthing.records.plan import InferencePlan
 from farthing.records.workload import InferenceWorkload
 
 _LOAD = "Workload"
 _PLAN = "Plan (what is left out is searched; several values with commas leave a choice)"
-_GIVEN = "Plan (as given)"
+_GIVEN = "Plan (what is left out takes its default)"
 
 
 def workload_options(function: Any) -> Any:
@@ -47,8 +54,8 @@ def workload_options(function: Any) -> Any:
             "--batch",
             "--batch-size",
             type=Several(Count()),
-            text="Sequences decoded together, over the whole cluster.  [default: 1; searched where an "
-            "objective, a front or a limit is given]",
+            text="Sequences decoded together, over the whole cluster; searched where an objective, a front "
+            "or a limit is given.",
         ),
         field_option(
             _LOAD,
@@ -210,7 +217,7 @@ def plan_options(function: Any) -> Any:
 @cost_options
 @search_options("inference")
 @estimate_options
-@launch_option
+@launch_option("inference")
 @output_options
 def infer(
     model: str,
@@ -224,10 +231,11 @@ def infer(
 ) -> None:
     """Memory, latency, throughput and cost of serving MODEL, split in the best way.
 
-    Every legal plan is evaluated; what is given of it is kept. MODEL is an id of the catalogue (farthing
-    model list), a .toml, .json or .gguf file, a folder with a config.json, a Hugging Face id org/name, or -
-    for TOML or JSON on standard input. Counts may be written like 4k (4000). Where no plan fits, or keeps the
-    limits, the nearest is shown and the exit code is 3.
+    Every legal plan of all cards is evaluated, of fewer where --tp, --pp and --dp say so or none uses all;
+    what is given of a plan is kept. MODEL is an id of the catalogue (farthing model list), a .toml, .json or
+    .gguf file, a folder with a config.json, a Hugging Face id org/name, or - for TOML or JSON on standard
+    input. Counts may be written like 4k (4000). Where no plan fits, or keeps the limits, the nearest is shown
+    and the exit code is 3.
 
     \b
     Examples:
@@ -245,12 +253,13 @@ def infer(
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("inference", shape, machines, options, explain=explain)
-    commands = launch_of(launch, shape, machines, estimate)
+    commands = launch_of(launch, shape, machines, estimate, found)
     if as_json:
         show_json(in_json(estimate, found, commands))
     else:
         from farthing.report.inference import inference_report
 
+        show_verdict(found, estimate.fits)
         show(inference_report(estimate, machines))
         show_search(found)
         if estimate.terms:

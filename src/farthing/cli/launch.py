@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from farthing.records.hardware import Cluster
     from farthing.records.launch import Launch
     from farthing.records.model import Model
+    from farthing.records.search import SearchResult, Task
 
 
 def complete_launcher(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -24,23 +26,41 @@ def complete_launcher(ctx: click.Context, param: click.Parameter, incomplete: st
     return [CompletionItem(id) for id in api.launchers(task) if id.startswith(incomplete.lower())]
 
 
-def launch_option(function: F) -> F:
-    """``--launch``."""
+def launch_option(task: Task) -> Callable[[F], F]:
+    """``--launch``; an engine that cannot do the task is refused before anything is searched."""
+
+    def known(ctx: click.Context, param: click.Parameter, engine: str | None) -> str | None:
+        if engine is None:
+            return None
+        from farthing import api
+
+        return api.launcher(engine, task)
+
+    engines = (
+        "megatron-lm, torchtitan or deepspeed"
+        if task == "training"
+        else "vllm, sglang, tensorrt-llm or llama.cpp"
+    )
     return option(
         LAST,
         "launch",
         "--launch",
         metavar="ENGINE",
+        callback=known,
         shell_complete=complete_launcher,
-        help="The plan as commands of an engine, e.g. vllm.",
-    )(function)
+        help=f"The plan as commands of {engines}.",
+    )
 
 
 def launch_of(
-    engine: str | None, model: Model, cluster: Cluster, estimate: TrainingEstimate | InferenceEstimate
+    engine: str | None,
+    model: Model,
+    cluster: Cluster,
+    estimate: TrainingEstimate | InferenceEstimate,
+    found: SearchResult | None,
 ) -> Launch | None:
-    """The plan of an estimate as commands; None where none were asked for."""
-    if engine is None:
+    """The plan of an estimate as commands; None where none were asked for, or where no plan does."""
+    if engine is None or not estimate.fits or (found is not None and not found.best):
         return None
     from farthing import api
 

@@ -74,11 +74,13 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """What a large language model needs: memory, time, energy and money.
 
-    For training and for inference, on any hardware, with the arithmetic shown.
+    For training and for inference, on any hardware, with the arithmetic shown. What is left out of a plan is
+    searched, over every legal one.
 
     \b
     Examples:
       farthing infer llama-2-70b --on 1x8:rtx-4090 --tp 8 --context 4096
+      farthing infer llama-3.3-70b --on 1x8:h100-sxm --objective usd --tpot 30ms --launch vllm
       farthing train llama-2-7b --on 1x8:a100-sxm-80gb --tokens 10B
       farthing gpu list --vendor nvidia --sort memory
     """

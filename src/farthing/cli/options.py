@@ -35,6 +35,8 @@ class Count(click.ParamType[int]):
         """The number of a text."""
         if isinstance(value, int):
             return value
+        if "," in value:
+            self.fail(f"{_short(value)} is several numbers; give one, without commas", param, ctx)
         negative = value.strip().startswith("-")
         try:
             number = parse_tokens(value.strip().removeprefix("-"))
@@ -71,9 +73,10 @@ class Number(click.ParamType[float]):
 
     name = "number"
 
-    def __init__(self, least: float = 0.0, most: float = 1e12) -> None:
+    def __init__(self, least: float = 0.0, most: float = 1e12, *, positive: bool = False) -> None:
         self.least = least
         self.most = most
+        self.positive = positive
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number of a text."""
@@ -85,6 +88,8 @@ class Number(click.ParamType[float]):
             self.fail(f"{_short(value)} is not a number; write it like 0.25", param, ctx)
         if not self.least <= number <= self.most:
             self.fail(f"{number:g} is out of range: give {self.least:g} to {self.most:g}", param, ctx)
+        if self.positive and not number:
+            self.fail(f"{_short(value)} is out of range: give more than 0", param, ctx)
         return number
 
 
@@ -126,7 +131,7 @@ class CountList(click.ParamType[tuple[int, ...]]):
         """The numbers of a text."""
         if isinstance(value, tuple):
             return value
-        return tuple(Count().convert(part.strip(), param, ctx) for part in value.split(","))
+        return tuple(Count().convert(part, param, ctx) for part in _parts(value, self, param, ctx))
 
 
 class Several(click.ParamType[Any]):
@@ -146,7 +151,7 @@ class Several(click.ParamType[Any]):
         """The value, or a tuple of several."""
         if not isinstance(value, str):
             return value
-        found = [self.kind.convert(part.strip(), param, ctx) for part in value.split(",")]
+        found = [self.kind.convert(part, param, ctx) for part in _parts(value, self, param, ctx)]
         return found[0] if len(found) == 1 else tuple(dict.fromkeys(found))
 
     def shell_complete(
@@ -177,6 +182,9 @@ class Duration(click.ParamType[float]):
         """Seconds."""
         if isinstance(value, float):
             return value
+        if value.strip()[-1:].isdigit():
+            # Whoever leaves out the unit may mean any.
+            self.fail(f"{_short(value)} has no unit; write it like 50ms, 2s, 10min or 3h", param, ctx)
         try:
             seconds = parse_seconds(value)
         except InvalidInput as error:
@@ -184,6 +192,18 @@ class Duration(click.ParamType[float]):
         if not 0 < seconds <= 1e12:
             self.fail(f"{_short(value)} is out of range: give more than 0, e.g. 50ms", param, ctx)
         return seconds
+
+
+def _parts(
+    text: str, kind: click.ParamType[Any], param: click.Parameter | None, ctx: click.Context | None
+) -> list[str]:
+    """What stands between commas; a single text may be empty, which the kind of value judges."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and not all(parts):
+        kind.fail(
+            f"{_short(text)} has nothing between two commas or at an end; write it like a,b", param, ctx
+        )
+    return parts
 
 
 def _short(text: str) -> str:

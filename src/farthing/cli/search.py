@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+import click
+
 from farthing.cli.options import Count, Duration, F, Number, Several, Word, given, joined, option
 from farthing.errors import Infeasible, InvalidInput
 from farthing.records.search import InferenceObjective, Limits, Task, TrainingObjective
@@ -32,12 +34,17 @@ def search_options(task: Task) -> Callable[[F], F]:
             Number(0, 0.99),
             f"Share of each card's memory to stay free.  [default: {'0.05' if training else '0'}]",
         ),
-        ("usd_per_million_tokens", "--usd-per-million", Number(0, 1e9), "Most for a million tokens [USD]."),
+        (
+            "usd_per_million_tokens",
+            "--usd-per-million",
+            Number(0, 1e9, positive=True),
+            "Most for a million tokens [USD].",
+        ),
     ]
     if training:
         limits += [
             ("run_s", "--within", Duration(), "Longest run, e.g. 30d; with --tokens."),
-            ("run_usd", "--max-usd", Number(0, 1e12), "Dearest run [USD]; with --tokens."),
+            ("run_usd", "--max-usd", Number(0, 1e12, positive=True), "Dearest run [USD]; with --tokens."),
         ]
     else:
         limits += [
@@ -129,10 +136,28 @@ def _refuse_choices(asked: dict[str, Any]) -> None:
     """One plan has no objective, and one value a field."""
     for name in ("objective", "front", "top", *sorted(_LIMITS)):
         if name in asked:
-            raise InvalidInput(f"--no-search evaluates one plan: leave out the {name.replace('_', ' ')}")
+            raise InvalidInput(f"--no-search evaluates one plan: leave out {_spelled(name)}")
     for name, value in asked.items():
         if isinstance(value, tuple) and name != "stage_layers":
-            raise InvalidInput(f"--no-search evaluates one plan: give one {name.replace('_', ' ')}")
+            raise InvalidInput(f"--no-search evaluates one plan: give one value of {_spelled(name)}")
+
+
+def _spelled(name: str) -> str:
+    """The option of a field, as it is typed."""
+    context = click.get_current_context(silent=True)
+    options = context.command.params if context else ()
+    return next((option.opts[0] for option in options if option.name == name), name.replace("_", " "))
+
+
+def show_verdict(found: SearchResult | None, fits: bool) -> None:
+    """Write above the report of the nearest miss that it is one; a plan without room says so itself."""
+    if found is None or found.best or not fits or not found.miss:
+        return
+    from rich.text import Text
+
+    from farthing.cli.output import show
+
+    show(Text(f"No plan keeps the limits; the nearest {found.miss.breaks}:", style="bold red"))
 
 
 def show_search(found: SearchResult | None) -> None:

@@ -28,13 +28,20 @@ from farthing.cli.options import (
     parsed_changes,
     refuse_two_inputs,
 )
-from farthing.cli.search import answer, in_json, refuse_misfit, search_options, show_search
+from farthing.cli.search import (
+    answer,
+    in_json,
+    refuse_misfit,
+    search_options,
+    show_search,
+    show_verdict,
+)
 from farthing.records.plan import Offload, OffloadTo, RankOrder, Recompute, Schedule, TrainingPlan
 from farthing.records.workload import LoraTargets, Optimizer, TrainingWorkload
 
 _LOAD = "Workload"
 _PLAN = "Plan (what is left out is searched; several values with commas leave a choice)"
-_GIVEN = "Plan (as given)"
+_GIVEN = "Plan (what is left out takes its default)"
 
 
 def workload_options(function: Any) -> Any:
@@ -146,7 +153,7 @@ def plan_options(function: Any) -> Any:
             "rank_order",
             ("--rank-order",),
             Word(get_args(RankOrder)),
-            "The axis of neighbouring ranks first: what lies inside hosts.",
+            "How ranks are numbered, the axis of neighbours first: what lies inside hosts.",
         ),
         (
             "recompute",
@@ -158,13 +165,13 @@ def plan_options(function: Any) -> Any:
             "recompute_layers",
             ("--recompute-layers",),
             Count(),
-            "Layers of a group that keeps its input alone, with --recompute full.",
+            "Layers of a group that keeps its input alone; with --recompute full.",
         ),
         (
             "recompute_share",
             ("--recompute-share",),
             Number(0, 1),
-            "Share of the layers that --recompute full is for.",
+            "Share of the layers that are recomputed; with --recompute full.",
         ),
         ("offload", ("--offload",), Word(get_args(Offload)), "What lives outside the card."),
     )
@@ -221,7 +228,7 @@ def plan_options(function: Any) -> Any:
             "offload_to",
             "--offload-to",
             type=Several(Word(get_args(OffloadTo))),
-            text="Where it lives.",
+            text="Where offloaded states live.",
         ),
         *(
             field_option(
@@ -245,7 +252,7 @@ def plan_options(function: Any) -> Any:
 @cost_options
 @search_options("training")
 @estimate_options
-@launch_option
+@launch_option("training")
 @output_options
 def train(
     model: str,
@@ -281,12 +288,13 @@ def train(
     shape = api.find_model(model, **parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("training", shape, machines, options, explain=explain)
-    commands = launch_of(launch, shape, machines, estimate)
+    commands = launch_of(launch, shape, machines, estimate, found)
     if as_json:
         show_json(in_json(estimate, found, commands))
     else:
         from farthing.report.training import training_report
 
+        show_verdict(found, estimate.fits)
         show(training_report(estimate, machines))
         show_search(found)
         if estimate.terms:

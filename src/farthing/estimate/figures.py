@@ -89,7 +89,7 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
     # Requests of the batch finish one after the other: each cycle prefills the batch and decodes it.
     cycle_s = prefill_s + max(workload.output_tokens - 1, 0) * tpot_s
     served = run.batch_size * workload.output_tokens / cycle_s
-    read = run.batch_size * workload.prompt_tokens
+    paid = served if workload.output_tokens else run.batch_size * workload.prompt_tokens / cycle_s
     draw = _power_w(run, memory, tpot_s * power_step_s, basis)
     return Figures(
         memory=memory,
@@ -103,9 +103,12 @@ def figures(run: Run, basis: CostBasis, memory: InferenceMemory | None = None) -
         tokens_per_s=tokens_per_s,
         served_tokens_per_s=served,
         requests_per_s=run.batch_size / cycle_s,
-        paid_tokens_per_s=served if workload.output_tokens else read / cycle_s,
+        paid_tokens_per_s=paid,
         power_w=draw,
-        energy_per_token_j=untraced(energy_per_token_j(draw, tokens_per_s)),
+        # Of an encoder it is that of a token read.
+        energy_per_token_j=untraced(
+            energy_per_token_j(draw, tokens_per_s if workload.output_tokens else paid)
+        ),
     )
 
 

@@ -90,13 +90,16 @@ def _interval(likeness: Likeness, exclude_source: str) -> Interval:
     factors = widening()
     factor = factors.get(widening_key(likeness), factors.get(likeness.what, 1.0))
     plural = "" if sources == 1 else "s"
+    what = LEVELS[nearest][1]
+    if cases == 1:
+        what = what.replace("cases", "case")
     return Interval(
         likeness=likeness,
         low=math.exp(-low * factor),
         high=math.exp(high * factor),
         cases=cases,
         sources=sources,
-        basis=f"{cases:,} {LEVELS[nearest][1]} of {sources:,} source{plural}",
+        basis=f"{cases:,} {what} of {sources:,} source{plural}",
     )
 
 

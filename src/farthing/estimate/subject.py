@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
+import numpy as np
+
 from farthing import catalog
 from farthing.catalog.cluster import find_cluster
 from farthing.catalog.shapes import find_model
@@ -190,10 +192,25 @@ def _sustained(efficiency: Efficiency, card: Accelerator) -> Efficiency:
     )
 
 
+def plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, and ranges, as Python's own: callers have them, records hold numbers.
+
+    Examples
+    --------
+    >>> plain(np.int64(8)), plain(np.array([4, 8])), plain(range(1, 3)), plain("bf16")
+    (8, [4, 8], [1, 2], 'bf16')
+    """
+    if isinstance(value, range):
+        return list(value)
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+
+
 def filled(record: T | None, kind: type[T], options: dict[str, Any]) -> T:
     """A record with some fields replaced; takes what it knows out of ``options``."""
+    if record is not None and not isinstance(record, kind):
+        raise InvalidInput(f"{kind.__name__} needed, not {record!r}; give a record, or its fields as options")
     known = kind.__dataclass_fields__  # type: ignore[attr-defined]
-    mine = {name: options.pop(name) for name in list(options) if name in known}
+    mine = {name: plain(options.pop(name)) for name in list(options) if name in known}
     if record is None:
         return kind(**mine)
     return replace(record, **mine) if mine else record  # type: ignore[type-var]

@@ -314,7 +314,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         costs=money,
         bottleneck=max(_parts(time), key=lambda part: part.value).name,
         assumptions=_assumptions(run),
-        warnings=_warnings(run, cards),
+        warnings=_warnings(run, cards, float(untraced(memory.offloaded_bytes))),
         intervals=_intervals(run, step_s, tokens / step_s, float(total), executed / peak / step_s),
         terms=tuple(term for term in map(term_of, terms) if isinstance(term, Term)),
     )
@@ -490,8 +490,18 @@ def _assumptions(run: TrainingRun) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _warnings(run: TrainingRun, cards: int) -> tuple[str, ...]:
+def _warnings(run: TrainingRun, cards: int, offloaded_bytes: float) -> tuple[str, ...]:
     found = hardware_notes(run.about.cluster)
+    if offloaded_bytes:
+        most = max(group.accelerators_per_host for group in run.about.cluster.groups)
+        each = min(most, cards)
+        where = "drives" if run.plan.offload_to == "nvme" else "memory"
+        unknown = where == "memory" and math.isinf(run.host_room_bytes)
+        found.append(
+            f"offload needs {format_bytes(offloaded_bytes * each, binary=True)} of a host's {where}, "
+            f"{format_bytes(offloaded_bytes, binary=True)} for each of its cards"
+            + ("; how much hosts have is not described" if unknown else "")
+        )
     if cards < run.about.cluster.count:
         found.append(
             f"the plan leaves {run.about.cluster.count - cards} of {run.about.cluster.count} cards idle"

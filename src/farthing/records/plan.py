@@ -36,6 +36,12 @@ def _words(**values: tuple[Any, Any]) -> None:
             raise InvalidInput(f"plan: {field} must be one of {', '.join(get_args(choices))}, not {value!r}")
 
 
+def _flags(**values: Any) -> None:
+    for field, value in values.items():
+        if not (hasattr(value, "dtype") or isinstance(value, bool)):
+            raise InvalidInput(f"plan: {field} must be true or false, not {value!r}")
+
+
 def _names(**values: Any) -> None:
     for field, value in values.items():
         if not isinstance(value, str):
@@ -142,6 +148,7 @@ class TrainingPlan:
             offload_to=(self.offload_to, OffloadTo),
             rank_order=(self.rank_order, RankOrder),
         )
+        _flags(sequence_parallel=self.sequence_parallel, flash_attention=self.flash_attention)
         for field in ("first_spared", "last_spared"):
             if getattr(self, field) != 0:
                 _sizes(**{field: getattr(self, field)})

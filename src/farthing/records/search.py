@@ -46,6 +46,8 @@ class Limits:
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (number and math.isfinite(value) and value >= 0):
                 raise InvalidInput(f"limits: {field.name} must be a number of 0 or more, not {value!r}")
+        if self.max_batch_size != int(self.max_batch_size):
+            raise InvalidInput(f"limits: max_batch_size must be a whole number, not {self.max_batch_size!r}")
         if self.headroom_share >= 1:
             raise InvalidInput(f"limits: headroom_share must be in [0, 1), not {self.headroom_share:g}")
 
@@ -149,8 +151,9 @@ class SearchResult:
         Of the evaluated, what memory and each limit took out.
     best
         The best plan, then the best of other kinds: kinds differ in a parallel size, a format or an engine.
-    front
-        The plans that none beats in all of the figures that a front was asked of.
+    front_objectives, front
+        Of what a front was asked, and the plans that none beats in all of these figures; a long front keeps
+        its ends and is thinned evenly.
     reasons
         Where the winner's time goes, beside the runner-up's.
     disaggregated
@@ -173,6 +176,7 @@ class SearchResult:
     removed: tuple[Removed, ...]
     broken: tuple[Removed, ...] = ()
     best: tuple[Choice, ...]
+    front_objectives: tuple[str, ...] = ()
     front: tuple[Choice, ...] = ()
     reasons: tuple[Reason, ...] = ()
     disaggregated: DisaggregatedEstimate | None = None

@@ -14,7 +14,7 @@ from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.search import Choice, SearchResult
 from farthing.report import layout
 from farthing.report.estimate import split
-from farthing.units import MILLISECOND, format_bytes, format_seconds, format_usd
+from farthing.units import MILLISECOND, format_bytes, format_quantity, format_seconds, format_usd
 
 GOALS: Final = {
     "step": "the shortest step",
@@ -25,6 +25,8 @@ GOALS: Final = {
     "ttft": "the earliest first token",
     "tpot": "the shortest time a token",
 }
+
+USUAL_ORDER: Final = TrainingPlan().rank_order
 
 TIMES: Final = {"ttft": "to the first token", "tpot": "for a token", "memory": "for a token"}
 """What the parts of a serving plan's time add up to; else the cluster's time for each token put out."""
@@ -38,23 +40,30 @@ def _whole(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"
 
 
-_COLUMNS: Final[dict[str, tuple[tuple[str, str, Callable[[float], str]], ...]]] = {
+def _size_of(value: float) -> str:
+    return format_bytes(value, binary=True)
+
+
+_COLUMNS: Final[dict[str, tuple[tuple[str, str, Callable[[float], str], str], ...]]] = {
     "inference": (
-        ("tokens/s", "paid_tokens_per_s", _whole),
-        ("first", "ttft_s", format_seconds),
-        ("a token", "tpot_s", format_seconds),
-        ("USD/M", "usd_per_million_tokens", _usd),
-        ("J/token", "energy_per_token_j", lambda value: f"{value:,.3g}"),
+        ("tokens/s", "paid_tokens_per_s", _whole, ""),
+        ("first", "ttft_s", format_seconds, ""),
+        ("a token", "tpot_s", format_seconds, ""),
+        ("USD/M", "usd_per_million_tokens", _usd, ""),
+        ("J/token", "energy_per_token_j", lambda value: f"{value:,.3g}", ""),
+        ("memory", "memory_bytes", _size_of, "memory"),
     ),
     "training": (
-        ("step", "step_s", format_seconds),
-        ("tokens/s", "tokens_per_s", _whole),
-        ("MFU", "mfu", lambda value: f"{value:.1%}"),
-        ("USD/M", "usd_per_million_tokens", _usd),
-        ("memory", "memory_bytes", lambda value: format_bytes(value, binary=True)),
+        ("step", "step_s", format_seconds, ""),
+        ("tokens/s", "tokens_per_s", _whole, ""),
+        ("MFU", "mfu", lambda value: f"{value:.1%}", ""),
+        ("USD/M", "usd_per_million_tokens", _usd, ""),
+        ("energy", "energy_j", lambda value: format_quantity(value, "J"), "energy"),
+        ("memory", "memory_bytes", _size_of, ""),
     ),
 }
-"""Header, figure and its form, by task; ``USD/M`` is for a million tokens."""
+"""Header, figure, its form, and the objective that it is shown for, by task; ``USD/M`` is for a million
+tokens."""
 
 
 def _size(words: str, value: int, default: int) -> str:
@@ -63,15 +72,32 @@ def _size(words: str, value: int, default: int) -> str:
 
 def _training_words(plan: TrainingPlan) -> Iterator[str]:
     yield split(plan)
+    yield _size("expert tp", plan.expert_tp or plan.tp, plan.tp)
     yield f"micro-batch {plan.micro_batch_size}"
-    yield _size("interleave", plan.interleave, 1)
+    if plan.pp > 1:
+        yield plan.schedule if plan.schedule in ("gpipe", "zero-bubble") else ""
+        yield _size("interleave", plan.interleave, 1)
+        yield _size("first stage spared", plan.first_spared, 0)
+        yield _size("last stage spared", plan.last_spared, 0)
+        yield f"ranks {plan.rank_order}" if plan.rank_order != USUAL_ORDER and plan.dp > 1 else ""
+    yield "no sequence parallelism" if plan.tp > 1 and not plan.sequence_parallel else ""
     yield f"ZeRO {plan.zero_stage}" if plan.dp * plan.cp > 1 and plan.zero_stage else ""
-    yield f"recompute {plan.recompute}" if plan.recompute != "none" else ""
+    yield f"recompute {plan.recompute}{_how_much(plan)}" if plan.recompute != "none" else ""
     yield f"offload {plan.offload}" if plan.offload != "none" else ""
+
+
+def _how_much(plan: TrainingPlan) -> str:
+    """Which layers full recomputation is for."""
+    if plan.recompute != "full":
+        return ""
+    groups = f" in groups of {plan.recompute_layers}" if plan.recompute_layers > 1 else ""
+    return (f" {plan.recompute_share:.3g}" if plan.recompute_share < 1 else "") + groups
 
 
 def _inference_words(plan: InferencePlan) -> Iterator[str]:
     yield split(plan)
+    if len(set(plan.stage_layers)) > 1:
+        yield f"layers {'+'.join(map(str, plan.stage_layers))}"
     yield _size("micro-batches", plan.micro_batches, 0)
     yield _size("chunk", plan.chunk_tokens, 0)
 
@@ -106,7 +132,8 @@ def _sides(found: DisaggregatedEstimate, named: Sequence[str]) -> str:
     plan = found.plan
     sides = f"prompts on {split(plan.prefill)}; answers on {split(plan.decode)}"
     told = (getattr(plan.decode, name) for name in named)
-    return ", ".join([f"{sides}; {found.workload.batch_size:,} users", *told])
+    users = found.workload.batch_size
+    return ", ".join([f"{sides}; {users:,} user{'' if users == 1 else 's'}", *told])
 
 
 def _figures(found: DisaggregatedEstimate) -> dict[str, float]:
@@ -132,8 +159,13 @@ def _rows(choices: Sequence[Choice], labels: Iterable[object], named: Sequence[s
     ]
 
 
-def _table(task: str, rows: Sequence[_Row]) -> RenderableType:
-    columns = [column for column in _COLUMNS[task] if any(column[1] in figures for _, _, figures in rows)]
+def _table(task: str, rows: Sequence[_Row], wanted: Sequence[str]) -> RenderableType:
+    """Plans and their figures: the usual ones, and those of the objectives that are wanted."""
+    columns = [
+        (header, name, shown)
+        for header, name, shown, objective in _COLUMNS[task]
+        if any(name in figures for _, _, figures in rows) and (not objective or objective in wanted)
+    ]
     cells = [
         (label, plan, *(shown(figures[name]) if name in figures else "" for _, name, shown in columns))
         for label, plan, figures in rows
@@ -182,20 +214,27 @@ def _report(result: SearchResult) -> Iterator[RenderableType]:
         note += "; ~ with machines moved or left out"
     yield layout.heading(f"Search for {GOALS[result.objective]}", note)
     if rows:
-        yield _table(result.task, rows)
+        yield _table(result.task, rows, (result.objective,))
+        if _counts_reading(result):
+            yield layout.indented(Text("tokens/s: put out while prompts are read in between", style="dim"))
     if other:
-        layers = ", ".join(map(str, other.choice.estimate.plan.stage_layers))  # type: ignore[union-attr]
-        told = [f"~ {', then '.join(other.machines)}", f"layers {layers}"]
+        told = [f"~ {', then '.join(other.machines)}"]
         told += [f"unused: {', '.join(other.unused)}"] if other.unused else []
         yield layout.indented(Text("; ".join(told), style="dim"))
     yield Text()
     yield from _why(result)
     yield from _missed(result)
     if result.front:
-        yield layout.heading("None is better in every figure asked about")
-        yield _table(result.task, _rows(result.front, itertools.repeat(""), named))
+        wanted = result.front_objectives
+        yield layout.heading("Pareto front", f"no plan is better in all of {', '.join(wanted)}")
+        yield _table(result.task, _rows(result.front, itertools.repeat(""), named), wanted)
         yield Text()
     yield from _counts(result)
+
+
+def _counts_reading(result: SearchResult) -> bool:
+    """Whether the rates are those of prompts and outputs together."""
+    return any(choice.inference and choice.inference.workload.output_tokens for choice in result.best)
 
 
 def _why(result: SearchResult) -> Iterator[RenderableType]:
@@ -208,7 +247,8 @@ def _why(result: SearchResult) -> Iterator[RenderableType]:
     if result.task == "training":
         of_what = "for a step"
     else:
-        of_what = TIMES.get(result.objective, "of the cluster for a token put out")
+        objective = result.objective if _counts_reading(result) else "ttft"
+        of_what = TIMES.get(objective, "of the cluster for a token put out")
     factor, unit = (1.0, "s") if max(winner, runner_up) >= 1 else (MILLISECOND, "ms")
     rows = [
         (

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
+from farthing import catalog
 from farthing.errors import InvalidInput
-from farthing.estimate.subject import filled, refuse_unknown, serving_load
+from farthing.estimate.subject import filled, plain, refuse_unknown, serving_load
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
@@ -49,10 +50,12 @@ def training_question(
         Options that nothing knows.
     """
     given = _taken(options, TrainingPlan)
-    options.setdefault("sequence_tokens", min(model.max_context, 4096))
-    tokens = options["sequence_tokens"]
-    known = isinstance(tokens, int) and tokens > 0  # the record says what is wrong with others
-    options.setdefault("global_batch_size", usual_batch(cluster.count, tokens) if known else 1)
+    _check_engines(given, "training")
+    tokens = plain(options.setdefault("sequence_tokens", min(model.max_context, 4096)))
+    if "global_batch_size" not in options:
+        # The workload says what is wrong with tokens that are none.
+        counted = isinstance(tokens, int) and tokens > 0
+        options["global_batch_size"] = usual_batch(cluster.count, tokens) if counted else 1
     if limits is None:
         options.setdefault("headroom_share", TRAINING_HEADROOM)
     kept = filled(limits, Limits, options)
@@ -72,7 +75,7 @@ def inference_question(
         Options that nothing knows, lists where one value is needed.
     """
     known = {field.name for field in fields(Axes)}
-    chosen = {name: options.pop(name) for name in list(options) if name in known}
+    chosen = {name: plain(options.pop(name)) for name in list(options) if name in known}
     if model.native_format:
         chosen.setdefault("weight_format", model.native_format)
     fixed = _taken(options, InferencePlan)
@@ -82,10 +85,24 @@ def inference_question(
     kept = filled(limits, Limits, options)
     workload = serving_load(model, None, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, Limits)
+    _check_engines(chosen, "serving")
     return workload, InferencePlan(**fixed), Axes.of(**chosen), kept
+
+
+def _check_engines(given: Mapping[str, Any], kind: str) -> None:
+    """An engine that is named must do what is asked."""
+    named = given.get("engine", ())
+    for id in named if isinstance(named, (list, tuple)) else (named,):
+        if id and isinstance(id, str) and catalog.engine(id).kind != kind:
+            words = (
+                "serves models: choose one that trains them, such as megatron-lm or torchtitan"
+                if kind == "training"
+                else "trains models: choose one that serves them, such as vllm or llama.cpp"
+            )
+            raise InvalidInput(f"{id} {words}")
 
 
 def _taken(options: dict[str, Any], record: type) -> dict[str, Any]:
     """The options that are fields of a record, out of all."""
     known = {field.name for field in fields(record)}
-    return {name: options.pop(name) for name in list(options) if name in known}
+    return {name: plain(options.pop(name)) for name in list(options) if name in known}

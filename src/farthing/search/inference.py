@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Iterator, Sequence
-from typing import Final, get_args
+from collections.abc import Sequence
+from typing import Any, Final, get_args
 
 import numpy as np
 
+from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
-from farthing.estimate.engine import chosen_note, usual_engine
+from farthing.estimate.engine import chosen_note, refusals, usual_engine
 from farthing.estimate.inference import infer_estimate
 from farthing.estimate.run import check, default_plan
 from farthing.records.estimate import InferenceEstimate, Part
@@ -41,6 +42,7 @@ from farthing.search.inference_ranking import (
     Ranking,
 )
 from farthing.search.inference_space import SIZES, Axes
+from farthing.search.rank import joined
 from farthing.search.rearranged import best_rearranged
 from farthing.search.table import Search, Table
 from farthing.units import format_bytes, format_seconds, format_usd
@@ -143,9 +145,13 @@ def search_inference(
         raise
     ranking = Ranking(setting, found, objective)
     if not ranking.count:
+        _say_what_engines_refuse(setting, words)
         _say_what_is_illegal(setting)
         rules = ", ".join(f"{rule} ({count:,})" for rule, count in found.removed.items())
-        raise InvalidInput(f"no plan is legal with what is given; rules took out {rules}")
+        raise InvalidInput(
+            "no plan is legal with what is given: give other values, or leave some out; rules took out "
+            f"{rules}"
+        )
     chooser = _Chooser(setting, found, notes)
     best = [chooser.choice(row) for row in ranking.best(top)]
     result = SearchResult(
@@ -160,6 +166,7 @@ def search_inference(
         removed=tuple(Removed(rule=rule, candidates=count) for rule, count in found.removed.items()),
         broken=tuple(Removed(rule=rule, candidates=count) for rule, count in ranking.broken.items()),
         best=tuple(best),
+        front_objectives=tuple(front),
         front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
         reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
@@ -169,15 +176,39 @@ def search_inference(
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)
 
 
+def _fixed(setting: Setting) -> dict[str, Any]:
+    """Sizes that have one value each."""
+    axes = setting.axes
+    named = (*SIZES, "micro_batches")
+    fixed = {name: getattr(axes, name)[0] for name in named if len(getattr(axes, name)) == 1}
+    if setting.plan.stage_layers:
+        fixed.setdefault("pp", len(setting.plan.stage_layers))
+    return fixed
+
+
+def _say_what_engines_refuse(setting: Setting, words: Sequence[InferencePlan]) -> None:
+    """Raise what engines cannot do, if none can do what has one value."""
+    refused = [
+        [rule for rule, asked in refusals(catalog.engine(one.engine), setting.cluster, one) if asked]
+        for one in (dataclasses.replace(word, **_fixed(setting)) for word in words)
+        if one.engine
+    ]
+    if refused and all(refused):
+        rules = dict.fromkeys(rule for rules in refused for rule in rules)
+        raise InvalidInput(f"{', and '.join(rules)}: choose another engine, format or split")
+
+
 def _say_what_is_illegal(setting: Setting) -> None:
     """Raise what an estimate says of the sizes that have one value each, if it refuses them."""
-    axes = setting.axes
-    fixed = {name: getattr(axes, name)[0] for name in SIZES if len(getattr(axes, name)) == 1}
-    batch = max(axes.batch_size, default=1)
+    fixed, cluster = _fixed(setting), setting.cluster
+    batch = max(setting.axes.batch_size, default=1)
     load = dataclasses.replace(setting.workload, batch_size=batch)
     plan = dataclasses.replace(setting.plan, **fixed)
-    plan = default_plan(setting.model, setting.cluster, plan, set(fixed), batch)
-    check(setting.model, setting.cluster, load, plan)
+    whole = default_plan(setting.model, cluster, plan, set(fixed), batch)
+    if whole.tp * whole.pp * whole.dp > cluster.count:
+        # Too many cards may be those of the sizes that were left out: only what is given is to blame.
+        whole = plan if {"tp", "dp"} <= fixed.keys() else dataclasses.replace(plan, ep=1)
+    check(setting.model, cluster, load, whole)
 
 
 def _check(objective: str, front: Sequence[str], top: int) -> None:
@@ -185,7 +216,9 @@ def _check(objective: str, front: Sequence[str], top: int) -> None:
         if name not in OBJECTIVES:
             raise InvalidInput(f"no objective {name!r}; there are {', '.join(get_args(InferenceObjective))}")
     if front and not (2 <= len(set(front)) == len(front) <= 3):
-        raise InvalidInput(f"a front is of two or three objectives, not {', '.join(front)}")
+        raise InvalidInput(
+            f"a front is of two or three objectives, not {', '.join(front)}; write e.g. tpot,usd"
+        )
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
 
@@ -202,8 +235,14 @@ def _check_known(setting: Setting, wanted: set[str]) -> None:
     unknown = [g.accelerator.name for g in setting.cluster.groups if not g.accelerator.tdp_w]
     if "energy" in wanted and unknown:
         raise InvalidInput(f"the power of {', '.join(unknown)} is unknown, so that no plan needs the least")
-    if not setting.workload.output_tokens and wanted & {"tpot", "energy"}:
-        raise InvalidInput("without output_tokens there is no time or energy of an output token")
+    if not setting.workload.output_tokens and (wanted & {"tpot", "energy"} or setting.limits.tpot_s):
+        raise InvalidInput(
+            "without output_tokens there is no time or energy of an output token: give some, or use ttft, "
+            "tokens-per-s, usd or memory"
+        )
+    batch, most = setting.axes.batch_size, setting.limits.max_batch_size
+    if batch and most and min(batch) > most:
+        raise InvalidInput(f"a batch_size of {min(batch):,} is above max_batch_size {most:,}: leave one out")
 
 
 def _words(setting: Setting) -> tuple[tuple[InferencePlan, ...], dict[str, tuple[str, ...]]]:
@@ -246,6 +285,8 @@ class _Chooser:
                 assumed=self.notes.get(plan.engine, ()),
             )
             figures = {name: float(self.found.columns[name][row]) for name in CHOICE_FIGURES}
+            if not setting.workload.output_tokens:
+                del figures["tpot_s"]
             known = {name: value for name, value in figures.items() if np.isfinite(value)}
             self.made[row] = Choice(inference=estimate, figures=known)
         return self.made[row]
@@ -269,11 +310,11 @@ def _reasons(objective: str, winner: Choice, runner_up: Choice) -> tuple[Reason,
 
 def _times(objective: str, estimate: InferenceEstimate) -> dict[str, float]:
     """Parts of the time to the first token, of a token, or of the whole cluster's for each token put out."""
-    if objective == "ttft":
+    load = estimate.workload
+    if objective == "ttft" or not load.output_tokens:
         return _named(estimate.prefill, 1.0)
     steps = _named(estimate.decode, estimate.tpot_s / sum(part.value for part in estimate.decode))
-    load = estimate.workload
-    if objective in ("tpot", "memory") or not load.output_tokens:
+    if objective in ("tpot", "memory"):
         return steps
     written = max(load.output_tokens - 1, 0) / load.output_tokens / load.batch_size
     reading = estimate.batch_prefill_s / load.batch_size / load.output_tokens
@@ -291,40 +332,43 @@ def _miss(setting: Setting, ranking: Ranking, chooser: _Chooser) -> NearestMiss 
     choice = chooser.choice(row)
     estimate = choice.inference
     assert estimate is not None  # the task is inference
-    reason = REASONS[int(ranking.excess[row].argmax())]
-    breaks, help_with = _broken(setting, estimate, choice.figures, reason)
-    return NearestMiss(choice=choice, breaks=breaks, would_help=tuple(help_with))
+    broken = [rule for rule, excess in zip(REASONS, ranking.excess[row], strict=True) if excess > 0]
+    if MEMORY_RULE in broken:
+        # A card without room has no headroom either.
+        broken = [rule for rule in broken if rule != HEADROOM_RULE]
+    breaks, help_with = joined([_broken(setting, estimate, choice.figures, rule) for rule in broken])
+    return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
 
 
 def _broken(
     setting: Setting, estimate: InferenceEstimate, figures: dict[str, float], reason: str
-) -> tuple[str, Iterator[str]]:
+) -> tuple[str, tuple[str, ...]]:
+    """How a plan breaks a limit, and what would make it keep it."""
     limits = setting.limits
     if reason == MEMORY_RULE:
         missing, _, advice = estimate.misfit.partition("; would fit: ")
-        return missing, (one for one in advice.split(", or ") if one)
+        return missing, tuple(one for one in advice.split(", or ") if one)
     free = estimate.memory.free_bytes
     if reason == HEADROOM_RULE:
-        wanted = limits.headroom_share * estimate.memory.capacity_bytes
-        words = f"leaves {format_bytes(free, binary=True)} of a card free, not "
-        return words + format_bytes(wanted, binary=True), iter(
-            (f"a headroom of {free / estimate.memory.capacity_bytes:.1%}",)
+        wanted = format_bytes(limits.headroom_share * estimate.memory.capacity_bytes, binary=True)
+        return (
+            f"leaves {format_bytes(free, binary=True)} of a card free, not {wanted}",
+            (f"a headroom of {free / estimate.memory.capacity_bytes:.1%}",),
         )
     if reason == USD_RULE:
         price, most = figures["usd_per_million_tokens"], limits.usd_per_million_tokens
         return (
             f"costs {format_usd(price)} a million tokens, not {format_usd(most)}",
-            iter((f"hardware for {most / price:.0%} of the price",)),
+            (f"a limit of {format_usd(price)}", f"hardware for {100 * most / price:.3g}% of the price"),
         )
-    took, limit = (
-        (estimate.ttft_s, limits.ttft_s) if reason == TTFT_RULE else (estimate.tpot_s, limits.tpot_s)
-    )
-    what = "to the first token" if reason == TTFT_RULE else "a token"
-    parts = estimate.prefill if reason == TTFT_RULE else estimate.decode
+    if reason == TTFT_RULE:
+        took, limit, what, parts = estimate.ttft_s, limits.ttft_s, "to the first token", estimate.prefill
+    else:
+        took, limit, what, parts = estimate.tpot_s, limits.tpot_s, "a token", estimate.decode
     longest = max(parts, key=lambda part: part.value)
     return (
         f"takes {format_seconds(took)} {what}, not {format_seconds(limit)}",
-        iter((f"a limit of {format_seconds(took)}", f"less time for {longest.name}")),
+        (f"a limit of {format_seconds(took)} {what}", f"less time for {longest.name}"),
     )
 
 

@@ -131,5 +131,9 @@ class Ranking:
             rows = rows[values[rows] < values[self.fits].min()]
             if not len(rows):
                 return None
+        else:
+            # No time or price makes up for a plan that finds no room, where others do.
+            roomy = rows[self.excess[rows, 0] <= 0]
+            rows = roomy if len(roomy) else rows
         worst = rounded(self.excess[rows].max(axis=1))
         return int(rows[np.lexsort((values[rows], worst))[0]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,23 @@ def best_of_each(values: Column, kinds: NDArray[np.int64]) -> NDArray[np.intp]:
     order = rows[np.argsort(values[rows], kind="stable")]
     _, first = np.unique(kinds[order], return_index=True)
     return order[np.sort(first)]
+
+
+def joined(breaks: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, tuple[str, ...]]:
+    """Limits that one plan breaks, each with what would make it keep it, as one sentence and its ways out.
+
+    Examples
+    --------
+    >>> joined([("takes 3 s", ("a limit of 3 s", "more cards"))])
+    ('takes 3 s', ('a limit of 3 s', 'more cards'))
+    >>> joined([("takes 3 s", ("a limit of 3 s", "more cards")), ("costs $2", ("a limit of $2",))])
+    ('takes 3 s, and costs $2', ('a limit of 3 s and a limit of $2',))
+    """
+    words = ", and ".join(what for what, _ in breaks)
+    if len(breaks) == 1:
+        return words, breaks[0][1]
+    first = [ways[0] for _, ways in breaks if ways]
+    return words, (" and ".join(first),) if first else ()
 
 
 def pareto_front(figures: Column) -> NDArray[np.intp]:

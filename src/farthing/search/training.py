@@ -129,6 +129,7 @@ def search_training(
         removed=_counts(space.removed),
         broken=_counts(broken),
         best=best,
+        front_objectives=tuple(front),
         front=chooser.front() if front else (),
         reasons=reasons(best[0], best[1]) if len(best) > 1 else (),
         miss=nearest_miss(questions, pieces, ranked, best[0] if best else None),
@@ -154,14 +155,16 @@ def _check(
         if name not in FIGURES:
             raise InvalidInput(f"no objective {name!r}; there are {', '.join(get_args(TrainingObjective))}")
     if front and not (2 <= len(set(front)) == len(front) <= 3):
-        raise InvalidInput(f"a front is of two or three objectives, not {', '.join(front)}")
+        raise InvalidInput(
+            f"a front is of two or three objectives, not {', '.join(front)}; write e.g. step,memory"
+        )
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
     for field in ("ttft_s", "tpot_s", "max_batch_size"):
         if getattr(limits, field):
             raise InvalidInput(f"limits: {field} is for inference; training has run_s, run_usd and others")
     if (limits.run_s or limits.run_usd) and not workload.training_tokens:
-        raise InvalidInput("a limit of a whole run needs training_tokens")
+        raise InvalidInput("a limit of a whole run needs training_tokens: say how many, e.g. 2T")
     wanted = {objective, *front}
     if not priced and ("usd" in wanted or limits.run_usd or limits.usd_per_million_tokens):
         raise InvalidInput(
@@ -194,7 +197,14 @@ def _space(
     plan = default_plan(model, cluster, TrainingPlan(**fixed), set(fixed))
     training_run(model, cluster, workload, plan, ideal=False)  # says which field breaks what rule
     rules = first.removed if first else {}
+    if not rules:
+        named = ", ".join(f"{axis}={given[axis]}" for axis in ("tp", "pp", "cp", "dp") if axis in given)
+        raise InvalidInput(
+            f"no split of up to {cluster.count:,} cards of {cluster.name} has {named}: allow other sizes"
+            if named
+            else "no plan is legal with what is given: give other values, or leave some out"
+        )
     counts = ", ".join(f"{rule} ({count:,})" for rule, count in rules.items())
     raise InvalidInput(
-        f"no plan is legal with what is given; rules took out {counts or 'none: no sizes use so many cards'}"
+        f"no plan is legal with what is given: give other values, or leave some out; rules took out {counts}"
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from farthing.records.estimate import TrainingEstimate
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, NearestMiss
+from farthing.search.rank import joined
 from farthing.search.training_choice import choice_of
-from farthing.search.training_columns import Block
+from farthing.search.training_columns import Block, Evaluated
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import Ranked, kept
 from farthing.search.training_space import Rows
@@ -19,6 +22,9 @@ from farthing.units import DAY, format_bytes, format_seconds, format_usd
 
 BETTER: Final = 1 - 1e-9
 """Of the winner's figure: what equals it but for rounding is no better."""
+
+_Miss: TypeAlias = tuple[bool, float]
+"""Whether a plan finds no room, and by which share it exceeds the limit that it exceeds most."""
 
 
 def nearest_miss(
@@ -38,8 +44,8 @@ def nearest_miss(
     best
         The winner; None where no plan keeps the limits.
     """
-    bound = best.figures[FIGURES[questions[0].objective]] * BETTER if best else float("inf")
-    nearest: tuple[float, TrainingPlan, int] | None = None
+    bound = best.figures[FIGURES[questions[0].objective]] * BETTER if best else math.inf
+    nearest: tuple[_Miss, TrainingPlan, int] | None = None
     for (variant, block), one in zip(pieces, ranked, strict=True):
         # The rows that hold a better plan are few: they are evaluated again, to keep no plan of all others.
         better = np.flatnonzero(one.least < bound)
@@ -51,19 +57,25 @@ def nearest_miss(
     _, plan, variant = nearest
     choice = choice_of(questions[variant], plan)
     assert choice.training is not None  # the task is training
-    breaks, help_with = _broken(questions[variant].limits, choice.training, choice.figures)
+    breaks, help_with = joined(list(_broken(questions[variant].limits, choice.training, choice.figures)))
     return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
 
 
-def _nearest(question: Question, rows: Rows, bound: float) -> tuple[float, TrainingPlan] | None:
-    """Of the plans below a bound that break a limit, by which share the nearest does, and which it is."""
+def _nearest(question: Question, rows: Rows, bound: float) -> tuple[_Miss, TrainingPlan] | None:
+    """Of the plans below a bound that break a limit, how far the nearest is off, and which it is."""
     executed = question.executed(rows)
-    nearest: tuple[float, TrainingPlan] | None = None
+    nearest: tuple[_Miss, TrainingPlan] | None = None
     for plans in Block(question.run, rows).evaluated():
         value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
         out = ~kept(question, plans, executed) & (value < bound)
         if plans.legal is not None:
             out &= plans.legal[:, None]
+        roomless = False
+        if math.isinf(bound):
+            # No time or price makes up for a plan that finds no room, where others do.
+            roomy = out & _finds_room(question, plans)
+            roomless = not roomy.any()
+            out = out if roomless else roomy
         if not out.any():
             continue
         worst = np.full(out.shape, -np.inf)
@@ -71,37 +83,43 @@ def _nearest(question: Question, rows: Rows, bound: float) -> tuple[float, Train
             worst = np.maximum(worst, taken / most - 1)
         worst = np.where(out, worst, np.inf)
         place, way = np.unravel_index(int(worst.argmin()), worst.shape)
-        if nearest is None or worst[place, way] < nearest[0]:
+        miss = (roomless, float(worst[place, way]))
+        if nearest is None or miss < nearest[0]:
             row = int(np.arange(len(rows))[plans.rows][place])
-            nearest = float(worst[place, way]), rows.plan(question.run.plan, plans.words, row, int(way))
+            nearest = miss, rows.plan(question.run.plan, plans.words, row, int(way))
     return nearest
+
+
+def _finds_room(question: Question, plans: Evaluated) -> NDArray[np.bool_]:
+    """Whether cards and hosts hold what plans keep, headroom or not."""
+    on_card = plans.total_bytes <= question.run.capacity_bytes
+    return np.asarray(on_card & (plans.offloaded_bytes <= question.run.host_room_bytes))
 
 
 def _broken(
     limits: Limits, estimate: TrainingEstimate, figures: Mapping[str, float]
-) -> tuple[str, tuple[str, ...]]:
-    """Which limits a plan breaks, and what would make it keep them."""
-    breaks: list[str] = []
-    helps: list[tuple[str, ...]] = []
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Which limits a plan breaks, each with what would make it keep it."""
     free, capacity = estimate.memory.free_bytes, estimate.memory.capacity_bytes
     if not estimate.fits:
         missing, _, advice = estimate.misfit.partition("; would fit: ")
-        breaks.append(missing)
-        helps.append(tuple(one for one in advice.split(", or ") if one))
+        yield missing, tuple(one for one in advice.split(", or ") if one)
     elif free < limits.headroom_share * capacity:
         wanted = format_bytes(limits.headroom_share * capacity, binary=True)
-        breaks.append(f"leaves {format_bytes(free, binary=True)} of a card free, not {wanted}")
-        helps.append((f"a headroom of {free / capacity:.1%}",))
+        yield (
+            f"leaves {format_bytes(free, binary=True)} of a card free, not {wanted}",
+            (f"a headroom of {free / capacity:.1%}",),
+        )
     if limits.run_s and estimate.run_s > limits.run_s:
-        breaks.append(f"takes {format_seconds(estimate.run_s)}, not {format_seconds(limits.run_s)}")
-        helps.append((f"a limit of {estimate.run_s / DAY:,.3g} days", "more cards"))
-    for field, unit in (("usd_per_million_tokens", " a million tokens"), ("run_usd", "")):
+        yield (
+            f"takes {format_seconds(estimate.run_s)}, not {format_seconds(limits.run_s)}",
+            (f"a limit of {estimate.run_s / DAY:,.3g} days", "more cards"),
+        )
+    for field, unit in (("run_usd", ""), ("usd_per_million_tokens", " a million tokens")):
         most = getattr(limits, field)
         if most and figures[field] > most:
-            breaks.append(f"costs {format_usd(figures[field])}{unit}, not {format_usd(most)}")
-            helps.append((f"hardware for {most / figures[field]:.0%} of the price",))
-    if len(helps) == 1:
-        return breaks[0], helps[0]
-    # Of several limits each needs something: one advice names the first of each.
-    together = " and ".join(advice[0] for advice in helps if advice)
-    return " and ".join(breaks), (together,) if all(helps) and together else ()
+            price = format_usd(figures[field])
+            yield (
+                f"costs {price}{unit}, not {format_usd(most)}",
+                (f"a limit of {price}", f"hardware for {100 * most / figures[field]:.3g}% of the price"),
+            )

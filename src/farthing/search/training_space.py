@@ -172,7 +172,13 @@ def training_space(
     [(1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1)]
     """
     choices = {name: values(value) for name, value in given.items()}
-    _check(model, choices)
+    _check_values(model, choices)
+    _check_choices(model, choices)
+    if "recompute" not in choices and any(
+        1 not in choices.get(name, (1,)) for name in ("recompute_share", "recompute_layers")
+    ):
+        # Part of the layers, or groups of them, are ways of full recomputation.
+        choices["recompute"] = ("full",)
     outer = {name: options for name, options in choices.items() if name not in OPEN}
     if "nvme" in outer.get("offload_to", ()) and _in_host_memory(cluster):
         outer["offload_to"] = ("nvme",)  # there is no other memory to offload to
@@ -183,8 +189,8 @@ def training_space(
     return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
 
 
-def _check(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
-    """Refuse what no plan can have."""
+def _check_values(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Each value must be one that a plan of the model can have."""
     for name, options in choices.items():
         if not options:
             raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
@@ -196,21 +202,37 @@ def _check(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
             raise InvalidInput(
                 f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
             )
-    schedules, virtual = choices.get("schedule", WORDS["schedule"]), choices.get("interleave", (1, 2))
-    if "interleaved" not in schedules and min(virtual) > 1:
-        raise InvalidInput(
-            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
-        )
-    if schedules == ("interleaved",) and max(virtual) == 1:
-        raise InvalidInput(
-            "the schedule interleaved needs interleave > 1; choose another schedule, or leave interleave out"
-        )
 
 
 def _in_host_memory(cluster: Cluster) -> bool:
     """Whether some cards compute in the memory of their host."""
     cards = [group.accelerator for group in cluster.groups]
     return any(card.unified_memory or card.kind == "cpu" for card in cards)
+
+
+def _check_choices(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Fields that are given must go together."""
+    schedules, virtual = choices.get("schedule", ("interleaved", "")), choices.get("interleave", (1, 2))
+    if "interleaved" not in schedules and min(virtual) > 1:
+        raise InvalidInput(
+            "interleave > 1 needs the schedule interleaved; choose it, or leave interleave out"
+        )
+    if set(schedules) == {"interleaved"} and max(virtual) == 1:
+        raise InvalidInput(
+            "the schedule interleaved needs an interleave of at least 2; give one, or leave it out"
+        )
+    if (min(virtual) > 1 or set(schedules) == {"interleaved"}) and max(choices.get("pp", (2,))) == 1:
+        raise InvalidInput(
+            "interleaving needs a pipeline: allow pp of at least 2, or leave schedule and interleave out"
+        )
+    for name in ("recompute_share", "recompute_layers"):
+        if set(choices.get(name, (1,))) != {1} and "full" not in choices.get("recompute", ("full",)):
+            raise InvalidInput(f"{name} goes with recompute=full: choose it, or leave {name} out")
+    for name in ("first_spared", "last_spared"):
+        if min(choices.get(name, (0,))) >= model.layers:
+            raise InvalidInput(
+                f"{name}={min(choices[name])} leaves no layer of the {model.layers} of {model.id}: lower it"
+            )
 
 
 @dataclass(slots=True)

@@ -66,6 +66,12 @@ def test_near_cases_push_far_ones_out(known: list[Residual]) -> None:
     assert interval(NEAR).basis == f"{50 * HANDFUL} like cases of {HANDFUL} sources"
 
 
+def test_one_case_is_singular(known: list[Residual]) -> None:
+    known += rows(FAR, 20, 2.0)
+    known += [Residual(likeness=NEAR, source="one", cases=1, log_ratios=(0.1,))]
+    assert interval(NEAR).basis == "1 like case of 1 source"
+
+
 def test_the_prediction_is_inside(known: list[Residual]) -> None:
     known += [Residual(likeness=NEAR, source=f"s{n}", cases=9, log_ratios=(0.5, 0.6)) for n in range(5)]
     found = interval(NEAR)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from farthing import catalog
+from farthing import api, catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.records.plan import InferencePlan
-from farthing.records.search import Limits, SearchResult
+from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
-from farthing.report.search import search_report
+from farthing.report.search import plan_words, search_report
 from farthing.search.inference import search_inference
 from farthing.search.inference_space import Axes
 from farthing.search.training import search_training
@@ -83,3 +83,71 @@ def test_a_miss_says_what_would_help(render: Any) -> None:
     assert result.miss is not None
     assert result.miss.choice.inference is not None
     assert not result.miss.choice.inference.fits
+
+
+def test_the_objectives_of_a_front_have_columns(render: Any) -> None:
+    plain = render(search_report(found()), 120)
+    assert "memory" not in plain.partition("Plans")[0]
+    front = render(search_report(found(front=("tpot", "memory"))), 120)
+    head = front.partition("Pareto front  no plan is better in all of tpot, memory")[2].splitlines()[1]
+    assert head.split()[-1] == "memory"
+    load = TrainingWorkload(sequence_tokens=2048, global_batch_size=16)
+    given = {"pp": 1, "offload": "none", "cp": 1}
+    least = search_training(catalog.model("llama-2-7b"), RIG, load, given, objective="energy").result
+    text = render(search_report(least), 120)
+    assert re.search(r"USD/M +energy +memory$", text, flags=re.MULTILINE)
+    assert re.search(r"[\d.]+ kJ ", text)
+
+
+def test_rates_say_what_they_count(render: Any, served: Any) -> None:
+    assert "tokens/s: put out while prompts are read in between" in render(search_report(served), 80)
+
+
+def test_encoders_have_no_time_of_a_token(render: Any) -> None:
+    result = search_inference(
+        catalog.model("bert-base"),
+        parse_cluster("1x2:rtx-4090"),
+        InferenceWorkload(prompt_tokens=512, output_tokens=0),
+        InferencePlan(engine="vllm"),
+        axes=Axes.of(batch_size=8),
+    ).result
+    text = render(search_report(result), 100)
+    assert "a token" not in text
+    assert "put out" not in text
+    assert "time to the first token [" in text
+    (rate,) = {
+        round(c.figures["paid_tokens_per_s"] * c.figures["energy_per_token_j"]) for c in result.best[:1]
+    }
+    estimate = result.best[0].inference
+    assert estimate is not None
+    assert rate == round(estimate.power_w)
+
+
+TOLD = [
+    ({"pp": 4, "schedule": "zero-bubble"}, "pp 4, micro-batch 1, zero-bubble"),
+    ({"pp": 4, "schedule": "gpipe"}, "pp 4, micro-batch 1, gpipe"),
+    ({"pp": 4, "schedule": "interleaved", "interleave": 2}, "pp 4, micro-batch 1, interleave 2"),
+    ({"pp": 4, "first_spared": 1, "last_spared": 2}, "first stage spared 1, last stage spared 2"),
+    ({"pp": 2, "dp": 2, "rank_order": "tp-cp-pp-dp"}, "ranks tp-cp-pp-dp"),
+    ({"tp": 2, "sequence_parallel": False}, "no sequence parallelism"),
+    ({"recompute": "full", "recompute_share": 0.25}, "recompute full 0.25"),
+    ({"recompute": "full", "recompute_layers": 4}, "recompute full in groups of 4"),
+    ({"recompute": "operations"}, "recompute operations"),
+    ({"dp": 4, "zero_stage": 3}, "ZeRO 3"),
+    ({"offload": "optimizer"}, "offload optimizer"),
+]
+
+
+@pytest.mark.parametrize(("fields", "words"), TOLD, ids=[words for _, words in TOLD])
+def test_all_that_differs_of_a_plan_is_told(fields: dict[str, Any], words: str) -> None:
+    estimate = api.train("llama-2-7b", "1x4:h100-sxm", global_batch_size=16, **{"dp": 1, **fields})
+    told = plan_words(Choice(training=estimate, figures={}))
+    assert words in told
+    assert told != plan_words(
+        Choice(training=api.train("llama-2-7b", "1x4:h100-sxm", global_batch_size=16, dp=1), figures={})
+    )
+
+
+def test_layers_of_unlike_machines_are_told() -> None:
+    estimate = api.infer("llama-2-7b", "1x1:rtx-4090+1x1:rtx-3090@1gbe", stage_layers=(20, 12), pp=2)
+    assert "layers 20+12" in plan_words(Choice(inference=estimate, figures={}))

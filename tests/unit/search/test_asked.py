@@ -1,176 +1,141 @@
-"""Options of a search as workload, plan, axes and limits."""
+"""What callers of Python ask: numbers of NumPy are taken, nonsense gets a sentence that says what to do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from farthing import catalog
-from farthing.catalog.cluster import parse_cluster
+import farthing
 from farthing.errors import InvalidInput
 from farthing.records.plan import InferencePlan
-from farthing.records.search import Limits
-from farthing.search.asked import (
-    BATCH_TOKENS,
-    SEQUENCES_PER_CARD,
-    TRAINING_HEADROOM,
-    inference_question,
-    training_question,
-    usual_batch,
-)
-from farthing.search.inference_space import Axes
+from farthing.records.workload import InferenceWorkload, TrainingWorkload
+from farthing.search.asked import usual_batch
 
-LLAMA = catalog.model("llama-3.1-8b")
-CLUSTER = parse_cluster("2x8:h100-sxm@ib-ndr")
+RIG = "1x8:a100-sxm-80gb"
+TRAINING: Mapping[str, Any] = {"task": "training", "offload": "none", "pp": 1, "cp": 1}
 
 
-def trained(limits: Limits | None = None, model: str = "llama-3.1-8b", **options: Any) -> Any:
-    return training_question(catalog.model(model), CLUSTER, limits, options)
+def ask(**more: Any) -> Any:
+    return farthing.search("llama-2-7b", RIG, **more)
 
 
-def served(limits: Limits | None = None, model: str = "llama-3.1-8b", **options: Any) -> Any:
-    return inference_question(catalog.model(model), CLUSTER, limits, options)
+@pytest.mark.parametrize("value", [np.int64(4), np.array([4]), np.array([4, 16]), range(4, 5), [4], (4,)])
+def test_sizes_may_come_from_arrays(value: Any) -> None:
+    assert ask(tp=value, batch_size=8).best.plan.tp == 4
+    assert ask(**TRAINING, tp=value).best.plan.tp == 4
 
 
-# ---- training
+def test_scalars_of_numpy_are_plain_in_the_answer() -> None:
+    found = ask(
+        batch_size=np.int32(8), ttft_s=np.float32(1), top=np.int64(2), weight_format=np.array(["fp8"])
+    )
+    assert type(found.best.workload.batch_size) is int
+    assert type(found.result.limits.ttft_s) is float
+    assert len(found.result.best) == 2
+    assert found.best.plan.weight_format == "fp8"
+    run = ask(**TRAINING, global_batch_size=np.int64(64), sequence_parallel=np.bool_(True))
+    assert type(run.best.workload.global_batch_size) is int
+    assert type(farthing.infer("llama-2-7b", RIG, tp=np.int64(8)).plan.tp) is int
+    assert type(farthing.train("llama-2-7b", RIG, dp=np.int64(8)).plan.dp) is int
 
 
-@pytest.mark.parametrize(
-    ("cards", "tokens", "batch"),
-    [
-        (1, 4096, 8),  # eight sequences a card
-        (3, 4096, 16),  # a power of two at most
-        (127, 4096, 512),
-        (128, 4096, 1024),  # four million tokens
-        (1024, 4096, 1024),
-        (16_384, 4096, 2048),  # one sequence for eight cards
-        (1024, 2**30, 128),
-        (4, 2**30, 1),  # longer than a step's tokens
-        (1, 1, 8),
-    ],
-)
-def test_the_usual_batch(cards: int, tokens: int, batch: int) -> None:
-    assert usual_batch(cards, tokens) == batch
+def test_a_front_may_be_a_tuple_or_a_list() -> None:
+    for front in (("tpot", "usd"), ["tpot", "usd"]):
+        assert ask(front=front).result.front_objectives == ("tpot", "usd")
 
 
-@pytest.mark.parametrize("cards", [1, 6, 100, 1000, 30_000])
-@pytest.mark.parametrize("tokens", [512, 4096, 131_072])
-def test_the_usual_batch_is_a_power_of_two_within_bounds(cards: int, tokens: int) -> None:
-    batch = usual_batch(cards, tokens)
-    assert batch & (batch - 1) == 0
-    assert batch <= SEQUENCES_PER_CARD * cards
-    assert batch * tokens <= max(BATCH_TOKENS, cards * tokens / 8, tokens)
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"task": "serve"}, "task must be inference or training"),
+    ({"task": None}, "task must be inference or training"),
+    ({"objective": "cheap"}, "there are tokens-per-s, ttft"),
+    ({"objective": ("usd", "tpot")}, "there are tokens-per-s, ttft"),
+    ({"front": "tpot"}, "two or three objectives, not tpot; write e.g. tpot,usd"),
+    ({"front": ["tpot", "tpot"]}, "two or three objectives"),
+    ({"front": ["tpot", "usd", "memory", "energy"]}, "two or three objectives"),
+    ({"front": [1, 2]}, "no objective 1"),
+    ({"top": 0}, "top must be a whole number of at least 1"),
+    ({"top": "3"}, "top must be a whole number"),
+    ({"top": 2.5}, "top must be a whole number"),
+    ({"tp": []}, "tp has no value"),
+    ({"tp": np.array([])}, "tp has no value"),
+    ({"tp": "8"}, "tp must be a whole number"),
+    ({"tp": ["4", "8"]}, "tp must be a whole number"),
+    ({"tp": 4.0}, "tp must be a whole number"),
+    ({"tp": np.float64(4)}, "tp must be a whole number"),
+    ({"tp": True}, "tp must be a whole number"),
+    ({"tp": None}, "tp must be a whole number"),
+    ({"tp": {4, 8}}, "tp must be a whole number"),
+    ({"batch_size": 0}, "batch_size must be a whole number of at least 1"),
+    ({"prompt_tokens": [128, 256]}, "prompt_tokens must be a whole number"),
+    ({"weight_format": [None]}, "weight_format must be a name"),
+    ({"engine": "vlmm"}, "did you mean vllm"),
+    ({"engine": "megatron-lm"}, "megatron-lm trains models: choose one that serves them"),
+    ({"engine": ["vllm", "torchtitan"]}, "torchtitan trains models"),
+    ({"engine": "mlx"}, "MLX LM does not run on A100 SXM4 80 GB: choose another"),
+    ({"ttft_s": "1s"}, "ttft_s must be a number of 0 or more"),
+    ({"ttft_s": float("nan")}, "ttft_s must be a number of 0 or more"),
+    ({"limits": {"ttft_s": 1}}, "Limits needed, .*; give a record, or its fields as options"),
+    ({"max_batch_size": 1.5}, "max_batch_size must be a whole number"),
+    ({"max_batch_size": 8, "batch_size": [16, 64]}, "batch_size of 16 is above max_batch_size 8"),
+    ({"headroom_share": 1}, "headroom_share must be in"),
+    ({"run_s": 100.0}, "run_s is for training"),
+    ({"tpp": 4}, "did you mean tp"),
+    ({"dp": 16}, "the plan needs tp x pp x dp = 16 cards"),
+    ({"dp": 2, "micro_batches": 4, "batch_size": 4}, "micro_batches=4 in flight need a batch of at least 8"),
+    ({"stage_layers": (16, 16), "tp": 8}, "the plan needs tp x pp x dp = 16 cards"),
+    ({**TRAINING, "tp": []}, "tp has no values"),
+    ({**TRAINING, "tp": "2"}, "tp must be a whole number"),
+    ({**TRAINING, "tp": [3, 5]}, r"has tp=\[3, 5\], pp=1, cp=1: allow other sizes"),
+    ({**TRAINING, "zero_stage": [1, 4]}, "zero_stage must be 0, 1, 2 or 3"),
+    ({**TRAINING, "schedule": 3}, "schedule must be one of"),
+    ({**TRAINING, "sequence_parallel": "yes"}, "sequence_parallel must be true or false"),
+    ({**TRAINING, "flash_attention": 1}, "flash_attention must be true or false"),
+    ({**TRAINING, "sequence_tokens": "4096"}, "sequence_tokens must be a whole number"),
+    ({**TRAINING, "sequence_tokens": 0}, "sequence_tokens must be at least 1"),
+    ({**TRAINING, "global_batch_size": [64, 128]}, "global_batch_size must be a whole number"),
+    ({**TRAINING, "recompute_share": float("nan")}, "recompute_share must be in 0..1"),
+    ({**TRAINING, "recompute_share": 0.5, "recompute": "none"}, "recompute_share goes with recompute=full"),
+    ({**TRAINING, "recompute_layers": 2, "recompute": "selective"}, "goes with recompute=full"),
+    ({**TRAINING, "interleave": 2}, "interleaving needs a pipeline"),
+    ({**TRAINING, "schedule": "interleaved"}, "interleaving needs a pipeline"),
+    ({**TRAINING, "pp": 2, "interleave": 2, "schedule": "1f1b"}, "needs the schedule interleaved"),
+    ({**TRAINING, "pp": 2, "interleave": 1, "schedule": "interleaved"}, "an interleave of at least 2"),
+    ({**TRAINING, "first_spared": 100}, "first_spared=100 leaves no layer"),
+    ({**TRAINING, "engine": "vllm"}, "vllm serves models: choose one that trains them"),
+    ({**TRAINING, "run_s": 1.0}, "needs training_tokens: say how many"),
+    ({**TRAINING, "ttft_s": 1.0}, "ttft_s is for inference"),
+]
 
 
-def test_training_takes_a_usual_sequence_and_batch() -> None:
-    workload, given, _ = trained()
-    assert (workload.sequence_tokens, workload.global_batch_size) == (4096, usual_batch(16, 4096))
-    assert given == {}
-    assert trained(model="gpt-2-124m")[0].sequence_tokens == 1024  # no longer than the model's context
-    workload, *_ = trained(sequence_tokens=512, global_batch_size=24, training_tokens=1e9)
-    assert (workload.sequence_tokens, workload.global_batch_size) == (512, 24)
-    assert workload.training_tokens == 1e9
+@pytest.mark.parametrize(("more", "words"), BAD, ids=lambda value: str(value)[-50:])
+def test_nonsense_is_explained(more: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        ask(**more)
 
 
-def test_training_leaves_headroom_unless_told_otherwise() -> None:
-    assert trained()[2] == Limits(headroom_share=TRAINING_HEADROOM)
-    assert trained(run_s=60.0)[2] == Limits(headroom_share=TRAINING_HEADROOM, run_s=60.0)
-    assert trained(headroom_share=0.0)[2] == Limits()
-    assert trained(headroom_share=0.2)[2] == Limits(headroom_share=0.2)
-    # Limits that are given whole are what they are.
-    assert trained(Limits(run_usd=5))[2] == Limits(run_usd=5)
-    assert trained(Limits(run_usd=5), headroom_share=0.1)[2] == Limits(run_usd=5, headroom_share=0.1)
+def test_part_of_the_layers_means_full_recomputation() -> None:
+    best = ask(**TRAINING, recompute_share=0.5).best
+    assert (best.plan.recompute, best.plan.recompute_share) == ("full", 0.5)
 
 
-def test_fields_of_a_training_plan_are_given_as_they_are() -> None:
-    _, given, _ = trained(tp=[1, 2], pp=4, engine="megatron-lm", schedule=("1f1b", "gpipe"))
-    assert given == {"tp": [1, 2], "pp": 4, "engine": "megatron-lm", "schedule": ("1f1b", "gpipe")}
+def test_records_of_the_wrong_kind() -> None:
+    load = TrainingWorkload(sequence_tokens=128, global_batch_size=8)
+    with pytest.raises(InvalidInput, match="InferenceWorkload needed"):
+        farthing.infer("llama-2-7b", RIG, workload=load)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="both of training or both of inference"):
+        farthing.launch("vllm", "llama-2-7b", RIG, workload=load, plan=InferencePlan())
+    with pytest.raises(InvalidInput, match="unknown engine 'none'"):
+        farthing.launch(None, "llama-2-7b", RIG, workload=InferenceWorkload(), plan=InferencePlan())  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="plan must be a DisaggregatedPlan"):
+        farthing.infer_disaggregated("llama-2-7b", RIG, SimpleNamespace())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"sequence_tokns": 4096}, "unknown option 'sequence_tokns'; did you mean sequence_tokens"),
-        ({"micro_batch": 4}, "unknown option 'micro_batch'; did you mean .*micro_batch_size"),
-        ({"headroom": 0.1}, "unknown option 'headroom'; did you mean headroom_share"),
-        ({"prompt_tokens": 5}, "unknown option 'prompt_tokens'"),
-        ({"xyz": 1}, r"unknown option 'xyz'; known: sequence_tokens, .*tp, .*run_s"),
-        ({"sequence_tokens": "4096"}, "sequence_tokens must be a whole number, not '4096'"),
-        ({"sequence_tokens": 0}, "sequence_tokens must be at least 1"),
-        ({"global_batch_size": [8, 16]}, "global_batch_size must be a whole number"),
-        ({"headroom_share": 1.0}, "headroom_share must be in"),
-    ],
-    ids=str,
-)
-def test_training_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        trained(**options)
-
-
-# ---- inference
-
-
-def test_serving_searches_what_is_left_open() -> None:
-    workload, plan, axes, limits = served()
-    assert (plan, axes, limits) == (InferencePlan(), Axes(), Limits())
-    assert (workload.prompt_tokens, workload.output_tokens) == (1024, 256)
-
-
-@pytest.mark.parametrize(("batch", "axis"), [(8, (8,)), ([1, 8], (1, 8)), ((4,), (4,))])
-def test_batches_are_an_axis(batch: Any, axis: tuple[int, ...]) -> None:
-    _, _, axes, _ = served(batch_size=batch)
-    assert axes.batch_size == axis
-    assert served()[2].batch_size == ()
-
-
-def test_sizes_and_formats_are_axes() -> None:
-    _, plan, axes, limits = served(tp=[2, 4], weight_format=["bf16", "fp8"], engine="vllm", ttft_s=2.0)
-    assert (axes.tp, axes.weight_format, axes.engine) == ((2, 4), ("bf16", "fp8"), ("vllm",))
-    assert plan == InferencePlan()
-    assert limits == Limits(ttft_s=2.0)
-    assert served(Limits(ttft_s=2.0), tpot_s=0.1)[3] == Limits(ttft_s=2.0, tpot_s=0.1)
-
-
-def test_a_model_of_its_own_format_is_served_in_it() -> None:
-    assert served(model="deepseek-v3")[2].weight_format == (catalog.model("deepseek-v3").native_format,)
-    assert served(model="deepseek-v3", weight_format="bf16")[2].weight_format == ("bf16",)
-
-
-def test_stage_layers_stay_one_value() -> None:
-    _, plan, _, _ = served(pp=2, stage_layers=(20, 12))
-    assert plan.stage_layers == (20, 12)
-
-
-def test_what_is_no_axis_has_one_value() -> None:
-    with pytest.raises(InvalidInput, match="compute_format is no axis of the search; give one value"):
-        served(compute_format=["bf16", "fp8"])
-    with pytest.raises(InvalidInput, match="stage_layers is no axis of the search"):
-        served(pp=2, stage_layers=[[20, 12]])
-    assert served(compute_format="fp8")[1].compute_format == "fp8"
-
-
-def test_prompts_follow_from_the_context() -> None:
-    assert served(context_tokens=4096)[0].prompt_tokens == 4096 - 256
-    assert served(context_tokens=4096, output_tokens=96)[0].prompt_tokens == 4000
-    assert served(context_tokens=4096, prompt_tokens=5)[0].prompt_tokens == 5
-    assert served(model="gpt-2-124m")[0].prompt_tokens == 1024 - 256  # both fit its context
-    assert served(model="bert-base")[0].output_tokens == 0
-    assert served(model="bert-base")[0].prompt_tokens == 512
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"promt_tokens": 5}, "unknown option 'promt_tokens'; did you mean prompt_tokens"),
-        ({"global_batch_size": 5}, "unknown option 'global_batch_size'"),
-        ({"prompt_tokens": [1, 2]}, "prompt_tokens must be a whole number"),
-        ({"context_tokens": "4096"}, "context_tokens must be a whole number"),
-        ({"context_tokens": [1, 2]}, "context_tokens must be a whole number"),
-        ({"context_tokens": 4096, "output_tokens": None}, "output_tokens must be a whole number"),
-    ],
-    ids=str,
-)
-def test_serving_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        served(**options)
+def test_the_usual_batch_is_a_power_of_two() -> None:
+    for cards in (1, 7, 24, 16_384):
+        batch = usual_batch(cards, 4096)
+        assert batch >= 1
+        assert batch & (batch - 1) == 0

@@ -178,6 +178,14 @@ def test_full_recomputation_has_every_share_and_group() -> None:
     assert [(way.share, way.layers) for way in rows.recomputations] == [(0.5, 2), (1.0, 2)]
 
 
+def test_part_of_the_layers_means_full_recomputation() -> None:
+    for given in ({"recompute_share": [0.25, 0.5]}, {"recompute_layers": 2}):
+        ways = [way for rows in space(**given).rows for way in rows.recomputations]
+        assert {way.word for way in ways} == {"full"}
+    ways = [way for rows in space(recompute_share=[0.5, 1.0]).rows for way in rows.recomputations]
+    assert {way.word for way in ways} == {"none", "operations", "full"}
+
+
 def test_flash_attention_leaves_no_scores_to_recompute() -> None:
     def words(**given: Any) -> set[str]:
         return {way.word for rows in space(**given).rows for way in rows.recomputations}
@@ -299,7 +307,10 @@ def test_cards_in_the_hosts_memory_offload_to_drives_alone() -> None:
         ({"ep": [1, 2]}, "needs a mixture-of-experts model"),
         ({"expert_tp": 2}, "expert_tp needs a mixture-of-experts model"),
         ({"schedule": "1f1b", "interleave": [2, 3]}, "interleave > 1 needs the schedule interleaved"),
-        ({"schedule": "interleaved", "interleave": 1}, "the schedule interleaved needs interleave > 1"),
+        (
+            {"schedule": "interleaved", "interleave": 1},
+            "the schedule interleaved needs an interleave of at least 2",
+        ),
     ],
 )
 def test_what_no_plan_can_have(given: dict[str, Any], message: str) -> None:
