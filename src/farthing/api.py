@@ -37,6 +37,7 @@ from farthing.estimate.subject import (
     refuse_unknown,
     resolve_cluster,
     resolve_model,
+    serving_load,
 )
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
@@ -146,7 +147,7 @@ def infer(
     """
     shape, machines = resolve_model(model), resolve_cluster(cluster)
     chosen = set(options) & {"tp", "pp", "dp"}
-    load = _serving_workload(shape, workload, options)
+    load = serving_load(shape, workload, options)
     if plan is None and shape.native_format:
         options.setdefault("weight_format", shape.native_format)
     split = filled(plan, InferencePlan, options)
@@ -221,7 +222,7 @@ def infer_disaggregated(
     if not isinstance(plan, DisaggregatedPlan):
         raise InvalidInput(f"plan must be a DisaggregatedPlan, not {plan!r}")
     shape, machines = resolve_model(model), resolve_cluster(cluster)
-    load = _serving_workload(shape, workload, options)
+    load = serving_load(shape, workload, options)
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, CostBasis)
     _disaggregated.check_pools(machines, plan.prefill_pool, plan.decode_pool)
@@ -240,22 +241,6 @@ def infer_disaggregated(
     if must_fit and not found.fits:
         raise Infeasible(f"{found.model} on {found.cluster}: {found.misfit}")
     return found
-
-
-def _serving_workload(
-    shape: Model, workload: InferenceWorkload | None, options: dict[str, Any]
-) -> InferenceWorkload:
-    """The load of some options, whose defaults follow from the model; takes what it knows out of them."""
-    if workload is None and shape.encoder:
-        # It puts nothing out: what is timed is reading.
-        options.setdefault("output_tokens", 0)
-    if workload is None and options.get("context_tokens") and "prompt_tokens" not in options:
-        # A context alone: the prompt is what the output leaves of it.
-        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
-    if workload is None and shape.max_context < 1280:
-        # A short model: the default prompt must leave room for the output.
-        options.setdefault("prompt_tokens", max(1, shape.max_context - options.get("output_tokens", 256)))
-    return filled(workload, InferenceWorkload, options)
 
 
 def train(

@@ -73,7 +73,7 @@ def sizes(cards: int, model: Model, batch: int) -> Iterator[dict[str, int]]:
 def ways(model: Model, pp: int, words: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """What a choice of words leaves open: virtual stages, spared layers, how much is computed again."""
     deepest = math.ceil(model.layers / pp)
-    pipelines = [{"interleave": v} for v in range(2, deepest + 1)]
+    pipelines = [{"interleave": v} for v in range(2, model.layers + 3)]
     if words["schedule"] != "interleaved":
         pipelines = [{"first_spared": a, "last_spared": b} for a, b in ((0, 0), (0, 1), (1, 1))]
     again: list[dict[str, Any]] = [{}]

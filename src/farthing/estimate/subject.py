@@ -21,6 +21,7 @@ from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Cluster, NumberFormat
 from farthing.records.model import Model
 from farthing.records.wiring import Wiring
+from farthing.records.workload import InferenceWorkload
 
 T = TypeVar("T")
 
@@ -213,6 +214,26 @@ def filled(record: T | None, kind: type[T], options: dict[str, Any]) -> T:
     if record is None:
         return kind(**mine)
     return replace(record, **mine) if mine else record  # type: ignore[type-var]
+
+
+def serving_load(
+    model: Model, workload: InferenceWorkload | None, options: dict[str, Any]
+) -> InferenceWorkload:
+    """The load of some options, whose defaults follow from the model; takes what it knows out of them."""
+    if workload is not None:
+        return filled(workload, InferenceWorkload, options)
+    if model.encoder:
+        # It puts nothing out: what is timed is reading.
+        options.setdefault("output_tokens", 0)
+    written, context = options.get("output_tokens", 256), options.get("context_tokens", 0)
+    if isinstance(written, int) and isinstance(context, int):  # the record says what is wrong with others
+        if context:
+            # A context alone: the prompt is what the output leaves of it.
+            options.setdefault("prompt_tokens", max(1, context - written))
+        elif model.max_context < 1280:
+            # A short model: the default prompt must leave room for the output.
+            options.setdefault("prompt_tokens", max(1, model.max_context - written))
+    return filled(None, InferenceWorkload, options)
 
 
 def refuse_unknown(options: Iterable[str], *kinds: type) -> None:

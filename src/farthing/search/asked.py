@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from farthing import catalog
 from farthing.errors import InvalidInput
-from farthing.estimate.subject import filled, plain, refuse_unknown
+from farthing.estimate.subject import filled, plain, refuse_unknown, serving_load
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
@@ -82,14 +82,8 @@ def inference_question(
     for name, value in fixed.items():
         if isinstance(value, list) or (isinstance(value, tuple) and name != "stage_layers"):
             raise InvalidInput(f"plan: {name} is no axis of the search; give one value, not {value!r}")
-    if model.encoder:
-        options.setdefault("output_tokens", 0)
-    if options.get("context_tokens") and "prompt_tokens" not in options:
-        options["prompt_tokens"] = max(1, options["context_tokens"] - options.get("output_tokens", 256))
-    if model.max_context < 1280:
-        options.setdefault("prompt_tokens", max(1, model.max_context - options.get("output_tokens", 256)))
     kept = filled(limits, Limits, options)
-    workload = filled(None, InferenceWorkload, options)
+    workload = serving_load(model, None, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, Limits)
     _check_engines(chosen, "serving")
     return workload, InferencePlan(**fixed), Axes.of(**chosen), kept

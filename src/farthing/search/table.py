@@ -86,7 +86,10 @@ class Search:
 
     @functools.cached_property
     def table(self) -> Table:
-        """Inputs and figures of each candidate, ``fits``, and the ``reason`` where it does not."""
+        """Inputs and figures of each candidate, ``fits``, and in inference the ``reason`` where it does not.
+
+        In training the best plan of each combination of sizes; its figures are infinite where none fits.
+        """
         return self._make()
 
     @property

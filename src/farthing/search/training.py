@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, get_args
-
-import numpy as np
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, get_args
 
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
-from farthing.estimate.training import default_plan, train_estimate, training_run
-from farthing.records.estimate import TrainingEstimate
+from farthing.estimate.training import default_plan, training_run
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
-from farthing.records.search import (
-    Choice,
-    Limits,
-    NearestMiss,
-    Reason,
-    Removed,
-    SearchResult,
-    TrainingObjective,
-)
+from farthing.records.search import Limits, Removed, SearchResult, TrainingObjective
 from farthing.records.workload import TrainingWorkload
-from farthing.search.rank import Column, best_of_each, joined, pareto_front
-from farthing.search.table import Search, Table
+from farthing.search.table import Search
+from farthing.search.training_choice import Chooser, best_of_sizes, reasons
 from farthing.search.training_columns import blocks
-from farthing.search.training_ranking import FIGURES, Question, Ranked, nearest_miss, rank
-from farthing.search.training_space import SIZE_COLUMNS, Rows, TrainingSpace, training_space
-from farthing.units import DAY, format_bytes, format_seconds, format_usd
-
-FRONT: Final = 32
-"""Most plans of a front that are estimated in full; a longer front keeps its ends and is thinned evenly."""
+from farthing.search.training_miss import nearest_miss
+from farthing.search.training_question import FIGURES, Question
+from farthing.search.training_ranking import rank
+from farthing.search.training_space import TrainingSpace, training_space
 
 Progress = Callable[[int, int], None]
 
@@ -123,14 +112,11 @@ def search_training(
         if progress:
             progress(len(ranked), len(pieces))
     variants = [variant for variant, _ in pieces]
-    chooser = _Chooser(questions, space.variants, variants, ranked)
+    chooser = Chooser(questions, variants, ranked)
     best = chooser.best(top)
-    chosen = [chooser.choice(*one) for one in best]
-    removed = dict(space.removed)
+    broken: Counter[str] = Counter()
     for one in ranked:
-        for rule, count in one.removed.items():
-            removed[rule] = removed.get(rule, 0) + count
-    legal = {rule: count for rule, count in removed.items() if rule in space.removed}
+        broken.update(one.broken)
     result = SearchResult(
         task="training",
         model=model.id,
@@ -140,18 +126,20 @@ def search_training(
         candidates=space.candidates,
         evaluated=sum(one.evaluated for one in ranked),
         fitting=sum(one.fitting for one in ranked),
-        removed=tuple(Removed(rule=rule, candidates=count) for rule, count in legal.items()),
-        broken=tuple(
-            Removed(rule=rule, candidates=count) for rule, count in removed.items() if rule not in legal
-        ),
-        best=tuple(chosen),
+        removed=_counts(space.removed),
+        broken=_counts(broken),
+        best=best,
         front_objectives=tuple(front),
         front=chooser.front() if front else (),
-        reasons=_reasons(chosen[0], chosen[1]) if len(chosen) > 1 else (),
-        miss=_miss(questions, pieces, ranked, chosen),
+        reasons=reasons(best[0], best[1]) if len(best) > 1 else (),
+        miss=nearest_miss(questions, pieces, ranked, best[0] if best else None),
     )
-    table = functools.partial(_table, questions, variants, ranked)
+    table = functools.partial(best_of_sizes, questions, variants, ranked)
     return Search(result, table, seconds=time.perf_counter() - began)
+
+
+def _counts(rules: Mapping[str, int]) -> tuple[Removed, ...]:
+    return tuple(Removed(rule=rule, candidates=count) for rule, count in rules.items())
 
 
 def _check(
@@ -193,7 +181,7 @@ def _space(
     """All plans on all cards, or on as many as there are plans for."""
     sizes = [given.get(axis) for axis in ("tp", "pp", "cp", "dp")]
     if all(isinstance(size, int) for size in sizes):
-        product = int(np.prod([int(size) for size in sizes if size is not None]))
+        product = math.prod(size for size in sizes if isinstance(size, int))
         numbers: Iterable[int] = (min(product, cluster.count),)
     else:
         numbers = range(cluster.count, 0, -1)
@@ -220,190 +208,3 @@ def _space(
     raise InvalidInput(
         f"no plan is legal with what is given: give other values, or leave some out; rules took out {counts}"
     )
-
-
-class _Chooser:
-    """Picks plans out of the ranked blocks, and estimates them in full; each once."""
-
-    def __init__(
-        self,
-        questions: Sequence[Question],
-        variants: Sequence[TrainingPlan],
-        of_block: Sequence[int],
-        ranked: Sequence[Ranked],
-    ) -> None:
-        self.questions, self.variants, self.of_block, self.ranked = questions, variants, of_block, ranked
-        self.made: dict[TrainingPlan, Choice] = {}
-
-    def best(self, top: int) -> list[tuple[int, int, int, int]]:
-        """Block, row, words and way of the best plan of each kind."""
-        if not self.ranked:
-            return []
-        values = np.concatenate([one.best for one in self.ranked])
-        block = np.concatenate([np.full(len(one.best), i) for i, one in enumerate(self.ranked)])
-        row = np.concatenate([np.arange(len(one.best)) for one in self.ranked])
-        kind = np.stack(
-            [np.array(self.of_block)[block], np.array([one.rows.pp for one in self.ranked])[block]]
-            + [
-                np.concatenate([getattr(one.rows, name) for one in self.ranked])
-                for name in ("tp", "dp", "cp", "ep")
-            ]
-        )
-        _, number = np.unique(kind, axis=1, return_inverse=True)
-        found = []
-        for index in best_of_each(values, number.reshape(-1))[:top].tolist():
-            one = self.ranked[block[index]]
-            place = int(row[index])
-            found.append((int(block[index]), place, int(one.best_words[place]), int(one.best_way[place])))
-        return found
-
-    def choice(self, block: int, row: int, words: int, way: int) -> Choice:
-        variant = self.of_block[block]
-        plan = self.ranked[block].plan(self.variants[variant], row, words, way)
-        return self.estimated(plan, variant)
-
-    def estimated(self, plan: TrainingPlan, variant: int) -> Choice:
-        if plan not in self.made:
-            self.made[plan] = choice_of(self.questions[variant], plan)
-        return self.made[plan]
-
-    def front(self) -> tuple[Choice, ...]:
-        """The plans that none beats."""
-        fronts = [one.front for one in self.ranked]
-        points = np.concatenate([front.points for front in fronts])
-        owner = np.concatenate([np.full(len(front.codes), i) for i, front in enumerate(fronts)])
-        codes = np.concatenate([front.codes for front in fronts])
-        rows = pareto_front(points)
-        if len(rows) > FRONT:
-            rows = rows[np.linspace(0, len(rows) - 1, FRONT).round().astype(int)]
-        return tuple(
-            self.choice(int(owner[row]), *self.ranked[owner[row]].coded(int(codes[row]))) for row in rows
-        )
-
-
-def choice_of(question: Question, plan: TrainingPlan) -> Choice:
-    """A plan with its estimate and its figures."""
-    about = question.run.about
-    run = type(question.run)(about=about, workload=question.run.workload, plan=plan)
-    estimate = train_estimate(run, basis=question.basis)
-    figures = {
-        "step_s": estimate.step_s,
-        "tokens_per_s": estimate.tokens_per_s,
-        "mfu": estimate.mfu,
-        "memory_bytes": estimate.memory.total_bytes,
-        "energy_j": estimate.power_w * estimate.step_s,
-    }
-    if estimate.costs:
-        figures["usd_per_million_tokens"] = min(cost.usd_per_million_tokens for cost in estimate.costs)
-    if estimate.run_s:
-        figures["run_s"] = estimate.run_s
-        if estimate.run_usd:
-            figures["run_usd"] = min(estimate.run_usd.values())
-    return Choice(training=estimate, figures=figures)
-
-
-def _reasons(winner: Choice, runner_up: Choice) -> tuple[Reason, ...]:
-    """Where a step's time goes, the largest difference first."""
-    ours, theirs = (
-        {part.name: part.value for part in choice.training.parts}
-        for choice in (winner, runner_up)
-        if choice.training
-    )
-    found = [
-        Reason(part=part, winner_s=ours.get(part, 0.0), runner_up_s=theirs.get(part, 0.0))
-        for part in {**ours, **theirs}
-    ]
-    return tuple(sorted(found, key=lambda reason: -abs(reason.runner_up_s - reason.winner_s)))
-
-
-def _miss(
-    questions: Sequence[Question],
-    pieces: Sequence[tuple[int, Rows]],
-    ranked: Sequence[Ranked],
-    chosen: Sequence[Choice],
-) -> NearestMiss | None:
-    """The plan that exceeds a limit by the least, of those that would be better than the best one."""
-    bound = float("inf")
-    if chosen:
-        bound = chosen[0].figures[FIGURES[questions[0].objective]] * (1 - 1e-9)
-    nearest: tuple[float, TrainingPlan, int] | None = None
-    for (variant, block), one in zip(pieces, ranked, strict=True):
-        better = np.flatnonzero(one.least < bound)
-        found = nearest_miss(questions[variant], block.part(better), bound) if len(better) else None
-        if found is not None and (nearest is None or found[0] < nearest[0]):
-            nearest = *found, variant
-    if nearest is None:
-        return None
-    question = questions[nearest[2]]
-    choice = choice_of(question, nearest[1])
-    assert choice.training is not None  # the task is training
-    breaks, help_with = joined(list(_broken(question, choice.training, choice.figures)))
-    return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
-
-
-def _broken(
-    question: Question, estimate: TrainingEstimate, figures: Mapping[str, float]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Which limits a plan breaks, each with what would make it keep it."""
-    limits = question.limits
-    free, capacity = estimate.memory.free_bytes, estimate.memory.capacity_bytes
-    if not estimate.fits:
-        missing, _, advice = estimate.misfit.partition("; would fit: ")
-        yield missing, tuple(one for one in advice.split(", or ") if one)
-    elif free < limits.headroom_share * capacity:
-        wanted = format_bytes(limits.headroom_share * capacity, binary=True)
-        yield (
-            f"leaves {format_bytes(free, binary=True)} of a card free, not {wanted}",
-            (f"a headroom of {free / capacity:.1%}",),
-        )
-    if limits.run_s and estimate.run_s > limits.run_s:
-        yield (
-            f"takes {format_seconds(estimate.run_s)}, not {format_seconds(limits.run_s)}",
-            (f"a limit of {estimate.run_s / DAY:,.3g} days", "more cards"),
-        )
-    if limits.run_usd and figures["run_usd"] > limits.run_usd:
-        yield (
-            f"costs {format_usd(figures['run_usd'])}, not {format_usd(limits.run_usd)}",
-            (
-                f"a limit of {format_usd(figures['run_usd'])}",
-                f"hardware for {100 * limits.run_usd / figures['run_usd']:.3g}% of the price",
-            ),
-        )
-    price, most = figures["usd_per_million_tokens"], limits.usd_per_million_tokens
-    if most and price > most:
-        yield (
-            f"costs {format_usd(price)} a million tokens, not {format_usd(most)}",
-            (f"a limit of {format_usd(price)}", f"hardware for {100 * most / price:.3g}% of the price"),
-        )
-
-
-def _table(questions: Sequence[Question], variants: Sequence[int], ranked: Sequence[Ranked]) -> Table:
-    """The best plan of each combination of sizes, with its figures."""
-    if not ranked:
-        return Table({})
-    columns: dict[str, list[Column]] = {}
-
-    def add(name: str, values: Any) -> None:
-        columns.setdefault(name, []).append(np.asarray(values))
-
-    for variant, one in zip(variants, ranked, strict=True):
-        rows, count = one.rows, len(one.best)
-        add("pp", np.full(count, rows.pp))
-        for name in (*SIZE_COLUMNS, "sequence_parallel"):
-            add(name, getattr(rows, name))
-        for name in one.words[0]:
-            add(name, np.array([words[name] for words in one.words])[one.best_words])
-        for name, field in (
-            ("recompute", "word"),
-            ("recompute_share", "share"),
-            ("recompute_layers", "layers"),
-        ):
-            add(name, np.array([getattr(way, field) for way in rows.recomputations])[one.best_way])
-        base = questions[variant].run.plan
-        for name in ("weight_format", "compute_format", "gradient_format", "engine"):
-            add(name, np.full(count, getattr(base, name)))
-        add("step_s", one.best_step_s)
-        add("tokens_per_s", questions[variant].tokens / one.best_step_s)
-        add("memory_bytes", one.best_bytes)
-        add("fits", np.isfinite(one.best))
-    return Table({name: np.concatenate(parts) for name, parts in columns.items()})

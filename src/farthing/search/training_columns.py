@@ -35,7 +35,8 @@ from farthing.predict.training_traffic import (
 )
 from farthing.predict.training_update import streamed_weights_time_s, update_time_s
 from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
-from farthing.search.training_space import SIZE_COLUMNS, Pipeline, Recomputation, Rows
+from farthing.search.training_space import SIZE_COLUMNS, Rows
+from farthing.search.training_stages import Pipeline, Recomputation
 
 BLOCK: Final = 16_384
 """Rows times ways to recompute that are worked out together: their columns stay in the processor's cache."""

@@ -2,135 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.estimate.cost import CostBasis, Way, power_w
-from farthing.estimate.training import (
-    TRAINING_MEMORY_SHARE,
-    TrainingRun,
-    executed_factor,
-    lasting_share,
-)
-from farthing.predict.trace import Number, smaller, untraced
-from farthing.predict.work import model_flop
-from farthing.records.plan import TrainingPlan
-from farthing.records.search import Limits
 from farthing.search.rank import Column, pareto_front
 from farthing.search.training_columns import Block, Evaluated
-from farthing.search.training_space import SIZE_COLUMNS, Rows
-
-FIGURES: Final = {
-    "step": "step_s",
-    "usd": "usd_per_million_tokens",
-    "energy": "energy_j",
-    "memory": "memory_bytes",
-}
-"""The figure that each objective looks at; less is better."""
-
-
-NO_ROOM: Final = 1e15
-"""Further from the limits than any plan that fits."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What plans are judged by.
-
-    Attributes
-    ----------
-    run
-        With the formats and the engine of the plans.
-    cards
-        That each plan uses.
-    objective, front, limits, basis
-        As asked.
-    ways
-        Of paying.
-    """
-
-    run: TrainingRun
-    cards: int
-    objective: str
-    front: tuple[str, ...]
-    limits: Limits
-    basis: CostBasis
-    ways: tuple[Way, ...]
-
-    @cached_property
-    def tokens(self) -> int:
-        """Of a step."""
-        load = self.run.workload
-        return load.global_batch_size * load.sequence_tokens
-
-    @cached_property
-    def work_flop(self) -> float:
-        """That the model owes for a step."""
-        load = self.run.workload
-        work = float(
-            untraced(
-                model_flop(
-                    self.run.about.model, self.tokens, load.sequence_tokens, predictors=load.predictors
-                )
-            )
-        )
-        # Frozen weights need no gradients of their own.
-        return work * (2 / 3 if load.lora_rank else 1)
-
-    @cached_property
-    def room_bytes(self) -> float:
-        """Of a card that plans may fill."""
-        return self.run.capacity_bytes * (1 - self.limits.headroom_share)
-
-    @cached_property
-    def steps(self) -> float:
-        """Of the whole run, with what failures cost; 0 without a token count."""
-        load = self.run.workload
-        if not load.training_tokens:
-            return 0.0
-        return load.training_tokens / self.tokens / lasting_share(self.run, self.cards)
-
-    def executed(self, rows: Rows) -> Column:
-        """Executed over owed work for each way to recompute."""
-        plans = [
-            replace(
-                self.run.plan,
-                recompute=way.word,
-                recompute_share=way.share,
-                recompute_layers=way.layers,
-            )
-            for way in rows.recomputations
-        ]
-        about, load = self.run.about, self.run.workload
-        return np.array([[executed_factor(about.model, load, plan) for plan in plans]])
-
-    def draw_w(self, step_s: Number, executed: Number) -> Number:
-        """Of the whole cluster."""
-        peak = self.run.about.devices[self.run.slowest].matmul_flop_per_s * self.cards
-        share = smaller(self.work_flop * executed / peak / step_s, 1.0)
-        return power_w(
-            self.run.about.cluster,
-            compute_share=share,
-            memory_share=TRAINING_MEMORY_SHARE,
-            pue=self.basis.pue,
-            used=self.cards,
-        )
-
-    def figure(self, name: str, step_s: Column, total_bytes: Column, executed: Column) -> Column:
-        """One figure of plans."""
-        if name == "step":
-            return step_s
-        if name == "memory":
-            return total_bytes
-        draw = self.draw_w(step_s, executed)
-        if name == "energy":
-            return np.asarray(draw * step_s)
-        rate = self.tokens / step_s
-        return np.asarray(np.minimum.reduce([way.usd_per_million_tokens(draw, rate) for way in self.ways]))
+from farthing.search.training_question import Question
+from farthing.search.training_space import Rows
 
 
 @dataclass(slots=True)
@@ -172,7 +53,7 @@ class Ranked:
         Codes are of row, words and way.
     evaluated, fitting
         Counts.
-    removed
+    broken
         Evaluated plans that break a limit, by limit.
     """
 
@@ -187,24 +68,7 @@ class Ranked:
     front: Front
     evaluated: int = 0
     fitting: int = 0
-    removed: dict[str, int] = field(default_factory=dict)
-
-    def plan(self, base: TrainingPlan, row: int, words: int, way: int) -> TrainingPlan:
-        """One plan of the block."""
-        rows, again = self.rows, self.rows.recomputations[way]
-        sizes: dict[str, Any] = {name: int(getattr(rows, name)[row]) for name in SIZE_COLUMNS}
-        if sizes["expert_tp"] == sizes["tp"]:
-            sizes["expert_tp"] = 0
-        return replace(
-            base,
-            pp=rows.pp,
-            sequence_parallel=bool(rows.sequence_parallel[row]),
-            recompute=again.word,
-            recompute_share=again.share,
-            recompute_layers=again.layers,
-            **sizes,
-            **self.words[words],
-        )
+    broken: dict[str, int] = field(default_factory=dict)
 
     def code(self, row: Any, words: int, way: Any) -> Any:
         """One number for a plan of the block."""
@@ -272,85 +136,17 @@ def kept(
     question: Question, plans: Evaluated, executed: Column, found: Ranked | None = None
 ) -> NDArray[np.bool_]:
     """Which plans are legal and keep every limit; counts what each limit takes out."""
+    every = True if plans.legal is None else plans.legal[:, None]
+    fits = np.broadcast_to(np.asarray(every), plans.step_s.shape)
     left = plans.count
-    fits = plans.total_bytes <= question.room_bytes
-    if plans.legal is not None:
-        fits &= plans.legal[:, None]
-    rules = [("too much memory on a card", fits)]
-    if plans.words["offload"] != "none":
-        room = question.run.host_room_bytes
-        rules.append(("too much memory on a host", np.asarray(plans.offloaded_bytes <= room)))
-    limits = question.limits
-    if limits.run_s:
-        rules.append(("too long a run", question.steps * plans.step_s <= limits.run_s))
-    if limits.run_usd or limits.usd_per_million_tokens:
-        usd = question.figure("usd", plans.step_s, plans.total_bytes, executed)
-        if limits.usd_per_million_tokens:
-            rules.append(("too dear tokens", usd <= limits.usd_per_million_tokens))
-        if limits.run_usd:
-            run_usd = usd * (question.steps * question.tokens / 1e6)
-            rules.append(("too dear a run", run_usd <= limits.run_usd))
-    for rule, keeps in rules:
-        if keeps is not fits:
-            fits = fits & keeps
+    for rule, taken, most in question.limited(plans, executed):
+        fits = fits & (taken <= most)
         if found is not None:
-            now = int(fits.sum())
-            if left > now:
-                found.removed[rule] = found.removed.get(rule, 0) + left - now
+            now = int(np.count_nonzero(fits))
+            if now < left:
+                found.broken[rule] = found.broken.get(rule, 0) + left - now
             left = now
     if found is not None:
         found.evaluated += plans.count
         found.fitting += left
     return fits
-
-
-def nearest_miss(question: Question, rows: Rows, better_than: float) -> tuple[float, TrainingPlan] | None:
-    """Of plans better than so much, the one that exceeds a limit by the least share of it; and that share."""
-    executed = question.executed(rows)
-    nearest: tuple[float, TrainingPlan] | None = None
-    for plans in Block(question.run, rows).evaluated():
-        value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
-        out = ~kept(question, plans, executed) & (value < better_than)
-        if plans.legal is not None:
-            out &= plans.legal[:, None]
-        if not out.any():
-            continue
-        excess = np.where(out, _excess(question, plans, executed), np.inf)
-        if not np.isfinite(better_than):
-            # No time or price makes up for a plan that finds no room, where others do.
-            excess = excess + np.where(_finds_room(question, plans), 0.0, NO_ROOM)
-        row, way = np.unravel_index(int(excess.argmin()), excess.shape)
-        if nearest is None or excess[row, way] < nearest[0]:
-            one = int(np.arange(len(rows))[plans.rows][row])
-            empty = np.empty(0)
-            codes = np.empty(0, dtype=np.int64)
-            holder = Ranked(
-                rows, [plans.words], empty, codes, codes, empty, empty, empty, Front(empty, codes)
-            )
-            nearest = float(excess[row, way]), holder.plan(question.run.plan, one, 0, int(way))
-    return nearest
-
-
-def _finds_room(question: Question, plans: Evaluated) -> NDArray[np.bool_]:
-    """Whether cards and hosts hold what plans keep, headroom or not."""
-    found = np.asarray(plans.total_bytes <= question.run.capacity_bytes)
-    if plans.words["offload"] != "none":
-        found = found & (plans.offloaded_bytes <= question.run.host_room_bytes)
-    return found
-
-
-def _excess(question: Question, plans: Evaluated, executed: Column) -> Column:
-    """By which share plans exceed the limit that they exceed most."""
-    found = plans.total_bytes / question.room_bytes - 1
-    limits = question.limits
-    if plans.words["offload"] != "none" and np.isfinite(question.run.host_room_bytes):
-        found = np.maximum(found, plans.offloaded_bytes / question.run.host_room_bytes - 1)
-    if limits.run_s:
-        found = np.maximum(found, question.steps * plans.step_s / limits.run_s - 1)
-    if limits.run_usd or limits.usd_per_million_tokens:
-        usd = question.figure("usd", plans.step_s, plans.total_bytes, executed)
-        if limits.usd_per_million_tokens:
-            found = np.maximum(found, usd / limits.usd_per_million_tokens - 1)
-        if limits.run_usd:
-            found = np.maximum(found, usd * question.steps * question.tokens / 1e6 / limits.run_usd - 1)
-    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from farthing.errors import InvalidInput
 from farthing.estimate.subject import check_expert_parallel, cuts_heads
 from farthing.predict.fabric import joined_cards
-from farthing.predict.stages import spared_layers
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
-from farthing.records.plan import Offload, RankOrder, Recompute, Schedule, TrainingPlan
+from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
 from farthing.records.workload import TrainingWorkload
 from farthing.search.divisors import divisors
+from farthing.search.training_stages import Pipeline, Recomputation, StageOptions, stage_options
 
 Ints = NDArray[np.int64]
 
@@ -41,25 +41,6 @@ OPEN: Final = (*SIZES, *WORDS, "first_spared", "last_spared", "recompute_layers"
 
 SPARED: Final = ((0, 0), (0, 1), (1, 1))
 """Layers that the first and the last stage are spared, where none are given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """A way to run the stages: schedule, virtual stages, layers that the ends are spared."""
-
-    schedule: Schedule = "1f1b"
-    interleave: int = 1
-    first_spared: int = 0
-    last_spared: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Recomputation:
-    """How much is computed again: a word, and with ``full`` a share of the layers and the size of a group."""
-
-    word: Recompute
-    share: float = 1.0
-    layers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +83,23 @@ class Rows:
         """Some of the rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
+    def plan(self, base: TrainingPlan, words: Mapping[str, Any], row: int, way: int) -> TrainingPlan:
+        """One plan: a row with words that it may have, and a way to recompute."""
+        again = self.recomputations[way]
+        sizes: dict[str, Any] = {name: int(getattr(self, name)[row]) for name in SIZE_COLUMNS}
+        if sizes["expert_tp"] == sizes["tp"]:
+            sizes["expert_tp"] = 0
+        return replace(
+            base,
+            pp=self.pp,
+            sequence_parallel=bool(self.sequence_parallel[row]),
+            recompute=again.word,
+            recompute_share=again.share,
+            recompute_layers=again.layers,
+            **sizes,
+            **words,
+        )
+
 
 SIZE_COLUMNS: Final = ("tp", "dp", "cp", "ep", "expert_tp", "micro_batch_size")
 COLUMNS: Final = (*SIZE_COLUMNS, "sequence_parallel", "zero_stages", "rank_orders")
@@ -133,8 +131,10 @@ class TrainingSpace:
 
 
 def values(given: Any) -> tuple[Any, ...]:
-    """Allowed values: a list as it is, a single one alone."""
-    return tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    """Allowed values: those of a list, each once, or a single one alone."""
+    if not isinstance(given, (list, tuple)):
+        return (given,)
+    return tuple(value for place, value in enumerate(given) if value not in given[:place])
 
 
 def training_space(
@@ -171,19 +171,8 @@ def training_space(
     >>> sorted({(int(tp), rows.pp, int(dp)) for rows in space.rows for tp, dp in zip(rows.tp, rows.dp)})
     [(1, 1, 1), (1, 1, 2), (1, 2, 1), (2, 1, 1)]
     """
-    for name, value in given.items():
-        if isinstance(value, (list, tuple)) and not value:
-            raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
     choices = {name: values(value) for name, value in given.items()}
-    for name, options in choices.items():
-        for option in options:
-            replace(TrainingPlan(), **{name: option})  # refuses what no plan can have
-    if not model.is_moe:
-        check_expert_parallel(model, max(choices.get("ep", (1,))), 1, "tp x cp x dp / expert_tp")
-        if max(choices.get("expert_tp", (0,))) > 1:
-            raise InvalidInput(
-                f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
-            )
+    _check_values(model, choices)
     _check_choices(model, choices)
     if "recompute" not in choices and any(
         1 not in choices.get(name, (1,)) for name in ("recompute_share", "recompute_layers")
@@ -191,11 +180,34 @@ def training_space(
         # Part of the layers, or groups of them, are ways of full recomputation.
         choices["recompute"] = ("full",)
     outer = {name: options for name, options in choices.items() if name not in OPEN}
+    if "nvme" in outer.get("offload_to", ()) and _in_host_memory(cluster):
+        outer["offload_to"] = ("nvme",)  # there is no other memory to offload to
     variants = tuple(
         TrainingPlan(**dict(zip(outer, combination, strict=True)))
         for combination in itertools.product(*outer.values())
     )
     return _Builder(model, cluster, workload, choices, cards or cluster.count, variants).build()
+
+
+def _check_values(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
+    """Each value must be one that a plan of the model can have."""
+    for name, options in choices.items():
+        if not options:
+            raise InvalidInput(f"plan: {name} has no values to choose from; name one, or leave it out")
+        for option in options:
+            replace(TrainingPlan(), **{name: option})
+    if not model.is_moe:
+        check_expert_parallel(model, max(choices.get("ep", (1,))), 1, "tp x cp x dp / expert_tp")
+        if max(choices.get("expert_tp", (0,))) > 1:
+            raise InvalidInput(
+                f"expert_tp needs a mixture-of-experts model; {model.id} is dense: leave it out"
+            )
+
+
+def _in_host_memory(cluster: Cluster) -> bool:
+    """Whether some cards compute in the memory of their host."""
+    cards = [group.accelerator for group in cluster.groups]
+    return any(card.unified_memory or card.kind == "cpu" for card in cards)
 
 
 def _check_choices(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None:
@@ -240,7 +252,7 @@ class _Builder:
         columns: dict[int, list[Ints]] = {}
         for tp, pp, cp, dp in self._layouts():
             options = self._options(pp)
-            inner = options.all * len(self.variants)
+            inner = self._plans(options)
             batches = self._micro_batches()
             pairs = self._experts(tp)
             every = inner * len(pairs) * len(batches)
@@ -267,7 +279,7 @@ class _Builder:
             own = dict(zip(COLUMNS, found, strict=True))
             own["sequence_parallel"] = own["sequence_parallel"].astype(bool)
             local = self.workload.global_batch_size // own["dp"] // own["micro_batch_size"]
-            if all(way.schedule == "interleaved" for way in options.pipelines):
+            if options.interleaved == len(options.pipelines):
                 own = {name: column[local % pp == 0] for name, column in own.items()}
             if not (options.pipelines and len(own["tp"])):
                 continue
@@ -309,7 +321,8 @@ class _Builder:
             return [(1, 0)]
         groups = self.choices.get("ep") or divisors(self.model.experts)
         cut = self.choices.get("expert_tp")
-        return list(itertools.product(groups, [s or tp for s in cut] if cut else divisors(tp)))
+        inside = dict.fromkeys(size or tp for size in cut) if cut else divisors(tp)
+        return list(itertools.product(groups, inside))
 
     def _broken(self, tp: int, pp: int, cp: int, dp: int) -> str:
         """The rule that a layout breaks, as Megatron-Core and torchtitan check it."""
@@ -342,13 +355,13 @@ class _Builder:
     def _add(
         self,
         columns: dict[int, list[Ints]],
-        options: _Options,
+        options: StageOptions,
         sizes: tuple[int, int, int, int, int, int],
         micro_batches: Ints,
     ) -> None:
         """Rows of one layout with the choices that they have; counts those that they have not."""
         tp, pp, cp, dp, ep, expert_tp = sizes
-        plans = options.all * len(self.variants) * len(micro_batches)
+        plans = self._plans(options) * len(micro_batches)
         words = {}
         for name, choose, rule in (
             ("sequence_parallel", self._sequence_parallel, "sequence parallelism changes or cuts nothing"),
@@ -362,12 +375,13 @@ class _Builder:
         plans = self._keep(
             "the card computes in the host's memory", plans, len(every), len(self._offloads(every))
         )
+        if not plans:
+            return
+        plans //= options.pipeline_choices
         for rule, share in options.removed.items():
-            self.space.remove(rule, plans // options.pipeline_choices * share)
-        plans = plans // options.pipeline_choices
+            self.space.remove(rule, plans * share)
         odd = int(((self.workload.global_batch_size // dp // micro_batches) % pp != 0).sum())
-        interleaved = sum(p.schedule == "interleaved" for p in options.pipelines)
-        lost = plans // max(len(micro_batches), 1) * interleaved * odd
+        lost = plans // len(micro_batches) * options.interleaved * odd
         self.space.remove("interleaving needs a multiple of pp micro-batches", lost)
         masks = [
             sum(1 << self._words(name).index(word) for word in words[name])
@@ -414,28 +428,29 @@ class _Builder:
         return legal[:1] if pp == 1 or dp == 1 or apart or together else legal
 
     def _offloads(self, every: tuple[Offload, ...]) -> tuple[Offload, ...]:
-        cards = [group.accelerator for group in self.cluster.groups]
         to_memory = all(variant.offload_to == "memory" for variant in self.variants)
-        if to_memory and any(card.unified_memory or card.kind == "cpu" for card in cards):
+        if to_memory and _in_host_memory(self.cluster):
             return tuple(word for word in every if word == "none")
         return every
 
-    def _options(self, pp: int) -> _Options:
-        return _options(
+    def _options(self, pp: int) -> StageOptions:
+        return stage_options(
             self.model.layers,
             pp,
-            self._words("schedule"),
-            self.choices.get("interleave"),
-            self._spared(),
-            self._words("recompute"),
-            self.choices.get("recompute_layers"),
-            self.choices.get("recompute_share"),
-            len(self._words("sequence_parallel"))
-            * len(self._words("zero_stage"))
-            * len(self._words("rank_order"))
-            * len(self._words("offload")),
-            all(variant.flash_attention for variant in self.variants),
+            schedules=self._words("schedule"),
+            interleaves=self.choices.get("interleave"),
+            spared=self._spared(),
+            words=self._words("recompute"),
+            groups=self.choices.get("recompute_layers"),
+            shares=self.choices.get("recompute_share"),
+            flash_attention=all(variant.flash_attention for variant in self.variants),
         )
+
+    def _plans(self, options: StageOptions) -> int:
+        """Plans of one combination of sizes before any rule."""
+        words = ("sequence_parallel", "zero_stage", "rank_order", "offload")
+        count = options.pipeline_choices * len(options.recomputations) * len(self.variants)
+        return count * math.prod(len(self._words(name)) for name in words)
 
     def _spared(self) -> tuple[tuple[int, int], ...]:
         if "first_spared" not in self.choices and "last_spared" not in self.choices:
@@ -443,86 +458,3 @@ class _Builder:
         return tuple(
             itertools.product(self.choices.get("first_spared", (0,)), self.choices.get("last_spared", (0,)))
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What a number of stages allows."""
-
-    pipelines: tuple[Pipeline, ...]
-    recomputations: tuple[Recomputation, ...]
-    pipeline_choices: int
-    removed: dict[str, int]
-    all: int
-
-
-@functools.lru_cache(maxsize=1024)
-def _options(
-    layers: int,
-    pp: int,
-    schedules: tuple[Schedule, ...],
-    interleaves: tuple[int, ...] | None,
-    spared: tuple[tuple[int, int], ...],
-    words: tuple[Recompute, ...],
-    groups: tuple[int, ...] | None,
-    shares: tuple[float, ...] | None,
-    other_choices: int,
-    flash_attention: bool,
-) -> _Options:
-    deepest = -(-layers // pp)
-    ways = []
-    for schedule in schedules:
-        virtual = tuple(range(2, max(deepest, 2) + 1)) if schedule == "interleaved" else (1,)
-        if interleaves is not None:
-            virtual = tuple(v for v in interleaves if (v > 1) == (schedule == "interleaved"))
-        ways += [Pipeline(schedule, v, *ends) for v in virtual for ends in spared]
-    removed: dict[str, int] = {}
-    kept: list[Pipeline] = []
-    seen = set()
-    for way in ways:
-        rule = _pipeline_broken(layers, pp, way)
-        # One stage has no schedule; the same layers a stage are the same plan.
-        split = spared_layers(layers, pp, way.first_spared, way.last_spared)
-        key = (way.schedule if pp > 1 else "", way.interleave, split)
-        if not rule and key in seen:
-            rule = "another schedule or split of the layers is the same"
-        if rule:
-            removed[rule] = removed.get(rule, 0) + 1
-            continue
-        seen.add(key)
-        kept.append(way)
-    again: list[Recomputation] = []
-    for word in words:
-        if word == "full":
-            again += _full(deepest, groups, shares)
-        elif not (word == "selective" and flash_attention and "none" in words):
-            again.append(Recomputation(word))
-    # Those that are a share of the layers first: they are evaluated together.
-    again.sort(key=lambda way: way.word not in ("none", "full"))
-    return _Options(
-        tuple(kept), tuple(again), max(len(ways), 1), removed, other_choices * len(ways) * len(again)
-    )
-
-
-def _full(
-    deepest: int, groups: tuple[int, ...] | None, shares: tuple[float, ...] | None
-) -> Iterator[Recomputation]:
-    """Some layers of a stage one by one, or all of them in groups."""
-    for share in shares or [count / deepest for count in range(1, deepest + 1)]:
-        for size in groups or (divisors(deepest) if share == 1 else (1,)):
-            yield Recomputation("full", share, size)
-
-
-def _pipeline_broken(layers: int, pp: int, way: Pipeline) -> str:
-    if way.schedule == "interleaved":
-        if pp == 1 or way.interleave == 1:
-            return "another schedule or split of the layers is the same"
-        if way.first_spared or way.last_spared:
-            return "interleaved stages are spared no layers"
-        chunks = pp * way.interleave
-        # Embedding and head may count as a layer each (Megatron-Core).
-        if layers % chunks and (layers + 2) % chunks:
-            return "virtual stages of unequal layers"
-    elif min(spared_layers(layers, pp, way.first_spared, way.last_spared)) < 1:
-        return "a stage without layers"
-    return ""

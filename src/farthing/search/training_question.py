@@ -1,0 +1,143 @@
+"""What the plans of a training search are judged by: figures of objectives, and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from farthing.estimate.cost import CostBasis, Way, power_w
+from farthing.estimate.training import (
+    TRAINING_MEMORY_SHARE,
+    TrainingRun,
+    executed_factor,
+    lasting_share,
+)
+from farthing.predict.trace import Number, smaller, untraced
+from farthing.predict.work import model_flop
+from farthing.records.search import Limits
+from farthing.search.rank import Column
+from farthing.search.training_columns import Evaluated
+from farthing.search.training_space import Rows
+
+FIGURES: Final = {
+    "step": "step_s",
+    "usd": "usd_per_million_tokens",
+    "energy": "energy_j",
+    "memory": "memory_bytes",
+}
+"""The figure that each objective looks at; less is better."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What plans are judged by.
+
+    Attributes
+    ----------
+    run
+        With the formats and the engine of the plans.
+    cards
+        That each plan uses.
+    objective, front, limits, basis
+        As asked.
+    ways
+        Of paying.
+    """
+
+    run: TrainingRun
+    cards: int
+    objective: str
+    front: tuple[str, ...]
+    limits: Limits
+    basis: CostBasis
+    ways: tuple[Way, ...]
+
+    @cached_property
+    def tokens(self) -> int:
+        """Of a step."""
+        load = self.run.workload
+        return load.global_batch_size * load.sequence_tokens
+
+    @cached_property
+    def work_flop(self) -> float:
+        """That the model owes for a step."""
+        load = self.run.workload
+        work = float(
+            untraced(
+                model_flop(
+                    self.run.about.model, self.tokens, load.sequence_tokens, predictors=load.predictors
+                )
+            )
+        )
+        # Frozen weights need no gradients of their own.
+        return work * (2 / 3 if load.lora_rank else 1)
+
+    @cached_property
+    def room_bytes(self) -> float:
+        """Of a card that plans may fill."""
+        return self.run.capacity_bytes * (1 - self.limits.headroom_share)
+
+    @cached_property
+    def steps(self) -> float:
+        """Of the whole run, with what failures cost; 0 without a token count."""
+        load = self.run.workload
+        if not load.training_tokens:
+            return 0.0
+        return load.training_tokens / self.tokens / lasting_share(self.run, self.cards)
+
+    def executed(self, rows: Rows) -> Column:
+        """Executed over owed work for each way to recompute."""
+        plans = [
+            replace(
+                self.run.plan,
+                recompute=way.word,
+                recompute_share=way.share,
+                recompute_layers=way.layers,
+            )
+            for way in rows.recomputations
+        ]
+        about, load = self.run.about, self.run.workload
+        return np.array([[executed_factor(about.model, load, plan) for plan in plans]])
+
+    def draw_w(self, step_s: Number, executed: Number) -> Number:
+        """Of the whole cluster."""
+        peak = self.run.about.devices[self.run.slowest].matmul_flop_per_s * self.cards
+        share = smaller(self.work_flop * executed / peak / step_s, 1.0)
+        return power_w(
+            self.run.about.cluster,
+            compute_share=share,
+            memory_share=TRAINING_MEMORY_SHARE,
+            pue=self.basis.pue,
+            used=self.cards,
+        )
+
+    def figure(self, name: str, step_s: Column, total_bytes: Column, executed: Column) -> Column:
+        """One figure of plans."""
+        if name == "step":
+            return step_s
+        if name == "memory":
+            return total_bytes
+        draw = self.draw_w(step_s, executed)
+        if name == "energy":
+            return np.asarray(draw * step_s)
+        rate = self.tokens / step_s
+        return np.asarray(np.minimum.reduce([way.usd_per_million_tokens(draw, rate) for way in self.ways]))
+
+    def limited(self, plans: Evaluated, executed: Column) -> Iterator[tuple[str, Column, float]]:
+        """Each limit in the order in which they count: its rule, what plans take of it, and the most."""
+        yield "too much memory on a card", plans.total_bytes, self.room_bytes
+        if plans.words["offload"] != "none" and self.run.host_room_bytes < np.inf:
+            yield "too much memory on a host", np.asarray(plans.offloaded_bytes), self.run.host_room_bytes
+        limits = self.limits
+        if limits.run_s:
+            yield "too long a run", self.steps * plans.step_s, limits.run_s
+        if limits.usd_per_million_tokens or limits.run_usd:
+            usd = self.figure("usd", plans.step_s, plans.total_bytes, executed)
+            if limits.usd_per_million_tokens:
+                yield "too dear tokens", usd, limits.usd_per_million_tokens
+            if limits.run_usd:
+                yield "too dear a run", usd * (self.steps * self.tokens / 1e6), limits.run_usd
