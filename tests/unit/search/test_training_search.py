@@ -23,7 +23,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import TrainingWorkload
-from farthing.search import training_choice
+from farthing.search import training, training_choice
 from farthing.search.table import Search
 from farthing.search.training import search_training
 from farthing.search.training_question import FIGURES
@@ -452,6 +452,32 @@ def test_some_cards_stay_idle_where_no_plan_uses_all(cluster: str, used: int) ->
         assert plan.tp * plan.pp * plan.cp * plan.dp == estimate(choice).accelerators == used
         assert farthing.train(model, cluster, workload=load, plan=plan) == estimate(choice)
         assert any("cards idle" in warning for warning in estimate(choice).warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tp": [3, 5]}, r"no split of up to 16,384 cards of .* has tp=\[3, 5\]: allow other sizes"),
+        ({"micro_batch_size": 3}, "not a multiple of dp x micro_batch_size = 1 x 3"),
+        ({"micro_batch_size": [3, 5]}, "micro-batches do not divide a replica's batch"),
+        ({"tp": 8, "dp": 7}, "not a multiple of dp x micro_batch_size = 7 x 1"),
+    ],
+)
+def test_numbers_of_cards_that_have_no_sizes_are_not_tried(
+    given: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def counting(*asked: Any, **more: Any) -> Any:
+        tried.append(more.get("cards", 0))
+        return training_space(*asked, **more)
+
+    monkeypatch.setattr(training, "training_space", counting)
+    load = TrainingWorkload(sequence_tokens=2048, global_batch_size=1024)
+    cluster = parse_cluster("2048x8:h100-sxm@ib-ndr")
+    with pytest.raises(InvalidInput, match=message):
+        search_training(catalog.model("llama-2-7b"), cluster, load, given)
+    assert tried == [0]
 
 
 def test_sizes_that_are_all_given_are_used() -> None:

@@ -15,7 +15,7 @@ from farthing.errors import InvalidInput
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
-from farthing.search.training_space import WORDS, TrainingSpace, training_space
+from farthing.search.training_space import WORDS, TrainingSpace, card_numbers, size_broken, training_space
 
 SMALL = dataclasses.replace(catalog.model("gpt-2-124m"), layers=2)
 FIXED: dict[str, Any] = {
@@ -271,6 +271,46 @@ def test_sequence_parallelism_cuts_evenly() -> None:
 def test_as_many_cards_as_are_asked_for() -> None:
     found = space("llama-2-7b", "1x8:h100-sxm", cards=6, batch=12)
     assert {tp * pp * cp * dp for tp, pp, cp, dp in sizes(found, "tp", "pp", "cp", "dp")} == {6}
+
+
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [
+        (SMALL, {}),
+        (SMALL, {"pp": 1, "tp": [1, 3]}),
+        (SMALL, {"dp": [3, 4], "micro_batch_size": [2, 3]}),
+        (SMALL, {"micro_batch_size": 5}),
+        (SMALL, {"tp": 5}),
+        (catalog.model("nemotron-3-nano-4b"), {"pp": 1, "cp": 1}),
+        (catalog.model("mixtral-8x7b"), {"ep": 4, "cp": 1}),
+    ],
+)
+def test_no_other_numbers_of_cards_have_plans(model: Model, given: dict[str, Any]) -> None:
+    load = TrainingWorkload(sequence_tokens=24, global_batch_size=12)
+    found = card_numbers(model, load, given, most=24)
+    assert found == sorted(set(found), reverse=True)
+    used = {
+        cards
+        for cards in range(1, 25)
+        if space(model, "1x8:h100-sxm", tokens=24, batch=12, cards=cards, **given).rows
+    }
+    assert used <= set(found)
+    if not model.is_moe:
+        assert used == set(found)
+
+
+def test_a_size_that_is_illegal_by_itself() -> None:
+    load = TrainingWorkload(sequence_tokens=24, global_batch_size=12)
+    legal = {
+        axis: [size for size in range(1, 25) if not size_broken(SMALL, load, axis, size)]
+        for axis in ("tp", "pp", "cp", "dp")
+    }
+    assert legal == {
+        "tp": [1, 2, 3, 4, 6, 12],  # of 12 heads
+        "pp": [1, 2],
+        "cp": [1, 2, 3, 4, 6, 12],
+        "dp": [1, 2, 3, 4, 6, 12],
+    }
 
 
 def test_orders_of_ranks_that_differ() -> None:
