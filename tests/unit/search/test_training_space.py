@@ -195,6 +195,32 @@ def test_flash_attention_leaves_no_scores_to_recompute() -> None:
     assert words(recompute="selective") == {"selective"}
 
 
+def test_one_stage_has_no_schedule() -> None:
+    found = space(dataclasses.replace(SMALL, layers=12), pp=1, tp=2)
+    assert [len(rows.pipelines) for rows in found.rows] == [1]
+    (rows,) = space(dataclasses.replace(SMALL, layers=12), pp=1, tp=2, schedule="gpipe").rows
+    assert [way.schedule for way in rows.pipelines] == ["gpipe"]
+
+
+def test_one_replica_has_nothing_to_shard() -> None:
+    def stages(model: str | Model = SMALL, **given: Any) -> set[tuple[int, ...]]:
+        found = space(model, "1x4:h100-sxm", tokens=512, batch=4, pp=1, **given)
+        return {
+            tuple(word for bit, word in enumerate(rows.words["zero_stage"]) if mask >> bit & 1)
+            for rows in found.rows
+            for mask in rows.zero_stages.tolist()
+        }
+
+    every = (1, 0, 2, 3)
+    assert stages(tp=4) == {(1,)}
+    assert stages(tp=4, zero_stage=[2, 3]) == {(2,)}
+    assert stages(tp=2, dp=2) == {every}
+    # Parts of a sequence share the weights as replicas do, and so do copies of an expert.
+    assert stages(tp=2, cp=2) == {every}
+    assert stages("mixtral-8x7b", tp=4, ep=4, expert_tp=1) == {(1,)}
+    assert stages("mixtral-8x7b", tp=4, ep=2, expert_tp=1) == {every}
+
+
 def test_interleaving() -> None:
     def ways(**given: Any) -> set[tuple[str, int, int, int]]:
         model = dataclasses.replace(SMALL, layers=12)
