@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
-from farthing.estimate.training import default_plan, training_run
+from farthing.estimate.training import training_run
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
@@ -23,7 +22,7 @@ from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import rank
-from farthing.search.training_space import TrainingSpace, training_space
+from farthing.search.training_space import TrainingSpace, card_numbers, training_space
 
 Progress = Callable[[int, int], None]
 
@@ -179,24 +178,20 @@ def _space(
     model: Model, cluster: Cluster, workload: TrainingWorkload, given: Mapping[str, Any]
 ) -> tuple[TrainingSpace, int]:
     """All plans on all cards, or on as many as there are plans for."""
-    sizes = [given.get(axis) for axis in ("tp", "pp", "cp", "dp")]
-    if all(isinstance(size, int) for size in sizes):
-        product = math.prod(size for size in sizes if isinstance(size, int))
-        numbers: Iterable[int] = (min(product, cluster.count),)
-    else:
-        numbers = range(cluster.count, 0, -1)
-    first: TrainingSpace | None = None
-    for cards in numbers:
+    space = training_space(model, cluster, workload, given)
+    if space.rows:
+        return space, cluster.count
+    rules = space.removed
+    for cards in card_numbers(model, workload, given, cluster.count - 1):
         space = training_space(model, cluster, workload, given, cards=cards)
         if space.rows:
             return space, cards
-        first = first or space
+        rules = rules or space.removed
     fixed = {name: value for name, value in given.items() if not isinstance(value, (list, tuple))}
     if fixed.get("interleave", 1) > 1:
         fixed.setdefault("schedule", "interleaved")
-    plan = default_plan(model, cluster, TrainingPlan(**fixed), set(fixed))
-    training_run(model, cluster, workload, plan, ideal=False)  # says which field breaks what rule
-    rules = first.removed if first else {}
+    # Says which field breaks what rule.
+    training_run(model, cluster, workload, TrainingPlan(**fixed), ideal=False)
     if not rules:
         named = ", ".join(f"{axis}={given[axis]}" for axis in ("tp", "pp", "cp", "dp") if axis in given)
         raise InvalidInput(

@@ -217,7 +217,7 @@ class Block:
                     None if legal.all() else legal,
                     np.asarray(end + after + self.run.about.overheads.step_s),
                     np.asarray(reduce(larger, memory)),
-                    outside if offload != "none" else 0.0,
+                    outside,
                 )
 
     def _collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:

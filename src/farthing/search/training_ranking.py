@@ -48,7 +48,7 @@ class Ranked:
     best_step_s, best_bytes
         Of that plan.
     least
-        The same figure whatever the limits, so that rows with a near miss are known.
+        No more than the same figure whatever the limits, so that rows with a near miss are known.
     front
         Codes are of row, words and way.
     evaluated, fitting
@@ -107,10 +107,7 @@ def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column)
     fits = kept(question, plans, executed, found)
     value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
     rows = np.arange(len(found.rows))[plans.rows]
-    least = value.min(axis=1)
-    if plans.legal is not None:
-        least = np.where(plans.legal, least, np.inf)
-    found.least[rows] = np.minimum(found.least[rows], least)
+    found.least[rows] = np.minimum(found.least[rows], value.min(axis=1))
     fitting = np.where(fits, value, np.inf)
     way = fitting.argmin(axis=1)
     best = fitting[np.arange(len(way)), way]

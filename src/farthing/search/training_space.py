@@ -235,6 +235,61 @@ def _check_choices(model: Model, choices: Mapping[str, tuple[Any, ...]]) -> None
             )
 
 
+def size_broken(model: Model, workload: TrainingWorkload, axis: str, size: int) -> str:
+    """The rule that a parallel size breaks whatever the others are, as Megatron-Core and torchtitan check it.
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=12)
+    >>> size_broken(model("llama-2-7b"), load, "dp", 8), size_broken(model("llama-2-7b"), load, "tp", 8)
+    ('dp does not divide the global batch', '')
+    """
+    if axis == "tp":
+        if not cuts_heads(model, size):
+            return "tp does not divide the heads"
+        if model.ffn_hidden % size or model.hidden % size:
+            return "tp does not divide the feed-forward width"
+    if axis == "pp" and size > model.layers:
+        return "more stages than layers"
+    if axis == "cp" and size > 1 and workload.sequence_tokens % (2 * size):
+        return "cp does not cut the sequence in 2 x cp equal parts"
+    if axis == "dp" and workload.global_batch_size % size:
+        return "dp does not divide the global batch"
+    return ""
+
+
+def card_numbers(model: Model, workload: TrainingWorkload, given: Mapping[str, Any], most: int) -> list[int]:
+    """Numbers of cards up to so many that legal sizes use wholly, the largest first.
+
+    Other rules may still leave no plan on them.
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=8)
+    >>> card_numbers(model("llama-2-7b"), load, {"pp": 1}, most=63)
+    [32, 16, 8, 4, 2, 1]
+    """
+    batch = workload.global_batch_size
+    every: Mapping[str, Sequence[int]] = {
+        "tp": divisors(model.hidden),
+        "pp": range(1, model.layers + 1),
+        "cp": divisors(workload.sequence_tokens),
+        "dp": divisors(batch),
+    }
+    micro_batches = values(given.get("micro_batch_size", 1))
+    found: Ints = np.ones(1, dtype=np.int64)
+    for axis, sizes in every.items():
+        allowed = values(given[axis]) if axis in given else sizes
+        legal = [size for size in sizes if size in allowed and not size_broken(model, workload, axis, size)]
+        if axis == "dp":
+            legal = [dp for dp in legal if any(batch // dp % size == 0 for size in micro_batches)]
+        found = np.unique(np.multiply.outer(found, np.array(legal, dtype=np.int64)))
+        found = found[found <= most]
+    return [int(cards) for cards in found[::-1]]
+
+
 @dataclass(slots=True)
 class _Builder:
     """Walks through the layouts, and counts what it leaves out."""
@@ -257,7 +312,11 @@ class _Builder:
             pairs = self._experts(tp)
             every = inner * len(pairs) * len(batches)
             self.space.candidates += every
-            rule = self._broken(tp, pp, cp, dp)
+            rules = (
+                size_broken(self.model, self.workload, axis, size)
+                for axis, size in (("tp", tp), ("pp", pp), ("cp", cp), ("dp", dp))
+            )
+            rule = next(filter(None, rules), "")
             if rule:
                 self.space.remove(rule, every)
                 continue
@@ -312,9 +371,8 @@ class _Builder:
         return [size for size in divisors(room) if allowed is None or size in allowed]
 
     def _micro_batches(self) -> Ints:
-        every = divisors(self.workload.global_batch_size)
-        allowed = self.choices.get("micro_batch_size")
-        return np.array([size for size in every if allowed is None or size in allowed], dtype=np.int64)
+        allowed = self.choices.get("micro_batch_size") or divisors(self.workload.global_batch_size)
+        return np.array(sorted(allowed), dtype=np.int64)
 
     def _experts(self, tp: int) -> list[tuple[int, int]]:
         if not self.model.is_moe:
@@ -323,21 +381,6 @@ class _Builder:
         cut = self.choices.get("expert_tp")
         inside = dict.fromkeys(size or tp for size in cut) if cut else divisors(tp)
         return list(itertools.product(groups, inside))
-
-    def _broken(self, tp: int, pp: int, cp: int, dp: int) -> str:
-        """The rule that a layout breaks, as Megatron-Core and torchtitan check it."""
-        model, tokens = self.model, self.workload.sequence_tokens
-        if not cuts_heads(model, tp):
-            return "tp does not divide the heads"
-        if model.ffn_hidden % tp or model.hidden % tp:
-            return "tp does not divide the feed-forward width"
-        if pp > model.layers:
-            return "more stages than layers"
-        if cp > 1 and tokens % (2 * cp):
-            return "cp does not cut the sequence in 2 x cp equal parts"
-        if self.workload.global_batch_size % dp:
-            return "dp does not divide the global batch"
-        return ""
 
     def _experts_broken(self, tp: int, ep: int, expert_tp: int, over: int) -> str:
         if not self.model.is_moe:

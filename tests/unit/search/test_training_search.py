@@ -23,7 +23,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import TrainingWorkload
-from farthing.search import training_choice
+from farthing.search import training, training_choice
 from farthing.search.table import Search
 from farthing.search.training import search_training
 from farthing.search.training_question import FIGURES
@@ -78,6 +78,31 @@ def every() -> tuple[One, ...]:
     return tuple(
         One(plan, farthing.train(MODEL, CLUSTER, workload=LOAD, plan=plan, cost=BASIS))
         for piece in pieces(MODEL, CLUSTER, LOAD, space)
+        for plan, _, _ in piece.plans()
+    )
+
+
+OTHER_CLUSTER = parse_cluster("2x2:rtx-4090@10gbe")
+OTHER_LOAD = dataclasses.replace(LOAD, global_batch_size=12)
+OTHER_GIVEN: dict[str, Any] = {
+    **GIVEN,
+    "cp": [1, 2],
+    "micro_batch_size": [1, 3, 4],
+    "zero_stage": [2, 1],
+    "offload": "none",
+    "first_spared": 0,
+    "last_spared": [0, 1],
+}
+"""Words that some rows alone may have: orders of ranks, interleaving, sharding."""
+
+
+@functools.cache
+def others() -> tuple[One, ...]:
+    """All plans of that question."""
+    space = training_space(MODEL, OTHER_CLUSTER, OTHER_LOAD, OTHER_GIVEN)
+    return tuple(
+        One(plan, farthing.train(MODEL, OTHER_CLUSTER, workload=OTHER_LOAD, plan=plan, cost=BASIS))
+        for piece in pieces(MODEL, OTHER_CLUSTER, OTHER_LOAD, space)
         for plan, _, _ in piece.plans()
     )
 
@@ -179,6 +204,52 @@ def test_a_long_front_is_thinned_between_its_ends(monkeypatch: pytest.MonkeyPatc
     assert len(front) > len(thin) == 5
     assert (thin[0], thin[-1]) == (front[0], front[-1])
     assert all(choice in front for choice in thin)
+
+
+@pytest.mark.parametrize("objective", FIGURES)
+def test_rows_that_may_not_have_every_word(objective: Any) -> None:
+    """Each row's best is its own: words of other rows do not slip in."""
+    names = ("tp", "pp", "dp", "cp", "ep", "micro_batch_size", "sequence_parallel")
+    least: dict[tuple[Any, ...], One] = {}
+    for one in others():
+        key = tuple(getattr(one.plan, name) for name in names)
+        old = least.get(key)
+        if one.estimate.fits and (old is None or one.figures[objective] < old.figures[objective]):
+            least[key] = one
+    found = search_training(
+        MODEL,
+        OTHER_CLUSTER,
+        OTHER_LOAD,
+        OTHER_GIVEN,
+        objective=objective,
+        basis=BASIS,
+        front=("step", "memory"),
+    )
+    counted(found.result)
+    assert found.result.evaluated == len(others())
+    rows = [row for row in map(found.table.row, range(len(found.table))) if row["fits"]]
+    assert len(rows) == len(least)
+    for row in rows:
+        best = least[tuple(row[name] for name in names)]
+        plan = TrainingPlan(**{f.name: row[f.name] for f in dataclasses.fields(TrainingPlan)})
+        alone = farthing.train(MODEL, OTHER_CLUSTER, workload=OTHER_LOAD, plan=plan, cost=BASIS)
+        assert One(plan, alone).figures[objective] == pytest.approx(best.figures[objective], rel=1e-12)
+        assert row["step_s"] == pytest.approx(alone.step_s, rel=1e-12)
+    points = [(choice.figures["step_s"], choice.figures["memory_bytes"]) for choice in found.result.front]
+    unbeaten = [
+        (one.figures["step"], one.figures["memory"])
+        for one in others()
+        if one.estimate.fits
+        and not any(
+            other.estimate.fits
+            and other.figures["step"] <= one.figures["step"]
+            and other.figures["memory"] <= one.figures["memory"]
+            and (other.figures["step"], other.figures["memory"])
+            != (one.figures["step"], one.figures["memory"])
+            for other in others()
+        )
+    ]
+    assert np.array(points) == pytest.approx(np.array(sorted(set(unbeaten))), rel=1e-12)
 
 
 def test_reasons_add_up_to_the_difference() -> None:
@@ -369,6 +440,22 @@ def test_without_room_the_nearest_miss_says_what_is_missing() -> None:
     assert result.miss.would_help  # offload
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.75, 0.9])
+def test_the_nearest_miss_of_rows_that_may_not_have_every_word(share: float) -> None:
+    sizes = sorted({one.figures["memory"] for one in others()})
+    room = sizes[int(share * len(sizes))]
+    limits = Limits(headroom_share=1 - room / room_bytes() * (1 + 1e-9))
+    result = search_training(MODEL, OTHER_CLUSTER, OTHER_LOAD, OTHER_GIVEN, limits=limits, basis=BASIS).result
+    best = result.best[0].figures["step_s"]
+    better = [one for one in others() if one.figures["step"] < best * (1 - 1e-9)]
+    assert (result.miss is None) == (not better)
+    if result.miss:
+        least = min(excess(one, limits) for one in better)
+        plan = estimate(result.miss.choice).plan
+        assert excess(One(plan, estimate(result.miss.choice)), limits) == pytest.approx(least, rel=1e-6)
+        assert result.miss.choice.figures["step_s"] < best
+
+
 def test_a_miss_of_several_limits_says_all_of_them() -> None:
     miss = search(limits=Limits(usd_per_million_tokens=1e-9, run_s=60)).result.miss
     assert miss is not None
@@ -452,6 +539,32 @@ def test_some_cards_stay_idle_where_no_plan_uses_all(cluster: str, used: int) ->
         assert plan.tp * plan.pp * plan.cp * plan.dp == estimate(choice).accelerators == used
         assert farthing.train(model, cluster, workload=load, plan=plan) == estimate(choice)
         assert any("cards idle" in warning for warning in estimate(choice).warnings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tp": [3, 5]}, r"no split of up to 16,384 cards of .* has tp=\[3, 5\]: allow other sizes"),
+        ({"micro_batch_size": 3}, "not a multiple of dp x micro_batch_size = 1 x 3"),
+        ({"micro_batch_size": [3, 5]}, "micro-batches do not divide a replica's batch"),
+        ({"tp": 8, "dp": 7}, "not a multiple of dp x micro_batch_size = 7 x 1"),
+    ],
+)
+def test_numbers_of_cards_that_have_no_sizes_are_not_tried(
+    given: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def counting(*asked: Any, **more: Any) -> Any:
+        tried.append(more.get("cards", 0))
+        return training_space(*asked, **more)
+
+    monkeypatch.setattr(training, "training_space", counting)
+    load = TrainingWorkload(sequence_tokens=2048, global_batch_size=1024)
+    cluster = parse_cluster("2048x8:h100-sxm@ib-ndr")
+    with pytest.raises(InvalidInput, match=message):
+        search_training(catalog.model("llama-2-7b"), cluster, load, given)
+    assert tried == [0]
 
 
 def test_sizes_that_are_all_given_are_used() -> None:

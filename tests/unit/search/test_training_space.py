@@ -15,7 +15,7 @@ from farthing.errors import InvalidInput
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
-from farthing.search.training_space import WORDS, TrainingSpace, training_space
+from farthing.search.training_space import WORDS, TrainingSpace, card_numbers, size_broken, training_space
 
 SMALL = dataclasses.replace(catalog.model("gpt-2-124m"), layers=2)
 FIXED: dict[str, Any] = {
@@ -195,6 +195,32 @@ def test_flash_attention_leaves_no_scores_to_recompute() -> None:
     assert words(recompute="selective") == {"selective"}
 
 
+def test_one_stage_has_no_schedule() -> None:
+    found = space(dataclasses.replace(SMALL, layers=12), pp=1, tp=2)
+    assert [len(rows.pipelines) for rows in found.rows] == [1]
+    (rows,) = space(dataclasses.replace(SMALL, layers=12), pp=1, tp=2, schedule="gpipe").rows
+    assert [way.schedule for way in rows.pipelines] == ["gpipe"]
+
+
+def test_one_replica_has_nothing_to_shard() -> None:
+    def stages(model: str | Model = SMALL, **given: Any) -> set[tuple[int, ...]]:
+        found = space(model, "1x4:h100-sxm", tokens=512, batch=4, pp=1, **given)
+        return {
+            tuple(word for bit, word in enumerate(rows.words["zero_stage"]) if mask >> bit & 1)
+            for rows in found.rows
+            for mask in rows.zero_stages.tolist()
+        }
+
+    every = (1, 0, 2, 3)
+    assert stages(tp=4) == {(1,)}
+    assert stages(tp=4, zero_stage=[2, 3]) == {(2,)}
+    assert stages(tp=2, dp=2) == {every}
+    # Parts of a sequence share the weights as replicas do, and so do copies of an expert.
+    assert stages(tp=2, cp=2) == {every}
+    assert stages("mixtral-8x7b", tp=4, ep=4, expert_tp=1) == {(1,)}
+    assert stages("mixtral-8x7b", tp=4, ep=2, expert_tp=1) == {every}
+
+
 def test_interleaving() -> None:
     def ways(**given: Any) -> set[tuple[str, int, int, int]]:
         model = dataclasses.replace(SMALL, layers=12)
@@ -271,6 +297,46 @@ def test_sequence_parallelism_cuts_evenly() -> None:
 def test_as_many_cards_as_are_asked_for() -> None:
     found = space("llama-2-7b", "1x8:h100-sxm", cards=6, batch=12)
     assert {tp * pp * cp * dp for tp, pp, cp, dp in sizes(found, "tp", "pp", "cp", "dp")} == {6}
+
+
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [
+        (SMALL, {}),
+        (SMALL, {"pp": 1, "tp": [1, 3]}),
+        (SMALL, {"dp": [3, 4], "micro_batch_size": [2, 3]}),
+        (SMALL, {"micro_batch_size": 5}),
+        (SMALL, {"tp": 5}),
+        (catalog.model("nemotron-3-nano-4b"), {"pp": 1, "cp": 1}),
+        (catalog.model("mixtral-8x7b"), {"ep": 4, "cp": 1}),
+    ],
+)
+def test_no_other_numbers_of_cards_have_plans(model: Model, given: dict[str, Any]) -> None:
+    load = TrainingWorkload(sequence_tokens=24, global_batch_size=12)
+    found = card_numbers(model, load, given, most=24)
+    assert found == sorted(set(found), reverse=True)
+    used = {
+        cards
+        for cards in range(1, 25)
+        if space(model, "1x8:h100-sxm", tokens=24, batch=12, cards=cards, **given).rows
+    }
+    assert used <= set(found)
+    if not model.is_moe:
+        assert used == set(found)
+
+
+def test_a_size_that_is_illegal_by_itself() -> None:
+    load = TrainingWorkload(sequence_tokens=24, global_batch_size=12)
+    legal = {
+        axis: [size for size in range(1, 25) if not size_broken(SMALL, load, axis, size)]
+        for axis in ("tp", "pp", "cp", "dp")
+    }
+    assert legal == {
+        "tp": [1, 2, 3, 4, 6, 12],  # of 12 heads
+        "pp": [1, 2],
+        "cp": [1, 2, 3, 4, 6, 12],
+        "dp": [1, 2, 3, 4, 6, 12],
+    }
 
 
 def test_orders_of_ranks_that_differ() -> None:
