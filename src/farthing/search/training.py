@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from farthing.search.training_choice import Chooser, best_of_sizes, reasons
 from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
 from farthing.search.training_question import FIGURES, Question
-from farthing.search.training_ranking import rank
+from farthing.search.training_ranking import Ranked, rank
 from farthing.search.training_space import TrainingSpace, card_numbers, training_space
 
 Progress = Callable[[int, int], None]
@@ -105,9 +106,10 @@ def search_training(
     pieces = [
         (variant, block) for variant in range(len(questions)) for rows in space.rows for block in blocks(rows)
     ]
-    ranked = []
+    ranked: list[Ranked] = []
     for variant, block in pieces:
-        ranked.append(rank(questions[variant], block))
+        roomier = ranked[-1].roomier if ranked else math.inf
+        ranked.append(rank(questions[variant], block, roomier=roomier))
         if progress:
             progress(len(ranked), len(pieces))
     variants = [variant for variant, _ in pieces]
@@ -134,7 +136,10 @@ def search_training(
         miss=nearest_miss(questions, pieces, ranked, best[0] if best else None),
     )
     table = functools.partial(best_of_sizes, questions, variants, ranked)
-    return Search(result, table, seconds=time.perf_counter() - began)
+    more_memory = 1.0
+    if best and objective == "step":
+        more_memory = ranked[-1].roomier / best[0].figures["step_s"]
+    return Search(result, table, seconds=time.perf_counter() - began, more_memory=more_memory)
 
 
 def _counts(rules: Mapping[str, int]) -> tuple[Removed, ...]:

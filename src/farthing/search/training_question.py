@@ -127,9 +127,14 @@ class Question:
         rate = self.tokens / step_s
         return np.asarray(np.minimum.reduce([way.usd_per_million_tokens(draw, rate) for way in self.ways]))
 
-    def limited(self, plans: Evaluated, executed: Column) -> Iterator[tuple[str, Column, float]]:
-        """Each limit in the order in which they count: its rule, what plans take of it, and the most."""
-        yield "too much memory on a card", plans.total_bytes, self.room_bytes
+    def limited(
+        self, plans: Evaluated, executed: Column, memory_factor: float = 1.0
+    ) -> Iterator[tuple[str, Column, float]]:
+        """Each limit in the order in which they count: its rule, what plans take of it, and the most.
+
+        ``memory_factor`` is of the cards' memory.
+        """
+        yield "too much memory on a card", plans.total_bytes, self.room_bytes * memory_factor
         if plans.words["offload"] != "none" and self.run.host_room_bytes < np.inf:
             yield "too much memory on a host", np.asarray(plans.offloaded_bytes), self.run.host_room_bytes
         limits = self.limits

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.estimate.sensitivity import BETTER
 from farthing.search.rank import Column, pareto_front
 from farthing.search.training_columns import Block, Evaluated
 from farthing.search.training_question import Question
@@ -49,6 +50,8 @@ class Ranked:
         Of that plan.
     least
         No more than the same figure whatever the limits, so that rows with a near miss are known.
+    roomier
+        Least step time that cards with a tenth more memory would allow; of this block and those before.
     front
         Codes are of row, words and way.
     evaluated, fitting
@@ -65,6 +68,7 @@ class Ranked:
     best_step_s: Column
     best_bytes: Column
     least: Column
+    roomier: float
     front: Front
     evaluated: int = 0
     fitting: int = 0
@@ -81,7 +85,7 @@ class Ranked:
         return row, words, way
 
 
-def rank(question: Question, rows: Rows) -> Ranked:
+def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
     """Evaluate all plans of a block of rows, and keep what a search needs of them."""
     count, figures = len(rows), len(question.front)
     found = Ranked(
@@ -93,6 +97,7 @@ def rank(question: Question, rows: Rows) -> Ranked:
         best_step_s=np.full(count, np.inf),
         best_bytes=np.full(count, np.inf),
         least=np.full(count, np.inf),
+        roomier=roomier,
         front=Front(np.empty((0, figures)), np.empty(0, dtype=np.int64)),
     )
     executed = question.executed(rows)
@@ -107,7 +112,11 @@ def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column)
     fits = kept(question, plans, executed, found)
     value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
     rows = np.arange(len(found.rows))[plans.rows]
-    found.least[rows] = np.minimum(found.least[rows], value.min(axis=1))
+    least = value.min(axis=1)
+    found.least[rows] = np.minimum(found.least[rows], least)
+    if question.objective == "step" and least.min() < found.roomier:
+        more = kept(question, plans, executed, memory_factor=BETTER)
+        found.roomier = min(found.roomier, float(value[more].min(initial=np.inf)))
     fitting = np.where(fits, value, np.inf)
     way = fitting.argmin(axis=1)
     best = fitting[np.arange(len(way)), way]
@@ -130,13 +139,21 @@ def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column)
 
 
 def kept(
-    question: Question, plans: Evaluated, executed: Column, found: Ranked | None = None
+    question: Question,
+    plans: Evaluated,
+    executed: Column,
+    found: Ranked | None = None,
+    *,
+    memory_factor: float = 1.0,
 ) -> NDArray[np.bool_]:
-    """Which plans are legal and keep every limit; counts what each limit takes out."""
+    """Which plans are legal and keep every limit; counts what each limit takes out.
+
+    ``memory_factor`` is of the cards' memory.
+    """
     every = True if plans.legal is None else plans.legal[:, None]
     fits = np.broadcast_to(np.asarray(every), plans.step_s.shape)
     left = plans.count
-    for rule, taken, most in question.limited(plans, executed):
+    for rule, taken, most in question.limited(plans, executed, memory_factor):
         fits = fits & (taken <= most)
         if found is not None:
             now = int(np.count_nonzero(fits))
