@@ -332,6 +332,7 @@ def search(
     ideal: bool = False,
     sensitivity: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> Search:
     """The best plans out of every legal one.
@@ -353,8 +354,9 @@ def search(
         Two or three objectives whose Pareto front is returned too.
     sensitivity
         Say what a 10% better part gives the best plan.
-    progress
-        Called with the pieces of work done and all of them; training only.
+    progress, workers
+        Called with the pieces of work done and all of them; processes that share a large search (more than
+        one needs a script that guards its entry with ``if __name__ == "__main__"``). Training only.
     **options
         Any field of the workload, the plan, `CostBasis` or `Limits`. A field of the plan that is given is
         fixed, a list of values leaves a choice, and what is left out is searched: sizes, batch and chunks in
@@ -398,6 +400,7 @@ def search(
             objective=cast(Any, objective or "step"),
             limits=kept,
             progress=progress,
+            workers=workers,
             **shared,
         )
     elif task == "inference":

@@ -102,7 +102,7 @@ def answer(
         # Without a wish beyond the load there is one load: a single sequence.
         asked.setdefault("batch_size", 1)
     front = asked.pop("front", ())
-    from farthing.cli.progress import progress
+    from farthing.cli.progress import processors, progress
 
     with progress("searching") as told:
         found = api.search(
@@ -111,6 +111,7 @@ def answer(
             task=task,
             front=(front,) if isinstance(front, str) else front,
             progress=told,
+            workers=processors(),
             **asked,
         ).result
     chosen = found.best[0] if found.best else found.miss.choice if found.miss else None

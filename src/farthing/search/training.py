@@ -6,8 +6,10 @@ import functools
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, Final, get_args
 
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis, ways
@@ -23,9 +25,17 @@ from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import Ranked, rank
-from farthing.search.training_space import TrainingSpace, card_numbers, training_space
+from farthing.search.training_space import Rows, TrainingSpace, card_numbers, training_space
 
 Progress = Callable[[int, int], None]
+Piece = tuple[int, Rows]
+"""A block of plans, and the number of its question."""
+
+BATCH: Final = 8
+"""Blocks that are handed out together."""
+
+SHARED: Final = 50_000_000
+"""Plans from which on several processes are worth their start."""
 
 
 def search_training(
@@ -41,6 +51,7 @@ def search_training(
     front: Sequence[TrainingObjective] = (),
     ideal: bool = False,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Search:
     """Evaluate every legal plan and rank them.
 
@@ -64,6 +75,9 @@ def search_training(
         Paper arithmetic.
     progress
         Called with the blocks done and all blocks.
+    workers
+        Processes that share large searches; more than one needs a script that guards its entry with
+        ``if __name__ == "__main__"``.
 
     Returns
     -------
@@ -107,9 +121,8 @@ def search_training(
         (variant, block) for variant in range(len(questions)) for rows in space.rows for block in blocks(rows)
     ]
     ranked: list[Ranked] = []
-    for variant, block in pieces:
-        roomier = ranked[-1].roomier if ranked else math.inf
-        ranked.append(rank(questions[variant], block, roomier=roomier))
+    for some in _ranked(questions, pieces, workers if space.evaluated >= SHARED else 1):
+        ranked += some
         if progress:
             progress(len(ranked), len(pieces))
     variants = [variant for variant, _ in pieces]
@@ -138,8 +151,29 @@ def search_training(
     table = functools.partial(best_of_sizes, questions, variants, ranked)
     more_memory = 1.0
     if best and objective == "step":
-        more_memory = ranked[-1].roomier / best[0].figures["step_s"]
+        more_memory = min(one.roomier for one in ranked) / best[0].figures["step_s"]
     return Search(result, table, seconds=time.perf_counter() - began, more_memory=more_memory)
+
+
+def _ranked(questions: Sequence[Question], pieces: Sequence[Piece], workers: int) -> Iterator[list[Ranked]]:
+    """The blocks in order, ranked some at a time."""
+    batches = [pieces[start : start + BATCH] for start in range(0, len(pieces), BATCH)]
+    rank_some = functools.partial(rank_in_turn, questions)
+    if workers == 1 or len(batches) == 1:
+        yield from map(rank_some, batches)
+        return
+    # Fresh interpreters: a process that runs threads must not be copied.
+    with ProcessPoolExecutor(min(workers, len(batches)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(rank_some, batches)
+
+
+def rank_in_turn(questions: Sequence[Question], pieces: Sequence[Piece]) -> list[Ranked]:
+    """Blocks ranked one after the other, each as the question of its number asks."""
+    found: list[Ranked] = []
+    for number, block in pieces:
+        roomier = found[-1].roomier if found else math.inf
+        found.append(rank(questions[number], block, roomier=roomier))
+    return found
 
 
 def _counts(rules: Mapping[str, int]) -> tuple[Removed, ...]:

@@ -124,6 +124,11 @@ class TrainingSpace:
     candidates: int = 0
     removed: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def evaluated(self) -> int:
+        """Plans that no rule took out."""
+        return self.candidates - sum(self.removed.values())
+
     def remove(self, rule: str, plans: int) -> None:
         """Count what a rule takes out."""
         if plans:

@@ -710,3 +710,28 @@ def test_nothing_that_fits_raises_where_one_is_demanded() -> None:
 
 def test_ideal_is_faster() -> None:
     assert winner(search(ideal=True)).step_s < winner(search()).step_s
+
+
+def test_processes_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    from farthing.search import training as module  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(module, "SHARED", 0)
+    monkeypatch.setattr(module, "BATCH", 3)
+    model, cluster = catalog.model("llama-2-7b"), parse_cluster("2x8:a100-sxm-80gb@ib-hdr")
+    load = TrainingWorkload(sequence_tokens=4096, global_batch_size=64)
+    told: list[tuple[int, int]] = []
+    alone, shared = (
+        module.search_training(
+            model,
+            cluster,
+            load,
+            {"offload": "none"},
+            front=("step", "memory"),
+            workers=workers,
+            progress=lambda done, all_: told.append((done, all_)),
+        )
+        for workers in (1, 2)
+    )
+    assert shared.result == alone.result
+    assert shared.more_memory == alone.more_memory
+    assert told[-1][0] == told[-1][1]
