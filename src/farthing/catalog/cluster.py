@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import sys
@@ -404,7 +405,7 @@ def find_cluster(text: str) -> Cluster:
     """
     where = text.strip()
     if where != "-" and not where.lower().endswith(".toml"):
-        return parse_cluster(where)
+        return _remembered(where)
     name = "standard input" if where == "-" else where
     try:
         content = sys.stdin.read(_MAX_FILE_CHARACTERS + 1) if where == "-" else _read(Path(where))
@@ -415,6 +416,10 @@ def find_cluster(text: str) -> Cluster:
     if len(content) > _MAX_FILE_CHARACTERS:
         raise InvalidInput(f"{name} is longer than {_MAX_FILE_CHARACTERS:,} characters: not a cluster")
     return read_cluster(content, name)
+
+
+# Questions of one cluster come in rows.
+_remembered = functools.lru_cache(maxsize=1024)(lambda text: parse_cluster(text))
 
 
 def _read(path: Path) -> str:
