@@ -17,10 +17,15 @@ from farthing.records.workload import InferenceWorkload, TrainingWorkload
 from farthing.search.inference_space import Axes
 
 BATCH_TOKENS: Final = 4 * 2**20
-"""Tokens of a step that published runs of large models seldom go below or far above (li-2023-article)."""
+"""Tokens of a step of LLaMA-2 (touvron-2023-llama2)."""
 
 SEQUENCES_PER_CARD: Final = 8
-"""Sequences of a step where that many cards do not reach `BATCH_TOKENS`: enough to fill pipelines."""
+"""Sequences of a step where that many cards do not reach `BATCH_TOKENS`: enough to fill pipelines; an
+assumption."""
+
+CARDS_PER_SEQUENCE: Final = 8
+"""Where cards are so many that `BATCH_TOKENS` would leave most without a sequence: LLaMA-3 405B trained 2,048
+sequences a step on 16,384 cards (meta-2024-llama3)."""
 
 TRAINING_HEADROOM: Final = 0.05
 """Share of a card that a search of training leaves free unless told otherwise: memory is predicted within
@@ -35,7 +40,8 @@ def usual_batch(cards: int, sequence_tokens: int) -> int:
     >>> usual_batch(8, 4096), usual_batch(512, 2048), usual_batch(16_384, 8192)
     (64, 2048, 2048)
     """
-    wanted = min(SEQUENCES_PER_CARD * cards, max(BATCH_TOKENS // sequence_tokens, cards // 8, 1))
+    large = max(BATCH_TOKENS // sequence_tokens, cards // CARDS_PER_SEQUENCE, 1)
+    wanted = min(SEQUENCES_PER_CARD * cards, large)
     return int(2 ** (wanted.bit_length() - 1))
 
 

@@ -25,7 +25,6 @@ from farthing.records.search import (
     InferenceObjective,
     Limits,
     NearestMiss,
-    Reason,
     Removed,
     SearchResult,
 )
@@ -35,16 +34,17 @@ from farthing.search.inference_evaluation import Evaluated, Setting, evaluated
 from farthing.search.inference_ranking import (
     HEADROOM_RULE,
     MEMORY_RULE,
-    OBJECTIVES,
     REASONS,
     TTFT_RULE,
     USD_RULE,
     Ranking,
 )
 from farthing.search.inference_space import SIZES, Axes
-from farthing.search.rank import joined
+from farthing.search.rank import joined, thinned
 from farthing.search.rearranged import best_on_fewer, best_rearranged
+from farthing.search.reasons import reasons
 from farthing.search.table import Search, Table
+from farthing.search.wishes import check_known, check_wishes
 from farthing.units import format_bytes, format_seconds, format_usd
 
 CHOICE_FIGURES: Final = (
@@ -59,8 +59,6 @@ CHOICE_FIGURES: Final = (
     "memory_free_bytes",
     "power_w",
 )
-FRONT: Final = 32
-"""Most plans of a front that are estimated in full; a longer front keeps its ends and is thinned evenly."""
 
 
 def search_inference(
@@ -122,7 +120,7 @@ def search_inference(
     """
     began = time.perf_counter()
     limits, basis = limits or Limits(), basis or CostBasis()
-    _check(objective, front, top)
+    check_wishes(objective, front, top, get_args(InferenceObjective), "tpot,usd")
     check(model, cluster, workload, InferencePlan())
     setting = Setting(
         model=model,
@@ -167,8 +165,8 @@ def search_inference(
         broken=tuple(Removed(rule=rule, candidates=count) for rule, count in ranking.broken.items()),
         best=tuple(best),
         front_objectives=tuple(front),
-        front=tuple(chooser.choice(row) for row in _thinned(ranking.front(front))) if front else (),
-        reasons=_reasons(objective, *best[:2]) if len(best) > 1 else (),
+        front=tuple(map(chooser.choice, thinned(ranking.front(front)).tolist())) if front else (),
+        reasons=reasons(*(_times(objective, one) for one in best[:2])) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
         rearranged=best_rearranged(setting, words, notes, best[0] if best else None)
         or best_on_fewer(setting, words, best[0] if best else None),
@@ -212,30 +210,12 @@ def _say_what_is_illegal(setting: Setting) -> None:
     check(setting.model, cluster, load, whole)
 
 
-def _check(objective: str, front: Sequence[str], top: int) -> None:
-    for name in (objective, *front):
-        if name not in OBJECTIVES:
-            raise InvalidInput(f"no objective {name!r}; there are {', '.join(get_args(InferenceObjective))}")
-    if front and not (2 <= len(set(front)) == len(front) <= 3):
-        raise InvalidInput(
-            f"a front is of two or three objectives, not {', '.join(front)}; write e.g. tpot,usd"
-        )
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
-
-
 def _check_known(setting: Setting, wanted: set[str]) -> None:
-    if not setting.ways and ("usd" in wanted or setting.limits.usd_per_million_tokens):
-        raise InvalidInput(
-            f"no price of {setting.cluster.name} is known: state usd_per_accelerator or "
-            "usd_per_accelerator_hour"
-        )
+    money = bool(setting.limits.usd_per_million_tokens)
+    check_known(setting.cluster, wanted, priced=bool(setting.ways), money=money)
     for field in ("run_s", "run_usd"):
         if getattr(setting.limits, field):
             raise InvalidInput(f"limits: {field} is for training; serving has ttft_s, tpot_s and others")
-    unknown = [g.accelerator.name for g in setting.cluster.groups if not g.accelerator.tdp_w]
-    if "energy" in wanted and unknown:
-        raise InvalidInput(f"the power of {', '.join(unknown)} is unknown, so that no plan needs the least")
     if not setting.workload.output_tokens and (wanted & {"tpot", "energy"} or setting.limits.tpot_s):
         raise InvalidInput(
             "without output_tokens there is no time or energy of an output token: give some, or use ttft, "
@@ -293,24 +273,10 @@ class _Chooser:
         return self.made[row]
 
 
-def _thinned(rows: list[int]) -> list[int]:
-    if len(rows) <= FRONT:
-        return rows
-    return [rows[round(place)] for place in np.linspace(0, len(rows) - 1, FRONT)]
-
-
-def _reasons(objective: str, winner: Choice, runner_up: Choice) -> tuple[Reason, ...]:
-    """Where the time that the objective looks at goes, the largest difference first."""
-    ours, theirs = (_times(objective, choice.inference) for choice in (winner, runner_up) if choice.inference)
-    found = [
-        Reason(part=part, winner_s=ours.get(part, 0.0), runner_up_s=theirs.get(part, 0.0))
-        for part in {**ours, **theirs}
-    ]
-    return tuple(sorted(found, key=lambda reason: -abs(reason.runner_up_s - reason.winner_s)))
-
-
-def _times(objective: str, estimate: InferenceEstimate) -> dict[str, float]:
+def _times(objective: str, choice: Choice) -> dict[str, float]:
     """Parts of the time to the first token, of a token, or of the whole cluster's for each token put out."""
+    estimate = choice.inference
+    assert estimate is not None  # the task is inference
     load = estimate.workload
     if objective == "ttft" or not load.output_tokens:
         return _named(estimate.prefill, 1.0)

@@ -113,13 +113,11 @@ class Ranking:
         values = np.where(self.fits, self.values(self.objective), np.inf)
         return [int(row) for row in best_of_each(values, self.kinds)[:top]]
 
-    def front(self, objectives: Sequence[str]) -> list[int]:
+    def front(self, objectives: Sequence[str]) -> NDArray[np.intp]:
         """Rows that none beats in all objectives."""
-        if not self.count:
-            return []
         figures = np.stack([self.values(name) for name in objectives], axis=1)
         figures[~self.fits] = np.inf
-        return [int(row) for row in pareto_front(figures)]
+        return pareto_front(figures)
 
     def nearest_miss(self) -> int | None:
         """The row that breaks a limit by the least, of those that would be better than the best that does."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Column = NDArray[np.float64]
+
+FRONT: Final = 32
+"""Most plans of a front that are estimated in full."""
 
 
 def best_of_each(values: Column, kinds: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -98,6 +102,21 @@ def pareto_front(figures: Column) -> NDArray[np.intp]:
                 mine.append(int(index))
         front += [start + place for place in mine]
     return rows[front]
+
+
+def thinned(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `FRONT` of some rows: the ends stay, the others are thinned evenly.
+
+    Examples
+    --------
+    >>> kept = thinned(np.arange(63))
+    >>> len(kept), kept[:3].tolist(), kept[-1].item()
+    (32, [0, 2, 4], 62)
+    """
+    if len(rows) <= FRONT:
+        return rows
+    kept: NDArray[np.intp] = rows[np.linspace(0, len(rows) - 1, FRONT).round().astype(int)]
+    return kept
 
 
 _CHUNK = 512

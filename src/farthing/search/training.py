@@ -19,13 +19,15 @@ from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Limits, Removed, SearchResult, TrainingObjective
 from farthing.records.workload import TrainingWorkload
+from farthing.search.reasons import reasons
 from farthing.search.table import Search
-from farthing.search.training_choice import Chooser, best_of_sizes, reasons
+from farthing.search.training_choice import Chooser, best_of_sizes, step_parts
 from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
-from farthing.search.training_question import FIGURES, Question
+from farthing.search.training_question import Question
 from farthing.search.training_ranking import Ranked, rank
 from farthing.search.training_space import Rows, TrainingSpace, card_numbers, training_space
+from farthing.search.wishes import check_known, check_wishes
 
 Progress = Callable[[int, int], None]
 Piece = tuple[int, Rows]
@@ -145,7 +147,7 @@ def search_training(
         best=best,
         front_objectives=tuple(front),
         front=chooser.front() if front else (),
-        reasons=reasons(best[0], best[1]) if len(best) > 1 else (),
+        reasons=reasons(step_parts(best[0]), step_parts(best[1])) if len(best) > 1 else (),
         miss=nearest_miss(questions, pieces, ranked, best[0] if best else None),
     )
     table = functools.partial(best_of_sizes, questions, variants, ranked)
@@ -189,28 +191,14 @@ def _check(
     top: int,
     priced: bool,
 ) -> None:
-    for name in (objective, *front):
-        if name not in FIGURES:
-            raise InvalidInput(f"no objective {name!r}; there are {', '.join(get_args(TrainingObjective))}")
-    if front and not (2 <= len(set(front)) == len(front) <= 3):
-        raise InvalidInput(
-            f"a front is of two or three objectives, not {', '.join(front)}; write e.g. step,memory"
-        )
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
+    check_wishes(objective, front, top, get_args(TrainingObjective), "step,memory")
     for field in ("ttft_s", "tpot_s", "max_batch_size"):
         if getattr(limits, field):
             raise InvalidInput(f"limits: {field} is for inference; training has run_s, run_usd and others")
     if (limits.run_s or limits.run_usd) and not workload.training_tokens:
         raise InvalidInput("a limit of a whole run needs training_tokens: say how many, e.g. 2T")
-    wanted = {objective, *front}
-    if not priced and ("usd" in wanted or limits.run_usd or limits.usd_per_million_tokens):
-        raise InvalidInput(
-            f"no price of {cluster.name} is known: state usd_per_accelerator or usd_per_accelerator_hour"
-        )
-    unknown = [g.accelerator.name for g in cluster.groups if not g.accelerator.tdp_w]
-    if "energy" in wanted and unknown:
-        raise InvalidInput(f"the power of {', '.join(unknown)} is unknown, so that no plan needs the least")
+    money = bool(limits.run_usd or limits.usd_per_million_tokens)
+    check_known(cluster, {objective, *front}, priced=priced, money=money)
 
 
 def _space(

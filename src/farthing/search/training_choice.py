@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 
 from farthing.estimate.training import train_estimate
 from farthing.records.plan import TrainingPlan
-from farthing.records.search import Choice, Reason
-from farthing.search.rank import best_of_each, pareto_front
+from farthing.records.search import Choice
+from farthing.search.rank import best_of_each, pareto_front, thinned
 from farthing.search.table import Table
 from farthing.search.training_question import Question
 from farthing.search.training_ranking import Ranked
 from farthing.search.training_space import OPEN, SIZE_COLUMNS
-
-FRONT: Final = 32
-"""Most plans of a front that are estimated in full; a longer front keeps its ends and is thinned evenly."""
 
 AS_GIVEN: Final = tuple(field.name for field in fields(TrainingPlan) if field.name not in OPEN)
 """Fields of a plan that a search takes as they are: formats, engine, and the like."""
@@ -71,11 +68,9 @@ class Chooser:
         points = np.concatenate([front.points for front in fronts])
         owner = np.concatenate([np.full(len(front.codes), i) for i, front in enumerate(fronts)])
         codes = np.concatenate([front.codes for front in fronts])
-        rows = pareto_front(points)
-        if len(rows) > FRONT:
-            rows = rows[np.linspace(0, len(rows) - 1, FRONT).round().astype(int)]
         return tuple(
-            self.choice(int(owner[row]), *self.ranked[owner[row]].coded(int(codes[row]))) for row in rows
+            self.choice(int(owner[row]), *self.ranked[owner[row]].coded(int(codes[row])))
+            for row in thinned(pareto_front(points))
         )
 
 
@@ -98,18 +93,9 @@ def choice_of(question: Question, plan: TrainingPlan) -> Choice:
     return Choice(training=estimate, figures=figures)
 
 
-def reasons(winner: Choice, runner_up: Choice) -> tuple[Reason, ...]:
-    """Where a step's time goes, the largest difference first."""
-    ours, theirs = (
-        {part.name: part.value for part in choice.training.parts}
-        for choice in (winner, runner_up)
-        if choice.training
-    )
-    found = [
-        Reason(part=part, winner_s=ours.get(part, 0.0), runner_up_s=theirs.get(part, 0.0))
-        for part in {**ours, **theirs}
-    ]
-    return tuple(sorted(found, key=lambda reason: -abs(reason.runner_up_s - reason.winner_s)))
+def step_parts(choice: Choice) -> dict[str, float]:
+    """Where a step's time goes [s]."""
+    return {part.name: part.value for part in choice.training.parts} if choice.training else {}
 
 
 def best_of_sizes(questions: Sequence[Question], variants: Sequence[int], ranked: Sequence[Ranked]) -> Table:

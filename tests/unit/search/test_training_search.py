@@ -23,7 +23,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import TrainingWorkload
-from farthing.search import training, training_choice
+from farthing.search import rank, training
 from farthing.search.table import Search
 from farthing.search.training import search_training
 from farthing.search.training_question import FIGURES
@@ -183,7 +183,7 @@ def test_formats_are_kinds() -> None:
 
 @pytest.mark.parametrize("front", [("step", "memory"), ("energy", "step", "memory"), ("usd", "memory")])
 def test_the_front_is_what_no_plan_beats(front: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_choice, "FRONT", 1000)
+    monkeypatch.setattr(rank, "FRONT", 1000)
     points = {tuple(one.figures[name] for name in front) for one in every() if one.estimate.fits}
     unbeaten = {
         point
@@ -199,7 +199,7 @@ def test_the_front_is_what_no_plan_beats(front: Any, monkeypatch: pytest.MonkeyP
 
 def test_a_long_front_is_thinned_between_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     front = search(front=("step", "memory")).result.front
-    monkeypatch.setattr(training_choice, "FRONT", 5)
+    monkeypatch.setattr(rank, "FRONT", 5)
     thin = search(front=("step", "memory")).result.front
     assert len(front) > len(thin) == 5
     assert (thin[0], thin[-1]) == (front[0], front[-1])
