@@ -82,6 +82,7 @@ class PartialFile:
     def __init__(self, path: Path, grid: Grid, width: int, *, restart: bool = False) -> None:
         self.path = path
         self.done = 0
+        self._head_bytes = 0
         self._width = width
         self._restart = restart
         self._starts = array.array("q", [_OPEN]) * len(grid)
@@ -106,7 +107,8 @@ class PartialFile:
         # A full disk has been told already, where rows are added.
         with contextlib.suppress(OSError):
             self._file.close()
-            if not self.done:
+            # By the file and not by the count: an interrupt may fall between writing rows and counting them.
+            if self.path.stat().st_size <= self._head_bytes:
                 self.remove()
 
     @property
@@ -167,10 +169,11 @@ class PartialFile:
         if not first.endswith(b"\n"):
             self._check_cut(first)
             self._file.truncate(0)
-            self._file.write(msgspec.json.encode(head) + b"\n")
+            self._head_bytes = self._file.write(msgspec.json.encode(head) + b"\n")
             self._file.flush()
             return
         self._check_head(first, head)
+        self._head_bytes = end
         for number, line in enumerate(self._file, start=2):
             if not line.endswith(b"\n"):
                 break

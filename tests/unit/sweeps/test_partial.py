@@ -78,6 +78,26 @@ def test_a_half_written_head_is_no_sweep_yet(path: Path, left: int) -> None:
     assert path.read_bytes() == whole
 
 
+def test_an_interrupt_between_writing_and_counting_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.csv.partial"
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def add() -> None:
+        with opened(path) as kept:
+            kept.add(ROWS[:2])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartialFile, "_keep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            add()
+    with opened(path) as kept:
+        assert list(kept.rows()) == ROWS[:2]
+
+
 def test_a_sweep_without_rows_leaves_nothing(tmp_path: Path) -> None:
     with opened(tmp_path / "out.partial"):
         pass
