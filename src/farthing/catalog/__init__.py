@@ -25,6 +25,7 @@ from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
 from farthing.records.model import Model
+from farthing.records.parts import HostPart, Part
 from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")
@@ -58,6 +59,29 @@ def switches() -> Mapping[str, Switch]:
 def hosts() -> Mapping[str, Host]:
     """All hosts by id."""
     return table("hosts.csv", Host)
+
+
+def parts() -> Mapping[str, Part]:
+    """All parts of which hosts and networks are built, by id."""
+    return table("parts.csv", Part)
+
+
+@functools.cache
+def host_parts() -> Mapping[str, tuple[tuple[str, int], ...]]:
+    """Parts and how many of each, by the host that somebody builds of them.
+
+    Power supplies are left out: how many watts a host needs depends on its cards. A host that is bought
+    complete has no entry, but a price.
+
+    Examples
+    --------
+    >>> host_parts()["wrx90d8-4u"][0], "dgx-h100" in host_parts()
+    (('wrx90d8-2l-2t', 1), False)
+    """
+    found: dict[str, tuple[tuple[str, int], ...]] = {}
+    for row in table("host_parts.csv", HostPart).values():
+        found[row.host] = (*found.get(row.host, ()), (row.part, row.quantity))
+    return found
 
 
 def engines() -> Mapping[str, Engine]:

@@ -1,4 +1,4 @@
-"""What accelerators cost to rent and to buy, with date and source."""
+"""What accelerators cost to rent and to buy, and what all else costs, with date and source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Final
 
 from farthing import catalog
 from farthing.catalog.load import table
-from farthing.records.hardware import Accelerator, Price
+from farthing.errors import UnknownName
+from farthing.records.hardware import Accelerator, Host, Nic, Price, Switch
+from farthing.records.parts import Part
 
 STALE_AFTER_DAYS: Final = 183
 """Half a year: rental prices have halved within one."""
@@ -99,6 +101,45 @@ def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
         return None
     newest = max(price.date[:4] for price in offers)
     return _lower_median([price for price in offers if price.date[:4] == newest])
+
+
+def part_price(item_id: str) -> Price | None:
+    """What one host, network card, switch or part costs to buy: anything but an accelerator.
+
+    The newest price collected, new or used; among several of the same date the lower median. Without one,
+    the price in the item's own row of the catalogue. None where no price is known: of a host that somebody
+    builds, add its parts up (`farthing.catalog.host_parts`).
+
+    Examples
+    --------
+    >>> price = part_price("article-server-8")
+    >>> price.usd, price.date
+    (20000.0, '2023-09-27')
+
+    Raises
+    ------
+    UnknownName
+        No such host, network card, switch or part.
+    """
+    rows: dict[str, Part | Switch | Nic | Host] = {
+        **catalog.parts(),
+        **catalog.switches(),
+        **catalog.nics(),
+        **catalog.hosts(),
+    }
+    id = item_id.strip().lower()
+    if id not in rows:
+        raise UnknownName("host, network card, switch or part", item_id, rows)
+    candidates = [price for price in _by_item().get(id, []) if price.kind in ("purchase", "used")]
+    if candidates:
+        newest = max(price.date for price in candidates)
+        return _lower_median([price for price in candidates if price.date == newest])
+    row = rows[id]
+    if isinstance(row, Part) or not row.price_usd:
+        return None
+    return Price(
+        item=id, kind="purchase", usd=row.price_usd, per="unit", date=row.price_date, source=row.source
+    )
 
 
 def is_stale(price: Price, today: datetime.date) -> bool:

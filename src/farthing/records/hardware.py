@@ -191,6 +191,16 @@ class Host:
         What the power supplies deliver.
     idle_w, load_w
         Draw of the machine without accelerators; ``load_w`` with processors and fans busy.
+    accelerators
+        Ids, separated by spaces, of the only accelerators that it takes; empty means any PCIe card.
+    cards_included
+        Accelerators that its price includes.
+    extra_slots, extra_pcie_generation, extra_pcie_lanes
+        Slots for network cards beside those for accelerators, and what each of them has when all are filled.
+    onboard_link, onboard_ports
+        Id of the catalogue's link that the ports on the board speak, and how many there are.
+    rack_units
+        Height in a rack; 0 means that it is not made for one.
     """
 
     id: str
@@ -205,6 +215,14 @@ class Host:
     psu_w: float = 0.0
     idle_w: float = 0.0
     load_w: float = 0.0
+    accelerators: str = ""
+    cards_included: int = 0
+    extra_slots: int = 0
+    extra_pcie_generation: int = 0
+    extra_pcie_lanes: int = 0
+    onboard_link: str = ""
+    onboard_ports: int = 0
+    rack_units: int = 0
     price_usd: float = 0.0
     price_date: str = ""
     notes: str = ""
@@ -213,7 +231,13 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """What something cost somewhere on some day."""
+    """What something cost somewhere on some day.
+
+    Attributes
+    ----------
+    item
+        Id of an accelerator, host, network card, switch or part.
+    """
 
     item: str
     kind: Literal["rental", "purchase", "used", "launch"]

@@ -23,6 +23,7 @@ from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
+from farthing.records.parts import HostPart
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.refit import Refit, RefitConstant
 from farthing.records.residual import Residual
@@ -73,6 +74,8 @@ def samples() -> list[Any]:
         *catalog.nics().values(),
         *catalog.switches().values(),
         *catalog.hosts().values(),
+        *catalog.parts().values(),
+        *table("host_parts.csv", HostPart).values(),
         *catalog.engines().values(),
         *catalog.wirings().values(),
         *catalog.checkpoints().values(),
