@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from farthing.catalog import own
 from farthing.catalog.load import table
-from farthing.errors import InvalidInput, UnknownName
+from farthing.errors import CatalogError, InvalidInput, UnknownName
+from farthing.records.api_price import ApiPrice
 from farthing.records.checkpoint import Checkpoint
 from farthing.records.efficiency import (
     AttentionEfficiency,
@@ -92,6 +93,29 @@ def engines() -> Mapping[str, Engine]:
 def formats() -> Mapping[str, NumberFormat]:
     """All number formats by id."""
     return table("formats.csv", NumberFormat)
+
+
+@functools.cache
+def api_prices() -> Mapping[str, ApiPrice]:
+    """What providers ask for the tokens of models, by line.
+
+    Raises
+    ------
+    CatalogError
+        A row names a model or a number format that the catalogue does not have.
+    """
+    rows = table("api_prices.csv", ApiPrice)
+    refuse_unknown("api_prices.csv", rows)
+    return rows
+
+
+def refuse_unknown(file: str, rows: Mapping[str, ApiPrice]) -> None:
+    """Raise `CatalogError` where a row's model or number format is not in the catalogue."""
+    for line, row in rows.items():
+        if row.model not in models():
+            raise CatalogError(file, line, "model", f"no model {row.model!r}; see: farthing model list")
+        if row.weight_format and row.weight_format not in formats():
+            raise CatalogError(file, line, "weight_format", f"no number format {row.weight_format!r}")
 
 
 def _named(kind: str, rows: Mapping[str, T], name: str, hint: str = "") -> T:

@@ -1,4 +1,4 @@
-"""What accelerators cost to rent and to buy, and what all else costs, with date and source."""
+"""What accelerators cost to rent and to buy, what all else costs, and tokens, with date and source."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 from farthing import catalog
 from farthing.catalog.load import table
 from farthing.errors import UnknownName
+from farthing.records.api_price import ApiPrice
 from farthing.records.hardware import Accelerator, Host, Nic, Price, Switch
 from farthing.records.parts import Part
 
@@ -140,6 +141,26 @@ def part_price(item_id: str) -> Price | None:
     return Price(
         item=id, kind="purchase", usd=row.price_usd, per="unit", date=row.price_date, source=row.source
     )
+
+
+def api_prices(model_id: str) -> tuple[ApiPrice, ...]:
+    """What providers ask for a model's tokens, newest first, the cheapest answer first of a day.
+
+    Examples
+    --------
+    >>> price = api_prices("llama-2-70b")[-1]
+    >>> price.date, price.provider, price.usd_per_million_output
+    ('2023-12-14', 'AWS Bedrock', 2.56)
+
+    Raises
+    ------
+    UnknownName
+        No such model.
+    """
+    model = catalog.model(model_id)
+    found = [price for price in catalog.api_prices().values() if price.model == model.id]
+    found.sort(key=lambda price: (price.usd_per_million_output, price.usd_per_million_input))
+    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
 def is_stale(price: Price, today: datetime.date) -> bool:

@@ -84,6 +84,7 @@ def samples() -> list[Any]:
         *catalog.product_efficiencies().values(),
         *catalog.attention_efficiencies().values(),
         *table("prices.csv", Price).values(),
+        *catalog.api_prices().values(),
         *table("efficiency/collectives.csv", CollectiveEfficiency).values(),
     ]
     likeness = Likeness(what="decode", engine="vllm", hardware="hopper", regime="one card")
