@@ -71,8 +71,15 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
-def _intra_link(accelerator: Accelerator, host: Host | None, links: Mapping[str, Link]) -> Link:
-    """The vendor's own link, or else PCIe as wide as both the card and the host's slot."""
+def intra_link(accelerator: Accelerator, host: Host | None, links: Mapping[str, Link]) -> Link:
+    """The vendor's own link between cards of a host, or else PCIe as wide as both the card and the slot.
+
+    Examples
+    --------
+    >>> card = catalog.accelerator("rtx-4090")
+    >>> intra_link(card, catalog.host("desktop-2-cards"), catalog.links()).id
+    'pcie4-x8'
+    """
     if accelerator.link:
         return _named("link", links, accelerator.link)
     generation, lanes = accelerator.pcie_generation, accelerator.pcie_lanes
@@ -159,7 +166,7 @@ def parse_cluster(
                 hosts=hosts,
                 accelerators_per_host=cards,
                 accelerator=accelerator,
-                intra_link=_intra_link(accelerator, None, links),
+                intra_link=intra_link(accelerator, None, links),
                 host_copy=not accelerator.peer_to_peer and not accelerator.link,
                 network=network,
             )
@@ -357,18 +364,18 @@ def read_cluster(
                     f"{where}: host {host.id!r} takes {host.slots} cards, not {cards};"
                     " name another host or lower accelerators_per_host"
                 )
-        intra_link = (
+        inner = (
             _link(f"{where}, intra_link", row["intra_link"], links, "pcie")
             if "intra_link" in row
-            else _intra_link(accelerator, host, links)
+            else intra_link(accelerator, host, links)
         )
-        through_host = not accelerator.peer_to_peer and intra_link.kind in ("pcie", "memory")
+        through_host = not accelerator.peer_to_peer and inner.kind in ("pcie", "memory")
         groups.append(
             HostGroup(
                 hosts=group.count("hosts", MAX_HOSTS) or 1,
                 accelerators_per_host=cards,
                 accelerator=accelerator,
-                intra_link=intra_link,
+                intra_link=inner,
                 host_copy=group.flag("host_copy", through_host),
                 network=(
                     _link(f"{where}, network", row["network"], links, "ethernet")

@@ -124,6 +124,7 @@ def continuous_batching(
     request_s: Number = 0.0,
     step_tokens: Number = 1.0,
     poll_steps: Number = 1,
+    shared_prefill_s: Number | None = None,
 ) -> Serving:
     """A replica that reads prompts between the decode steps of the others.
 
@@ -151,6 +152,9 @@ def continuous_batching(
         That a step adds to each answer: more than one where drafted tokens are accepted.
     poll_steps
         Decode steps between two looks at the queue of requests; with one, those wait for the step under way.
+    shared_prefill_s
+        What a prompt of the others takes of passes that it shares, or of stages that work on several [s];
+        without it as long as alone.
 
     Returns
     -------
@@ -170,9 +174,10 @@ def continuous_batching(
     (153, 15.4, 62.8)
     """
     served = np.minimum(users, slots)
-    waited = prefill_s * (1 + waiting_share * np.maximum(served - 1, 0.0)) + request_s
+    each = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
+    waited = prefill_s + each * waiting_share * np.maximum(served - 1, 0.0) + request_s
     disturbed = interference_s(
-        prefill_s, served - 1, output_tokens=output_tokens, waiting_share=waiting_share
+        each, served - 1, output_tokens=output_tokens, waiting_share=waiting_share
     )
     decoding = served
     for _ in range(_ROUNDS):

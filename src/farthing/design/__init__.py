@@ -1,0 +1,1 @@
+"""Which hardware: complete builds and rentals, what they do and what they cost."""

@@ -1,0 +1,323 @@
+"""What one copy of a model does on so many cards of a kind: every split and batch, as columns."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing import catalog
+from farthing.estimate.cost import CostBasis
+from farthing.estimate.engine import refusals
+from farthing.estimate.figures import figures, load_shares
+from farthing.estimate.run import Run, run_of
+from farthing.estimate.subject import Subject, cuts_heads, subject
+from farthing.predict.energy import accelerator_power_w
+from farthing.predict.serving import continuous_batching
+from farthing.predict.trace import untraced
+from farthing.records.efficiency import Efficiency
+from farthing.records.hardware import Accelerator, Cluster, HostGroup, Link
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan
+from farthing.records.workload import InferenceWorkload
+
+Ints = NDArray[np.int64]
+Column = NDArray[np.float64]
+
+STAGES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
+"""Pipeline stages that are tried."""
+
+MOST_TENSOR_PARALLEL: Final = 64
+
+MOST_SEQUENCES: Final = 4096
+"""Of one copy."""
+
+PERFECT: Final = Link(id="perfect", name="no time at all", kind="ethernet", bytes_per_s=1e18, latency_s=0.0)
+"""Faster than every link: what a build does with it bounds what it does with any."""
+
+
+def batches() -> tuple[int, ...]:
+    """Sequences that are tried, in steps of about a fifth.
+
+    Examples
+    --------
+    >>> batches()[:12], batches()[-1]
+    ((1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 16), 4096)
+    """
+    return tuple(dict.fromkeys(round(2 ** (step / 4)) for step in range(49)))
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Rows of splits and batches of one copy.
+
+    Attributes
+    ----------
+    tp, pp, dp, ep, sequences
+        The split, and sequences that decode together in all of the copy.
+    cards
+        ``tp x pp x dp``.
+    tokens_per_s, requests_per_s, ttft_s, tpot_s
+        When all its places are taken, other users' prompts counted.
+    busy_w, idle_w
+        Of one of its cards.
+    weight_bytes
+        On one of its cards.
+    """
+
+    tp: Ints
+    pp: Ints
+    dp: Ints
+    ep: Ints
+    sequences: Ints
+    tokens_per_s: Column
+    requests_per_s: Column
+    ttft_s: Column
+    tpot_s: Column
+    busy_w: Column
+    idle_w: float
+    weight_bytes: Column
+
+    @property
+    def cards(self) -> Ints:
+        """Of one copy."""
+        return self.tp * self.pp * self.dp
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def where(self, rows: NDArray[Any]) -> Copies:
+        """Some of the rows."""
+        kept = {
+            field.name: value[rows] if isinstance(value := getattr(self, field.name), np.ndarray) else value
+            for field in dataclasses.fields(self)
+        }
+        return Copies(**kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What each copy serves.
+
+    Attributes
+    ----------
+    model, workload
+        The workload's batch is left open.
+    plan
+        Formats and engine; the engine may be empty in paper arithmetic.
+    ideal
+        Paper arithmetic.
+    """
+
+    model: Model
+    workload: InferenceWorkload
+    plan: InferencePlan
+    ideal: bool = False
+
+
+def splits(task: Task, most_cards: int, cluster: Cluster) -> NDArray[np.int64]:
+    """Rows of tp, pp, dp and ep that the model's heads, layers and experts, and the engine, allow."""
+    model, rows = task.model, []
+    widths = [tp for tp in range(1, min(MOST_TENSOR_PARALLEL, most_cards) + 1) if cuts_heads(model, tp)]
+    for tp in widths:
+        for pp in (pp for pp in STAGES if pp <= model.layers and tp * pp <= most_cards):
+            rows.append((tp, pp, 1, 1))
+            if not model.is_moe:
+                continue
+            if tp > 1 and model.experts % tp == 0:
+                rows.append((tp, pp, 1, tp))
+            for dp in (2, 4, 8, 16, 32, 64):
+                if tp * pp * dp <= most_cards and model.experts % (tp * dp) == 0:
+                    rows.append((tp, pp, dp, tp * dp))
+    found = np.array(rows, dtype=np.int64).reshape(-1, 4)
+    if task.plan.engine:
+        sized = dataclasses.replace(
+            task.plan, **dict(zip(("tp", "pp", "dp", "ep"), found.T, strict=True))
+        )
+        able = np.ones(len(found), dtype=bool)
+        for _, asked in refusals(catalog.engine(task.plan.engine), cluster, sized):
+            able &= ~np.asarray(asked)
+        found = found[able]
+    return found
+
+
+def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
+    """All rows that fit in memory, timed as if links took no time: nothing real is faster.
+
+    Parameters
+    ----------
+    task, card
+        What is served, on what.
+    most_cards
+        Of one copy.
+    """
+    cluster = Cluster(
+        name=card.id,
+        groups=(
+            HostGroup(
+                hosts=1, accelerators_per_host=max(most_cards, 1), accelerator=card, intra_link=PERFECT
+            ),
+        ),
+    )
+    about = _about(task, cluster)
+    about = dataclasses.replace(
+        about, efficiencies=tuple(_free_of_links(one) for one in about.efficiencies)
+    )
+    sizes = splits(task, most_cards, cluster)
+    if not len(sizes):
+        return _empty(card)
+    # The most sequences that each split has room for, beside the usual steps.
+    room = _room(task, about, sizes)
+    counts = np.array(batches(), dtype=np.int64)
+    counts = np.vstack([np.repeat(counts[:, None], len(sizes), axis=1), room])
+    alive = (counts <= room) & (counts > 0)
+    # The last row repeats where the steps have it.
+    alive[-1] &= ~(counts[:-1] == counts[-1]).any(axis=0)
+    if not alive.any():
+        return _empty(card)
+    step, split = np.nonzero(alive)
+    return timed(task, about, sizes[split], counts[step, split] * sizes[split, 2])
+
+
+def exact(task: Task, cluster: Cluster, rows: Copies) -> Copies:
+    """The rows again, on a cluster as it is."""
+    sizes = np.stack([rows.tp, rows.pp, rows.dp, rows.ep], axis=1)
+    return timed(task, _about(task, cluster), sizes, rows.sequences)
+
+
+def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
+    """What splits with so many sequences do.
+
+    Parameters
+    ----------
+    task, about
+        What is served, on what.
+    sizes
+        Rows of tp, pp, dp and ep.
+    sequences
+        Of the whole copy, one a row.
+    """
+    run = _run(task, about, sizes, sequences)
+    memory = run.memory()
+    found = figures(run, CostBasis(), memory)
+    own = np.asarray(run.replica_sequences)
+    load, card = task.workload, about.cluster.groups[0].accelerator
+    alone = np.asarray(untraced(found.ttft_s)) - about.overheads.request_s
+    if load.output_tokens:
+        step_s = np.asarray(untraced(found.tpot_s))
+        serving = continuous_batching(
+            lambda _: step_s,
+            alone,
+            users=own,
+            slots=own,
+            output_tokens=load.output_tokens,
+            waiting_share=about.overheads.waiting_share,
+            request_s=about.overheads.request_s,
+            shared_prefill_s=np.asarray(found.batch_prefill_s) / own,
+        )
+        ttft, tpot = serving.ttft_s, serving.tpot_s
+        requests = np.asarray(serving.requests_per_s) * sequences / own
+        tokens = requests * load.output_tokens
+        busy_s: Any = step_s
+    else:
+        ttft, tpot = untraced(found.ttft_s), np.zeros(len(sizes))
+        requests, tokens = found.requests_per_s, found.paid_tokens_per_s
+        busy_s = np.asarray(found.batch_prefill_s)
+    compute, moved = load_shares(run, memory, run.replica_sequences, busy_s)
+    draw = {"idle_w": card.idle_w}
+    shape = (len(sizes),)
+
+    def column(value: Any) -> Column:
+        return np.broadcast_to(np.asarray(value, dtype=float), shape)
+
+    return Copies(
+        tp=sizes[:, 0],
+        pp=sizes[:, 1],
+        dp=sizes[:, 2],
+        ep=sizes[:, 3],
+        sequences=sequences,
+        tokens_per_s=column(tokens),
+        requests_per_s=column(requests),
+        ttft_s=column(ttft),
+        tpot_s=column(tpot),
+        busy_w=column(accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, **draw)),
+        idle_w=float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw)),
+        weight_bytes=column(untraced(memory.weight_bytes)),
+    )
+
+
+def _run(task: Task, about: Subject, sizes: Ints, sequences: Any) -> Run:
+    plan = dataclasses.replace(
+        task.plan, **dict(zip(("tp", "pp", "dp", "ep"), sizes.T, strict=True))
+    )
+    return run_of(about, task.workload, plan, sequences)
+
+
+def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
+    """The most sequences of a replica that leave each split room; 0 where not one does."""
+    run = _run(task, about, sizes, sizes[:, 2])
+    low, high = np.zeros(len(sizes), dtype=np.int64), np.full(len(sizes), MOST_SEQUENCES + 1)
+    while (high - low).max() > 1:
+        middle = np.maximum((low + high) // 2, 1)
+        fits = np.asarray(untraced(run.memory(middle).free_bytes)) >= 0
+        low, high = np.where(fits, np.maximum(middle, low), low), np.where(fits, high, middle)
+        high = np.maximum(high, low + 1)
+    return low
+
+
+def _empty(card: Accelerator) -> Copies:
+    none, no_ints = np.empty(0), np.empty(0, dtype=np.int64)
+    return Copies(no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none)
+
+
+def _about(task: Task, cluster: Cluster) -> Subject:
+    plan = task.plan
+    return subject(
+        task.model,
+        cluster,
+        weight_format=plan.weight_format,
+        compute_format=plan.compute_format,
+        kv_format=plan.kv_format,
+        dense_format=plan.dense_format,
+        engine=plan.engine,
+        ideal=task.ideal,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _free_of_links(efficiency: Efficiency) -> Efficiency:
+    """The constants of an architecture, with collectives that take no time of their own."""
+    return dataclasses.replace(
+        efficiency, collective_share=1.0, collective_step_s=0.0, collective_s=0.0
+    )
+
+
+def joined_hosts(rows: Copies, cards_per_host: int) -> Ints:
+    """Hosts that one copy needs; 0 where a split cannot lie on such hosts.
+
+    Tensor parallelism fills a host or lies in one; stages do not straddle hosts.
+
+    Parameters
+    ----------
+    rows
+        Splits.
+    cards_per_host
+        Of each host.
+    """
+    width = rows.tp * rows.dp
+    inside = width <= cards_per_host
+    stages = np.maximum(cards_per_host // np.maximum(width, 1), 1)
+    hosts = np.where(inside, -(-rows.pp // stages), rows.pp * width // cards_per_host)
+    whole = inside | (width % cards_per_host == 0)
+    return np.where(whole, hosts, 0)
+
+
+def plan_of(task: Task, rows: Copies, row: int) -> tuple[InferencePlan, int]:
+    """The plan and the sequences of a row."""
+    sizes: dict[str, Any] = {name: int(getattr(rows, name)[row]) for name in ("tp", "pp", "dp", "ep")}
+    return dataclasses.replace(task.plan, **sizes), int(rows.sequences[row])

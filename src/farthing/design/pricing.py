@@ -1,0 +1,296 @@
+"""Builds as columns: how many copies, hosts, switches and cards a demand takes, and what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.design.machines import Machine
+from farthing.design.networks import Network, fabric
+from farthing.predict.energy import electricity_usd_per_s
+from farthing.predict.money import cost_usd_per_s, hosting_usd_per_s, rental_usd_per_s, usd_per_million_tokens
+from farthing.predict.ownership import load_curve, mean_load, owned_usd_per_s
+from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership
+
+Column = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MOST_COPIES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """A machine, how it is joined to others, and what a card costs.
+
+    Attributes
+    ----------
+    machine, network
+        ``network`` joins the hosts of one copy where ``spans``, else the hosts to the world.
+    spans
+        Whether one copy lies on several hosts.
+    card_usd, card_usd_per_hour
+        To buy, or to rent; one of them.
+    """
+
+    machine: Machine
+    network: Network | None
+    spans: bool
+    card_usd: float = 0.0
+    card_usd_per_hour: float = 0.0
+
+    @property
+    def rented(self) -> bool:
+        """Whether nothing of it is bought."""
+        return self.machine.host is None
+
+
+class Kits:
+    """Kits as columns."""
+
+    def __init__(self, kits: Sequence[Kit]) -> None:
+        self.kits = list(kits)
+
+        def column(value: Callable[[Kit], float]) -> Column:
+            return np.array([value(kit) for kit in self.kits], dtype=float)
+
+        self.cards = np.array([kit.machine.cards for kit in self.kits], dtype=np.int64)
+        self.spans = np.array([kit.spans for kit in self.kits], dtype=bool)
+        self.rented = np.array([kit.rented for kit in self.kits], dtype=bool)
+        self.included = np.array([kit.machine.included for kit in self.kits], dtype=bool)
+        self.card_usd = column(lambda kit: kit.card_usd)
+        self.card_usd_per_hour = column(lambda kit: kit.card_usd_per_hour)
+        self.host_usd = column(lambda kit: kit.machine.usd)
+        self.host_w = column(lambda kit: kit.machine.host_w)
+        self.nics = np.array([kit.network.nics if kit.network else 0 for kit in self.kits], dtype=np.int64)
+        self.network_usd = column(lambda kit: kit.network.host_usd if kit.network else 0.0)
+        self.network_w = column(lambda kit: kit.network.host_w if kit.network else 0.0)
+        self.switch_usd = column(lambda kit: kit.network.switch_usd if kit.network else 0.0)
+        self.switch_w = column(
+            lambda kit: kit.network.switch.power_w if kit.network and kit.network.switch else 0.0
+        )
+        self.switch_ports = np.array(
+            [kit.network.switch.ports if kit.network and kit.network.switch else 0 for kit in self.kits],
+            dtype=np.int64,
+        )
+        self.cable_usd = column(lambda kit: kit.network.cable_usd if kit.network else 0.0)
+        self.memory_bytes = column(lambda kit: kit.machine.memory_bytes or np.inf)
+
+    def __len__(self) -> int:
+        return len(self.kits)
+
+    def where(self, rows: NDArray[Any]) -> Kits:
+        """Some of them."""
+        return Kits([self.kits[row] for row in np.arange(len(self))[rows].tolist()])
+
+    def fabric(self, ports: NDArray[np.int64]) -> tuple[Column, Column]:
+        """Switches and cables of so many ports; kits along the first axis."""
+        switches, cables = np.zeros(ports.shape), np.zeros(ports.shape)
+        for size in np.unique(self.switch_ports):
+            mine = self.switch_ports == size
+            switches[mine], cables[mine] = fabric(ports[mine], int(size))
+        # The provider joins what is rented.
+        return np.where(_over(self.rented), 0.0, switches), np.where(_over(self.rented), 0.0, cables)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What pricing needs of one copy, columns (rows of copies).
+
+    ``hosts`` is what one copy needs where it spans hosts, for each kit and row, 0 where it cannot; ``legal``
+    whether a host can load its weights.
+    """
+
+    cards: NDArray[np.int64]
+    tokens_per_s: Column
+    ttft_s: Column
+    tpot_s: Column
+    busy_w: Column
+    idle_w: Column
+    hosts: NDArray[np.int64]
+    legal: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Builds: kits along the first axis, copies along the second; infinite or false where none can be."""
+
+    copies: Column
+    hosts: Column
+    accelerators: Column
+    switches: Column
+    cables: Column
+    capital_usd: Column
+    power_w: Column
+    average_power_w: Column
+    usd_per_s: Column
+    usd_per_million_tokens: Column
+    tokens_per_s: Column
+    ttft_s: Column
+    tpot_s: Column
+    possible: Mask
+
+    def objective(self, name: DesignObjective) -> Column:
+        """Less is better."""
+        values = {
+            "usd": self.usd_per_million_tokens,
+            "capital": self.capital_usd,
+            "power": self.power_w,
+            "tpot": np.broadcast_to(self.tpot_s, self.copies.shape),
+            "ttft": np.broadcast_to(self.ttft_s, self.copies.shape),
+            "tokens-per-s": -self.tokens_per_s,
+        }[name]
+        return np.where(self.possible, values, np.inf)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which terms builds are priced and judged."""
+
+    demand: Demand
+    limits: DesignLimits
+    ownership: Ownership
+
+    @property
+    def mean_share(self) -> float:
+        """Mean demand over that of the busiest hour."""
+        return float(mean_load(self.demand.trough_share))
+
+
+def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
+    """Every kit with every row of copies.
+
+    With a demand, as few copies as carry it; without one, as many as the limits allow.
+
+    Parameters
+    ----------
+    kits, copy, terms
+        What is bought, what it does, under which terms.
+    """
+    per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
+    legal = copy.legal & np.where(_over(kits.spans), copy.hosts > 1, per_host > 0)
+    # Whoever rents takes machines of as many cards as a copy has.
+    legal &= ~_over(kits.rented) | (_over(kits.cards) == copy.cards)
+    if terms.demand.tokens_per_s:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            copies = np.ceil(terms.demand.tokens_per_s / copy.tokens_per_s * (1 - 1e-12))
+        copies = np.broadcast_to(np.minimum(copies, MOST_COPIES), legal.shape)
+        found = _with(kits, copy, terms, copies, per_host)
+    else:
+        found = _most(kits, copy, terms, per_host)
+    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+
+
+def kept(found: Priced, terms: Terms) -> Mask:
+    """Which builds keep the limits."""
+    limits = terms.limits
+    shape = found.copies.shape
+    good = found.possible & (found.hosts <= limits.hosts)
+    for limit, values in (
+        (limits.accelerators, found.accelerators),
+        (limits.capital_usd, found.capital_usd),
+        (limits.usd_per_s, found.usd_per_s),
+        (limits.usd_per_million_tokens, found.usd_per_million_tokens),
+        (limits.power_w, found.power_w),
+        (limits.ttft_s, np.broadcast_to(found.ttft_s, shape)),
+        (limits.tpot_s, np.broadcast_to(found.tpot_s, shape)),
+    ):
+        if limit:
+            good = good & (values <= limit * (1 + 1e-12))
+    return good
+
+
+def _over(values: NDArray[Any]) -> NDArray[Any]:
+    """Kits along the first axis."""
+    return values[:, None]
+
+
+def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArray[np.int64]) -> Priced:
+    """Builds of so many copies."""
+    ownership = terms.ownership
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alone = np.ceil(copies / np.maximum(per_host, 1))
+    hosts = np.where(_over(kits.spans), copies * copy.hosts, alone)
+    cards = np.where(_over(kits.included), hosts * _over(kits.cards), copies * copy.cards)
+    countable = np.minimum(hosts, 10 * MOST_COPIES).astype(np.int64)
+    switches, cables = kits.fabric(countable * _over(kits.nics))
+    joined = hosts > 1
+    switches, cables = np.where(joined, switches, 0.0), np.where(joined, cables, 0.0)
+    possible = np.isfinite(switches) & (copies > 0)
+    switches, cables = np.where(possible, switches, 0.0), np.where(possible, cables, 0.0)
+    bought = np.where(_over(kits.included), 0.0, cards)
+    capital = (
+        bought * _over(kits.card_usd)
+        + hosts * (_over(kits.host_usd) + joined * _over(kits.network_usd))
+        + switches * _over(kits.switch_usd)
+        + cables * _over(kits.cable_usd)
+    )
+    capacity = copies * copy.tokens_per_s
+    peak = terms.demand.tokens_per_s or capacity
+    share = np.minimum(peak / np.maximum(capacity, 1e-300), 1.0)
+    machines_w = hosts * (_over(kits.host_w) + joined * _over(kits.network_w)) + switches * _over(kits.switch_w)
+    resting_w = cards * copy.idle_w + machines_w
+    working_w = copies * copy.cards * (copy.busy_w - copy.idle_w) * share
+    power = (resting_w + working_w) * ownership.pue
+    average = (resting_w + working_w * terms.mean_share) * ownership.pue
+    owned = cost_usd_per_s(
+        owned_usd_per_s(
+            capital,
+            ownership.years,
+            annual_interest=ownership.annual_interest,
+            residual_share=ownership.residual_share,
+        ),
+        electricity_usd_per_s(average, ownership.usd_per_kwh),
+        hosting_usd_per_s=hosting_usd_per_s(power, ownership.usd_per_kw_month),
+    )
+    rent = rental_usd_per_s(_over(kits.card_usd_per_hour), cards) * _rented_share(terms, copies, copy)
+    usd_per_s = np.where(_over(kits.rented), rent, owned)
+    sold = peak * terms.mean_share
+    return Priced(
+        copies=copies,
+        hosts=hosts,
+        accelerators=cards,
+        switches=switches,
+        cables=cables,
+        capital_usd=np.where(_over(kits.rented), 0.0, capital),
+        power_w=power,
+        average_power_w=average,
+        usd_per_s=usd_per_s,
+        usd_per_million_tokens=usd_per_million_tokens(usd_per_s, np.maximum(sold, 1e-300)),
+        tokens_per_s=capacity,
+        ttft_s=copy.ttft_s,
+        tpot_s=copy.tpot_s,
+        possible=possible,
+    )
+
+
+def _rented_share(terms: Terms, copies: Column, copy: Copy) -> Any:
+    """Copies that are rented on average, over those of the busiest hour."""
+    if not terms.ownership.elastic or not terms.demand.tokens_per_s:
+        return 1.0
+    total: Any = 0.0
+    hours = load_curve(terms.demand.trough_share)
+    for share in hours:
+        needed = np.ceil(terms.demand.tokens_per_s * share / copy.tokens_per_s * (1 - 1e-12))
+        total = total + np.minimum(np.maximum(needed, 1.0), copies)
+    return total / len(hours) / np.maximum(copies, 1.0)
+
+
+def _most(kits: Kits, copy: Copy, terms: Terms, per_host: NDArray[np.int64]) -> Priced:
+    """As many copies as the limits allow: each further one costs, draws and takes room."""
+    shape = per_host.shape
+    # Limits that further copies do not break, or may even keep, come after.
+    growing = dataclasses.replace(
+        terms, limits=dataclasses.replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0)
+    )
+    low = np.zeros(shape)
+    high = np.full(shape, float(terms.limits.hosts * int(kits.cards.max(initial=1)) + 1))
+    while (high - low).max(initial=0.0) > 1:
+        middle = np.floor((low + high) / 2)
+        fits = kept(_with(kits, copy, growing, middle, per_host), growing) | (middle == 0)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return _with(kits, copy, terms, low, per_host)
