@@ -17,7 +17,7 @@ from farthing.catalog import own
 from farthing.evidence.load import all_shipped
 from farthing.evidence.validate import compare
 
-FITS: Final = ("kernels", "training", "fine_tuning", "inference", "serving", "consumer", "cluster")
+FITS: Final = ("kernels", "training", "fine_tuning", "inference", "serving", "consumer", "cluster", "resale")
 """Modules whose ``fit`` writes constants; each rests on those before it."""
 
 RESIDUALS: Final = "residuals"

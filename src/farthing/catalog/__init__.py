@@ -16,6 +16,7 @@ from farthing.catalog.load import table
 from farthing.errors import CatalogError, InvalidInput, UnknownName
 from farthing.records.api_price import ApiPrice
 from farthing.records.checkpoint import Checkpoint
+from farthing.records.country import Country
 from farthing.records.efficiency import (
     AttentionEfficiency,
     CollectiveEfficiency,
@@ -25,8 +26,10 @@ from farthing.records.efficiency import (
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import NO_OVERHEAD, EngineEfficiency
 from farthing.records.hardware import Accelerator, Host, Link, Nic, NumberFormat, Switch
+from farthing.records.hosting import Facility, Hosting
 from farthing.records.model import Model
 from farthing.records.parts import HostPart, Part
+from farthing.records.resale import Resale
 from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")
@@ -118,6 +121,26 @@ def refuse_unknown(file: str, rows: Mapping[str, ApiPrice]) -> None:
             raise CatalogError(file, line, "weight_format", f"no number format {row.weight_format!r}")
 
 
+def countries() -> Mapping[str, Country]:
+    """All countries by id."""
+    return table("countries.csv", Country)
+
+
+def hostings() -> Mapping[str, Hosting]:
+    """Prices of colocation by id."""
+    return table("hosting.csv", Hosting)
+
+
+def facilities() -> Mapping[str, Facility]:
+    """Data centres with their overhead by id."""
+    return table("facilities.csv", Facility)
+
+
+def resales() -> Mapping[str, Resale]:
+    """Used prices over launch prices, by line."""
+    return table("resale.csv", Resale)
+
+
 def _named(kind: str, rows: Mapping[str, T], name: str, hint: str = "") -> T:
     try:
         return rows[name.strip().lower()]
@@ -143,6 +166,22 @@ def link(name: str) -> Link:
 def host(name: str) -> Host:
     """The host of that id; raises `UnknownName` with the nearest ids."""
     return _named("host", hosts(), name)
+
+
+def country(name: str) -> Country:
+    """The country of that ISO code or English name; raises `UnknownName` with the nearest names.
+
+    Examples
+    --------
+    >>> country("DE").name, country("south korea").id, country("UK").id
+    ('Germany', 'kr', 'gb')
+    """
+    asked, rows = name.strip().lower(), countries()
+    by_name = {other.lower(): row for row in rows.values() for other in row.names}
+    found = rows.get(asked) or by_name.get(asked)
+    if found is None:
+        raise UnknownName("country", name, by_name, "or write its two letters in ISO 3166-1, such as de")
+    return found
 
 
 def engine(name: str) -> Engine:

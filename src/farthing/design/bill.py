@@ -19,7 +19,7 @@ from farthing.predict.money import capital_usd_per_s, hosting_usd_per_s
 from farthing.predict.ownership import owned_usd_per_s
 from farthing.records.design import BillRow, Build, BuildWarning, Expense, Ownership
 from farthing.records.estimate import InferenceEstimate
-from farthing.records.hardware import Accelerator, Cluster
+from farthing.records.hardware import Cluster
 from farthing.units import format_quantity
 
 WIDE_CARDS = 3
@@ -78,9 +78,7 @@ def expenses(
                 residual_share=ownership.residual_share,
             )
         )
-        plain = float(
-            capital_usd_per_s(capital, ownership.years, residual_share=ownership.residual_share)
-        )
+        plain = float(capital_usd_per_s(capital, ownership.years, residual_share=ownership.residual_share))
         parts["interest"] = whole - plain
         parts["electricity"] = float(electricity_usd_per_s(figures["average_power_w"], ownership.usd_per_kwh))
         parts["hosting"] = float(hosting_usd_per_s(figures["power_w"], ownership.usd_per_kw_month))

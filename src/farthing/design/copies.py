@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -136,9 +135,7 @@ def splits(task: Task, most_cards: int, cluster: Cluster) -> NDArray[np.int64]:
                     rows.append((tp, pp, dp, tp * dp))
     found = np.array(rows, dtype=np.int64).reshape(-1, 4)
     if task.plan.engine:
-        sized = dataclasses.replace(
-            task.plan, **dict(zip(("tp", "pp", "dp", "ep"), found.T, strict=True))
-        )
+        sized = dataclasses.replace(task.plan, **dict(zip(("tp", "pp", "dp", "ep"), found.T, strict=True)))
         able = np.ones(len(found), dtype=bool)
         for _, asked in refusals(catalog.engine(task.plan.engine), cluster, sized):
             able &= ~np.asarray(asked)
@@ -165,9 +162,7 @@ def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
         ),
     )
     about = _about(task, cluster)
-    about = dataclasses.replace(
-        about, efficiencies=tuple(_free_of_links(one) for one in about.efficiencies)
-    )
+    about = dataclasses.replace(about, efficiencies=tuple(_free_of_links(one) for one in about.efficiencies))
     sizes = splits(task, most_cards, cluster)
     if not len(sizes):
         return _empty(card)
@@ -252,9 +247,7 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
 
 
 def _run(task: Task, about: Subject, sizes: Ints, sequences: Any) -> Run:
-    plan = dataclasses.replace(
-        task.plan, **dict(zip(("tp", "pp", "dp", "ep"), sizes.T, strict=True))
-    )
+    plan = dataclasses.replace(task.plan, **dict(zip(("tp", "pp", "dp", "ep"), sizes.T, strict=True)))
     return run_of(about, task.workload, plan, sequences)
 
 
@@ -272,7 +265,9 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
 
 def _empty(card: Accelerator) -> Copies:
     none, no_ints = np.empty(0), np.empty(0, dtype=np.int64)
-    return Copies(no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none)
+    return Copies(
+        no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none
+    )
 
 
 def _about(task: Task, cluster: Cluster) -> Subject:
@@ -292,9 +287,7 @@ def _about(task: Task, cluster: Cluster) -> Subject:
 @functools.lru_cache(maxsize=256)
 def _free_of_links(efficiency: Efficiency) -> Efficiency:
     """The constants of an architecture, with collectives that take no time of their own."""
-    return dataclasses.replace(
-        efficiency, collective_share=1.0, collective_step_s=0.0, collective_s=0.0
-    )
+    return dataclasses.replace(efficiency, collective_share=1.0, collective_step_s=0.0, collective_s=0.0)
 
 
 def joined_hosts(rows: Copies, cards_per_host: int) -> Ints:

@@ -149,7 +149,8 @@ def networks(shop: Shop, machine: Machine, *, most_ports: int) -> Iterator[Netwo
 def _plugs(shop: Shop, machine: Machine, nic: Nic, count: int) -> bool:
     """Whether so many cards find slots that carry their rate."""
     return (
-        count <= machine.free_slots and shop.links[nic.link].bytes_per_s <= machine.free_slot_bytes_per_s * 1.1
+        count <= machine.free_slots
+        and shop.links[nic.link].bytes_per_s <= machine.free_slot_bytes_per_s * 1.1
     )
 
 
@@ -166,7 +167,14 @@ def _switched(
     if cable is None:
         return
     part, cable_usd = cable
-    fixed = {"link": link, "nics": nics, "nic": nic, "nic_usd": nic_usd, "cable": part, "cable_usd": cable_usd}
+    fixed = {
+        "link": link,
+        "nics": nics,
+        "nic": nic,
+        "nic_usd": nic_usd,
+        "cable": part,
+        "cable_usd": cable_usd,
+    }
     if nics == 1:
         yield Network(switch=None, switch_usd=0.0, **fixed)  # type: ignore[arg-type]
     for switch, usd in switches_worth(shop, link, cable_usd, most_ports):
@@ -188,9 +196,7 @@ def cheapest_cable(shop: Shop, link: Link) -> tuple[Part, float] | None:
     return shop.parts[item], usd
 
 
-def switches_worth(
-    shop: Shop, link: Link, cable_usd: float, most_ports: int
-) -> list[tuple[Switch, float]]:
+def switches_worth(shop: Shop, link: Link, cable_usd: float, most_ports: int) -> list[tuple[Switch, float]]:
     """Switches with a price that no other beats in money and power at every number of ports."""
     ports = np.arange(2, max(most_ports, 2) + 1)
     found = []
@@ -207,7 +213,9 @@ def switches_worth(
         for other, (_, _, other_usd, other_w) in enumerate(found):
             if other == number:
                 continue
-            no_worse = bool((other_usd <= usd).all() and (np.nan_to_num(other_w) <= np.nan_to_num(watts)).all())
+            no_worse = bool(
+                (other_usd <= usd).all() and (np.nan_to_num(other_w) <= np.nan_to_num(watts)).all()
+            )
             same = bool((other_usd == usd).all() and (np.nan_to_num(other_w) == np.nan_to_num(watts)).all())
             beaten |= no_worse and (not same or other < number)
         if not beaten and np.isfinite(usd).any():

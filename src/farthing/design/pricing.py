@@ -232,7 +232,9 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
     capacity = copies * copy.tokens_per_s
     peak = terms.demand.tokens_per_s or capacity
     share = np.minimum(peak / np.maximum(capacity, 1e-300), 1.0)
-    machines_w = hosts * (_over(kits.host_w) + joined * _over(kits.network_w)) + switches * _over(kits.switch_w)
+    machines_w = hosts * (_over(kits.host_w) + joined * _over(kits.network_w)) + switches * _over(
+        kits.switch_w
+    )
     resting_w = cards * copy.idle_w + machines_w
     working_w = copies * copy.cards * (copy.busy_w - copy.idle_w) * share
     power = (resting_w + working_w) * ownership.pue

@@ -393,10 +393,7 @@ def _copy(kits: Kits, rows: Copies) -> Copy:
 
 
 def _found(offer: _Offer, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
-    names = (
-        "copies hosts accelerators switches cables capital_usd power_w average_power_w usd_per_s "
-        "usd_per_million_tokens tokens_per_s"
-    ).split()
+    names = ["copies", "hosts", "accelerators", "switches", "cables", "capital_usd", "power_w", "average_power_w", "usd_per_s", "usd_per_million_tokens", "tokens_per_s"]
     figures = {name: float(getattr(found, name)[kit, row]) for name in names}
     figures |= {name: float(getattr(rows, name)[row]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]

@@ -279,7 +279,7 @@ def payback_s(price_usd: Number, income_usd_per_s: Number, running_usd_per_s: Nu
     6.8
     """
     margin_usd_per_s = np.maximum(income_usd_per_s - running_usd_per_s, 0)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return np.divide(price_usd, margin_usd_per_s)
 
 

@@ -176,9 +176,7 @@ def continuous_batching(
     served = np.minimum(users, slots)
     each = prefill_s if shared_prefill_s is None else np.minimum(shared_prefill_s, prefill_s)
     waited = prefill_s + each * waiting_share * np.maximum(served - 1, 0.0) + request_s
-    disturbed = interference_s(
-        each, served - 1, output_tokens=output_tokens, waiting_share=waiting_share
-    )
+    disturbed = interference_s(each, served - 1, output_tokens=output_tokens, waiting_share=waiting_share)
     decoding = served
     for _ in range(_ROUNDS):
         step = decode_s(decoding)
