@@ -14,6 +14,7 @@ __all__ = [
     "InvalidInput",
     "UnknownName",
     "__version__",
+    "design",
     "infer",
     "infer_disaggregated",
     "launch",
@@ -26,10 +27,10 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import infer, infer_disaggregated, launch, search, sweep, train, validate
+    from farthing.api import design, infer, infer_disaggregated, launch, search, sweep, train, validate
 
 
-_FRONT: Final = ("infer", "infer_disaggregated", "launch", "search", "sweep", "train", "validate")
+_FRONT: Final = ("design", "infer", "infer_disaggregated", "launch", "search", "sweep", "train", "validate")
 """Functions of the front door."""
 
 

@@ -58,6 +58,7 @@ from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 if TYPE_CHECKING:
+    from farthing.records.design import DesignResult
     from farthing.search.table import Search
     from farthing.sweeps.grid import Grid
     from farthing.sweeps.result import Sweep
@@ -67,6 +68,7 @@ __all__ = [
     "accelerator",
     "accelerators",
     "citation",
+    "design",
     "engines",
     "find_cluster",
     "find_model",
@@ -432,6 +434,41 @@ def _sensitive(
         return ask(model, better, workload=estimate.workload, plan=estimate.plan, cost=basis, ideal=ideal)
 
     return sensitivities(estimate, cluster, repeat)
+
+
+def design(model: str | Model, *, task: Task = "inference", **question: Any) -> DesignResult:
+    """The best complete builds, to buy or to rent, that do a job.
+
+    Parameters
+    ----------
+    model
+        As in `infer`.
+    task
+        ``inference``: serve a demand; ``training``: train on so many tokens within a time.
+    **question
+        Arguments of `farthing.design.ask.design`: records or fields of `Demand`, `DesignLimits`, `Ownership`
+        and the workload, number formats and engines to choose from, ``objective``, ``ways``, ``condition``,
+        ``country``, ``accelerators``, own prices.
+
+    Returns
+    -------
+    DesignResult
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, questions that contradict themselves.
+
+    Examples
+    --------
+    >>> found = design("llama-3.1-8b", tokens_per_s=500, tpot_s=0.05, accelerators=["rtx-3090", "rtx-4090"])
+    >>> best = found.best[0]
+    >>> best.tokens_per_s >= 500, best.tpot_s <= 0.05, all(row.date for row in best.bill)
+    (True, True, True)
+    """
+    from farthing.design.ask import design as ask
+
+    return ask(resolve_model(model), task=task, **question)
 
 
 def launch(

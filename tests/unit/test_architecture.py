@@ -36,9 +36,9 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
-LATE = {"api": {"evidence", "calibrate", "search", "sweeps"}}
-"""What a part may import inside functions alone: evidence is gathered, and searches and sweeps are answered,
-through the door that shows them."""
+LATE = {"api": {"evidence", "calibrate", "search", "design", "sweeps"}}
+"""What a part may import inside functions alone: evidence is gathered, and searches, designs and sweeps are
+answered, through the door that shows them."""
 
 EDGES = {"cli", "web"}
 """Parts that talk to people: they alone print."""

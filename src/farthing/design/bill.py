@@ -114,8 +114,8 @@ def _electrical(machine: Any, ownership: Ownership, hosts: int) -> Iterator[Buil
     if machine.circuits > 1:
         yield BuildWarning(
             kind="electrical",
-            text=f"each host may draw {format_quantity(most_w, 'W')}: it needs {machine.circuits} circuits of "
-            f"{format_quantity(ownership.circuit_w, 'W')}",
+            text=f"each host may draw {format_quantity(most_w, 'W')}: it needs {machine.circuits} circuits "
+            f"of {format_quantity(ownership.circuit_w, 'W')}",
         )
     elif machine.circuits == 1 and hosts > 1:
         together = max(int(ownership.circuit_w // most_w), 1)
@@ -139,8 +139,8 @@ def _physical(shop: Shop, kit: Kit) -> Iterator[BuildWarning]:
     if not card.datacenter_licence and machine.cards >= WIDE_CARDS:
         yield BuildWarning(
             kind="physical",
-            text=f"{machine.cards} cards of a GeForce's width in a host need risers, or blower or water-cooled "
-            "versions",
+            text=f"{machine.cards} cards of a GeForce's width in a host need risers, or blower or "
+            "water-cooled versions",
         )
     if card.pcie_lanes and host.pcie_lanes_per_slot < card.pcie_lanes:
         yield BuildWarning(

@@ -135,7 +135,7 @@ def splits(task: Task, most_cards: int, cluster: Cluster) -> NDArray[np.int64]:
                     rows.append((tp, pp, dp, tp * dp))
     found = np.array(rows, dtype=np.int64).reshape(-1, 4)
     if task.plan.engine:
-        sized = dataclasses.replace(task.plan, **dict(zip(("tp", "pp", "dp", "ep"), found.T, strict=True)))
+        sized = _sized(task.plan, found)
         able = np.ones(len(found), dtype=bool)
         for _, asked in refusals(catalog.engine(task.plan.engine), cluster, sized):
             able &= ~np.asarray(asked)
@@ -247,8 +247,12 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
 
 
 def _run(task: Task, about: Subject, sizes: Ints, sequences: Any) -> Run:
-    plan = dataclasses.replace(task.plan, **dict(zip(("tp", "pp", "dp", "ep"), sizes.T, strict=True)))
-    return run_of(about, task.workload, plan, sequences)
+    return run_of(about, task.workload, _sized(task.plan, sizes), sequences)
+
+
+def _sized(plan: InferencePlan, sizes: Ints) -> InferencePlan:
+    tp, pp, dp, ep = sizes.T
+    return dataclasses.replace(plan, tp=tp, pp=pp, dp=dp, ep=ep)
 
 
 def _room(task: Task, about: Subject, sizes: Ints) -> Ints:

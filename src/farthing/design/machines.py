@@ -161,7 +161,8 @@ def machines(shop: Shop, card: Accelerator, ownership: Ownership) -> Iterator[Ma
 
 def rented(card: Accelerator) -> Iterator[Machine]:
     """A provider's machines with a card; what they draw is the provider's."""
-    for cards in RENTED_CARDS if card.kind in ("gpu", "npu", "tpu") else (1,):
+    several = card.kind in ("gpu", "npu", "tpu") and card.form not in ("superchip", "module", "SoC")
+    for cards in RENTED_CARDS if several else (1,):
         yield Machine(accelerator=card, cards=cards, host=None)
 
 

@@ -78,6 +78,7 @@ class Kits:
             dtype=np.int64,
         )
         self.cable_usd = column(lambda kit: kit.network.cable_usd if kit.network else 0.0)
+        self.joined = np.array([kit.network is not None for kit in self.kits], dtype=bool)
         self.memory_bytes = column(lambda kit: kit.machine.memory_bytes or np.inf)
 
     def __len__(self) -> int:
@@ -125,8 +126,10 @@ class Priced:
     switches: Column
     cables: Column
     capital_usd: Column
+    resting_w: Column
     power_w: Column
     average_power_w: Column
+    rented_share: Column
     usd_per_s: Column
     usd_per_million_tokens: Column
     tokens_per_s: Column
@@ -221,6 +224,7 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
     joined = hosts > 1
     switches, cables = np.where(joined, switches, 0.0), np.where(joined, cables, 0.0)
     possible = np.isfinite(switches) & (copies > 0)
+    possible &= ~joined | _over(kits.joined) | _over(kits.rented)
     switches, cables = np.where(possible, switches, 0.0), np.where(possible, cables, 0.0)
     bought = np.where(_over(kits.included), 0.0, cards)
     capital = (
@@ -249,7 +253,8 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
         electricity_usd_per_s(average, ownership.usd_per_kwh),
         hosting_usd_per_s=hosting_usd_per_s(power, ownership.usd_per_kw_month),
     )
-    rent = rental_usd_per_s(_over(kits.card_usd_per_hour), cards) * _rented_share(terms, copies, copy)
+    rented_share = np.broadcast_to(_rented_share(terms, copies, copy), cards.shape)
+    rent = rental_usd_per_s(_over(kits.card_usd_per_hour), cards) * rented_share
     usd_per_s = np.where(_over(kits.rented), rent, owned)
     sold = peak * terms.mean_share
     return Priced(
@@ -259,8 +264,10 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
         switches=switches,
         cables=cables,
         capital_usd=np.where(_over(kits.rented), 0.0, capital),
+        resting_w=resting_w * ownership.pue,
         power_w=power,
         average_power_w=average,
+        rented_share=rented_share,
         usd_per_s=usd_per_s,
         usd_per_million_tokens=usd_per_million_tokens(usd_per_s, np.maximum(sold, 1e-300)),
         tokens_per_s=capacity,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -142,7 +142,7 @@ class Search:
     def __init__(
         self,
         shop: Shop,
-        tasks: dict[str, Sequence[Task]],
+        tasks: Mapping[str, Sequence[Task]],
         terms: Terms,
         *,
         ways: Ways = "either",
@@ -246,18 +246,23 @@ class Search:
         best = offer.best
         needed = -(-best.cards[None, :] // kits.cards[:, None])
         copy = dataclasses.replace(best, hosts=needed)
-        return priced(kits, copy, self.terms).objective(self.objective).min(axis=1)
+        least: Column = priced(kits, copy, self.terms).objective(self.objective).min(axis=1)
+        return least
 
-    def best(self, top: int) -> list[Found]:
-        """The best build of each of so many kinds, the best first."""
-        queue = [(float(group.least.min()), number) for number, group in enumerate(self.groups)]
+    def best(self, top: int, way: Way | None = None) -> list[Found]:
+        """The best build of each of so many kinds, the best first; of one way of paying where it is given."""
+        queue = [
+            (float(group.least.min()), number)
+            for number, group in enumerate(self.groups)
+            if way is None or group.kits.rented[0] == (way == "rent")
+        ]
         heapq.heapify(queue)
         found: dict[tuple[str, Way], tuple[float, ...]] = {}
         builds: dict[tuple[str, Way], Found] = {}
         while queue:
             promise, number = heapq.heappop(queue)
             group = self.groups[number]
-            kind = (group.offer.card.id, "rent" if group.kits.kits[0].rented else "own")
+            kind: tuple[str, Way] = (group.offer.card.id, "rent" if group.kits.rented[0] else "own")
             worst = self._worst(found, kind, top)
             if promise > _looser(worst):
                 if promise > _looser(self._worst(found, None, top)):
@@ -316,8 +321,8 @@ class Search:
         """Rows that may be of use on some kits, timed as they are, with their prices."""
         rows = offer.rows
         promised = priced(kits, _copy(kits, rows), self.terms)
-        useful = (promised.objective(self.objective) <= _looser(worst)).any(axis=0)
-        rows = rows.where(useful)
+        useful = np.asarray(promised.objective(self.objective) <= _looser(worst))
+        rows = rows.where(np.asarray(useful.any(axis=0)))
         if not len(rows):
             return rows, None
         cluster = _cluster(kits.kits[0], self.shop, self.terms.limits.hosts)
@@ -336,8 +341,7 @@ class Search:
             kits, offer = group.kits, group.offer
             promised = priced(kits, _copy(kits, offer.rows), self.terms)
             hoped = np.stack([promised.objective(name) for name in objectives], axis=-1)
-            useful = _unbeaten(hoped.min(axis=0), points)
-            rows = offer.rows.where(useful)
+            rows = offer.rows.where(_unbeaten(hoped.min(axis=0), points))
             if not len(rows):
                 continue
             real = exact(offer.task, _cluster(kits.kits[0], self.shop, self.terms.limits.hosts), rows)
@@ -362,9 +366,9 @@ def _value(build: Found, name: DesignObjective) -> float:
 
 def _unbeaten(values: Column, points: Column) -> NDArray[np.bool_]:
     """Rows that no point beats in everything."""
-    good = np.isfinite(values).all(axis=1)
+    good: NDArray[np.bool_] = np.array(np.isfinite(values).all(axis=1))
     for point in points:
-        good &= ~(point * (1 + np.sign(point) * SLACK) < values).all(axis=1)
+        good &= ~np.asarray((point * (1 + np.sign(point) * SLACK) < values).all(axis=1))
     return good
 
 
@@ -393,7 +397,19 @@ def _copy(kits: Kits, rows: Copies) -> Copy:
 
 
 def _found(offer: _Offer, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
-    names = ["copies", "hosts", "accelerators", "switches", "cables", "capital_usd", "power_w", "average_power_w", "usd_per_s", "usd_per_million_tokens", "tokens_per_s"]
+    names = [
+        "copies",
+        "hosts",
+        "accelerators",
+        "switches",
+        "cables",
+        "capital_usd",
+        "power_w",
+        "average_power_w",
+        "usd_per_s",
+        "usd_per_million_tokens",
+        "tokens_per_s",
+    ]
     figures = {name: float(getattr(found, name)[kit, row]) for name in names}
     figures |= {name: float(getattr(rows, name)[row]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]

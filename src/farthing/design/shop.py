@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from farthing import catalog
 from farthing.catalog.prices import is_stale, prices
 from farthing.errors import InvalidInput, UnknownName
-from farthing.records.design import BillRow, Condition
+from farthing.records.design import BillRow, Condition, Way
 from farthing.records.hardware import Accelerator, Host, Link, Nic, Price, Switch
 from farthing.records.parts import Part
 
@@ -75,6 +75,12 @@ class Shop:
             return None
         year = max(price.date[:4] for price in offers)
         return _lower_median([price for price in offers if price.date[:4] == year])
+
+    def at_price(self, item: str, usd: float, way: Way) -> Shop:
+        """The same shop, where one thing has another price to own it, or to rent it by the hour."""
+        if way == "own":
+            return replace(self, given_usd={**self.given_usd, item: usd})
+        return replace(self, given_usd_per_hour={**self.given_usd_per_hour, item: usd})
 
     def row(self, part: str, item: str, name: str, quantity: int, price: Price) -> BillRow:
         """A line of a bill."""

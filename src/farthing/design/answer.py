@@ -1,0 +1,282 @@
+"""The answer about serving: the best builds, what else there is, and what would change it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, get_args
+
+from farthing import catalog
+from farthing.catalog.cluster import intra_link
+from farthing.design.alternatives import alternatives, load_curve, with_demand, with_price
+from farthing.design.bill import build
+from farthing.design.copies import Task
+from farthing.design.pricing import Terms
+from farthing.design.serving import OBJECTIVES, Found, Search
+from farthing.design.shop import Shop
+from farthing.errors import Infeasible, InvalidInput
+from farthing.estimate.engine import refusals, usual_engine
+from farthing.records.design import (
+    CostChange,
+    Demand,
+    DesignLimits,
+    DesignObjective,
+    DesignResult,
+    Ownership,
+    Ways,
+)
+from farthing.records.hardware import Accelerator, Cluster, HostGroup
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan
+from farthing.records.search import Removed
+from farthing.records.workload import InferenceWorkload
+from farthing.search.rank import thinned
+
+USD_LIMITS: Final = ("usd_per_s", "usd_per_million_tokens")
+
+
+def design_serving(
+    shop: Shop,
+    model: Model,
+    workload: InferenceWorkload,
+    plans: Sequence[InferencePlan],
+    *,
+    demand: Demand,
+    limits: DesignLimits,
+    ownership: Ownership,
+    ways: Ways = "either",
+    objective: DesignObjective = "usd",
+    accelerators: Sequence[str] = (),
+    top: int = 10,
+    front: Sequence[DesignObjective] = (),
+    ideal: bool = False,
+) -> DesignResult:
+    """The best builds that serve a model.
+
+    Parameters
+    ----------
+    shop
+        What is on offer.
+    model, workload
+        What is served; the batch is searched.
+    plans
+        One for each combination of formats and engine; without an engine the usual one for each accelerator.
+    demand, limits, ownership, ways
+        What is asked, and under which terms.
+    objective
+        What is best.
+    accelerators
+        Only these; empty for all.
+    top
+        Builds that are returned, each of another accelerator or way of paying.
+    front
+        Two or three objectives whose Pareto front is returned too.
+    ideal
+        Paper arithmetic.
+
+    Raises
+    ------
+    InvalidInput
+        Questions that contradict themselves.
+    """
+    _check(demand, limits, ways, objective, front, top)
+    terms = Terms(demand=demand, limits=limits, ownership=ownership)
+    names = accelerators or tuple(shop.accelerators)
+    tasks = {
+        name: tuple(_tasks(model, workload, plans, shop.accelerators[name], shop, ideal)) for name in names
+    }
+    search = Search(shop, tasks, terms, ways=ways, objective=objective)
+    found = search.best(top)
+    fronts = search.front(front) if front else []
+    own = rent = None
+    if found:
+        own = next(iter(search.best(1, "own")), None) if ways != "rent" else None
+        rent = next(iter(search.best(1, "rent")), None) if ways != "own" else None
+    kept = [fronts[place] for place in thinned(_numbers(len(fronts))).tolist()]
+    return DesignResult(
+        task="inference",
+        model=model.id,
+        objective=objective,
+        demand=demand,
+        limits=limits,
+        ownership=ownership,
+        ways=ways,
+        condition=shop.condition,
+        candidates=search.count.candidates,
+        evaluated=search.count.evaluated,
+        removed=tuple(Removed(rule=rule, candidates=count) for rule, count in search.count.removed.items()),
+        best=tuple(build(shop, one, terms) for one in found),
+        front_objectives=tuple(front),
+        front=tuple(build(shop, one, terms) for one in kept),
+        alternatives=alternatives(shop, model, workload, terms, own=own, rent=rent),
+        load_curve=load_curve(own, rent, terms) if found else (),
+        sensitivity=tuple(_changes(shop, tasks, terms, ways, objective, found[0])) if found else (),
+        miss="" if found else _miss(shop, tasks, terms, ways, objective),
+    )
+
+
+def _numbers(count: int) -> Any:
+    import numpy as np
+
+    return np.arange(count)
+
+
+def _check(
+    demand: Demand,
+    limits: DesignLimits,
+    ways: Ways,
+    objective: DesignObjective,
+    front: Sequence[DesignObjective],
+    top: int,
+) -> None:
+    known = get_args(DesignObjective)
+    for name in (objective, *front):
+        if name not in known:
+            raise InvalidInput(f"no objective {name!r}; there are {', '.join(known)}")
+    if front and not 2 <= len(set(front)) == len(front) <= 3:
+        raise InvalidInput("a front is of two or three objectives; write e.g. usd,tpot")
+    if ways not in get_args(Ways):
+        raise InvalidInput(f"ways must be own, rent or either, not {ways!r}")
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
+    bounded = limits.capital_usd or limits.usd_per_s or limits.power_w or limits.accelerators
+    if not demand.tokens_per_s and not (objective == "tokens-per-s" and bounded):
+        raise InvalidInput(
+            "state the demand (tokens_per_s); or ask for the most tokens a second "
+            "(objective tokens-per-s) within a limit on capital, money an hour, power or accelerators"
+        )
+    if objective == "capital" and ways != "own":
+        raise InvalidInput("what is rented takes no capital: ask for ways own with the objective capital")
+
+
+def _tasks(
+    model: Model,
+    workload: InferenceWorkload,
+    plans: Sequence[InferencePlan],
+    card: Accelerator,
+    shop: Shop,
+    ideal: bool,
+) -> Iterator[Task]:
+    """The plans that some engine runs on an accelerator."""
+    cluster = Cluster(
+        name=card.id,
+        groups=(
+            HostGroup(
+                hosts=1,
+                accelerators_per_host=1,
+                accelerator=card,
+                intra_link=intra_link(card, None, shop.links),
+            ),
+        ),
+    )
+    for plan in plans:
+        engine = plan.engine
+        if not engine and not ideal:
+            engine = usual_engine(cluster, plan.weight_format).id
+        chosen = dataclasses.replace(plan, engine=engine)
+        if engine and any(asked for _, asked in refusals(catalog.engine(engine), cluster, chosen)):
+            continue
+        yield Task(model=model, workload=workload, plan=chosen, ideal=ideal)
+
+
+def _changes(
+    shop: Shop,
+    tasks: Mapping[str, Sequence[Task]],
+    terms: Terms,
+    ways: Ways,
+    objective: DesignObjective,
+    best: Found,
+) -> Iterator[CostChange]:
+    """What the tokens of the best accelerator cost if one thing changes, the build adapted to it."""
+    name, way = best.kind
+    before = best.figures["usd_per_million_tokens"]
+    card = {name: tasks[name]}
+    price = shop.price(name) if way == "own" else shop.rental(name)
+    own = terms.ownership
+    asked: list[tuple[str, Shop, Terms]] = []
+    if way == "own":
+        asked += [
+            ("electricity at half the price", shop, with_price(terms, usd_per_kwh=own.usd_per_kwh / 2)),
+            ("electricity at twice the price", shop, with_price(terms, usd_per_kwh=own.usd_per_kwh * 2)),
+            ("a year less of use", shop, with_price(terms, years=max(own.years - 1, 0.5))),
+            ("a year more of use", shop, with_price(terms, years=own.years + 1)),
+        ]
+    if price is not None:
+        for factor, words in ((0.8, "20% cheaper"), (1.2, "20% dearer")):
+            asked.append((f"{name} {words}", shop.at_price(name, price.usd * factor, way), terms))
+    if terms.demand.tokens_per_s:
+        asked += [
+            ("half the demand", shop, with_demand(terms, 0.5)),
+            ("twice the demand", shop, with_demand(terms, 2.0)),
+        ]
+    for what, changed, under in asked:
+        again = Search(changed, card, under, ways=way, objective=objective).best(1)
+        if again:
+            usd = again[0].figures["usd_per_million_tokens"]
+            yield CostChange(what=what, usd_per_million_tokens=usd, factor=usd / before)
+
+
+def _miss(
+    shop: Shop,
+    tasks: Mapping[str, Sequence[Task]],
+    terms: Terms,
+    ways: Ways,
+    objective: DesignObjective,
+) -> str:
+    """Which single limit is in the way: what the best build would do without it."""
+    limits = terms.limits
+    words = {
+        "ttft_s": "the time to the first token",
+        "tpot_s": "the time a token",
+        "capital_usd": "the capital",
+        "usd_per_s": "the money an hour",
+        "usd_per_million_tokens": "the price of tokens",
+        "power_w": "the power",
+        "accelerators": "the number of accelerators",
+    }
+    helped = []
+    for name, what in words.items():
+        if not getattr(limits, name):
+            continue
+        freed = dataclasses.replace(terms, limits=dataclasses.replace(limits, **{name: 0}))
+        aim: DesignObjective = {
+            "ttft_s": "ttft",
+            "tpot_s": "tpot",
+            "capital_usd": "capital",
+            "power_w": "power",
+        }.get(name, objective)  # type: ignore[assignment]
+        if aim == "capital" and ways != "own":
+            aim = objective
+        found = Search(shop, tasks, freed, ways=ways, objective=aim).best(1)
+        if found:
+            value = found[0].figures.get(name, found[0].figures.get(OBJECTIVES[aim], 0.0))
+            helped.append(f"without the limit on {what}, {found[0].kind[0]} would do ({_shown(name, value)})")
+    if helped:
+        return "; ".join(helped)
+    return "no single limit is in the way: loosen several, or allow more hosts"
+
+
+def _shown(name: str, value: float) -> str:
+    from farthing.units import format_quantity, format_seconds, format_usd
+
+    if name.endswith("_s") and name != "usd_per_s":
+        return format_seconds(value)
+    if name == "power_w":
+        return format_quantity(value, "W")
+    if name == "accelerators":
+        return f"{value:,.0f}"
+    if name == "usd_per_s":
+        return f"{format_usd(value * 3600)} an hour"
+    return format_usd(value)
+
+
+def refuse_nothing(found: DesignResult) -> None:
+    """Raise where no build does.
+
+    Raises
+    ------
+    Infeasible
+        With what is in the way.
+    """
+    if not found.best:
+        raise Infeasible(f"no build of {found.model} keeps the limits: {found.miss}")

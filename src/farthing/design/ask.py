@@ -1,0 +1,121 @@
+"""The front of the package: a design question in plain arguments, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from farthing.catalog.own_prices import read_prices
+from farthing.catalog.prices import prices as known_prices
+from farthing.design.answer import design_serving
+from farthing.design.asked import chosen_accelerators, given_prices, ownership_terms, serving_plans
+from farthing.design.shop import market
+from farthing.errors import InvalidInput
+from farthing.estimate.subject import filled, plain, refuse_unknown, serving_load
+from farthing.records.design import (
+    Condition,
+    Demand,
+    DesignLimits,
+    DesignObjective,
+    DesignResult,
+    Ownership,
+    Ways,
+)
+from farthing.records.model import Model
+from farthing.records.plan import InferencePlan
+from farthing.records.search import Task
+from farthing.records.workload import InferenceWorkload, TrainingWorkload
+
+
+def design(
+    model: Model,
+    *,
+    task: Task = "inference",
+    objective: DesignObjective = "usd",
+    ways: Ways = "either",
+    condition: Condition = "any",
+    accelerators: Sequence[str] | str = (),
+    country: str = "",
+    demand: Demand | None = None,
+    limits: DesignLimits | None = None,
+    ownership: Ownership | None = None,
+    workload: InferenceWorkload | TrainingWorkload | None = None,
+    usd: Mapping[str, float] | None = None,
+    usd_per_hour: Mapping[str, float] | None = None,
+    prices: str | Path | None = None,
+    top: int = 10,
+    front: Sequence[DesignObjective] | str = (),
+    ideal: bool = False,
+    **options: Any,
+) -> DesignResult:
+    """The best builds that do a job.
+
+    Parameters
+    ----------
+    model
+        What is served or trained.
+    task
+        ``inference`` or ``training``.
+    objective
+        What is best: ``usd`` per million tokens, ``capital``, ``power``, ``tpot``, ``ttft``, or the most
+        ``tokens-per-s`` within a limit on money, power or accelerators.
+    ways
+        ``own``, ``rent`` or ``either``.
+    condition
+        Accelerators ``new``, ``used`` or ``any``.
+    accelerators
+        Only these: ids, vendors or architectures.
+    country
+        ISO code or name, for the price of electricity and the circuits of a household.
+    demand, limits, ownership, workload
+        Records; by default made from ``options``.
+    usd, usd_per_hour
+        Own prices by item, to buy and to rent.
+    prices
+        A file of prices, in the columns of the catalogue's, that come before the catalogue's.
+    top
+        Builds that are returned, each of another accelerator or way of paying.
+    front
+        Two or three objectives whose Pareto front is returned too.
+    ideal
+        Paper arithmetic.
+    **options
+        Any field of `Demand`, `DesignLimits`, `Ownership` and the workload; ``residual_share`` may be
+        ``"market"``; ``weight_format``, ``kv_format`` and ``engine`` may be lists.
+
+    Returns
+    -------
+    DesignResult
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, questions that contradict themselves.
+    """
+    options = {name: plain(value) for name, value in options.items()}
+    shop = market(
+        condition=condition,
+        given_usd=given_prices(usd, "the price"),
+        given_usd_per_hour=given_prices(usd_per_hour, "the rent"),
+        rows=known_prices(read_prices(prices)) if prices is not None else None,
+    )
+    terms = ownership_terms(ownership, options, country=country)
+    kept = filled(limits, DesignLimits, options)
+    fronts = (front,) if isinstance(front, str) else tuple(front)
+    shared: dict[str, Any] = {
+        "limits": kept,
+        "ownership": terms,
+        "ways": ways,
+        "objective": objective,
+        "accelerators": chosen_accelerators(accelerators) if accelerators else (),
+        "top": plain(top),
+        "ideal": ideal,
+    }
+    if task != "inference":
+        raise InvalidInput(f"task must be inference or training, not {task!r}")
+    asked = filled(demand, Demand, options)
+    plans = serving_plans(model, options)
+    load = serving_load(model, cast("InferenceWorkload | None", workload), options)
+    refuse_unknown(options, Demand, DesignLimits, Ownership, InferenceWorkload, InferencePlan)
+    return design_serving(shop, model, load, plans, demand=asked, front=cast(Any, fronts), **shared)
