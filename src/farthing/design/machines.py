@@ -9,6 +9,7 @@ from typing import Final
 
 from farthing.catalog.cluster import intra_link
 from farthing.design.shop import Shop
+from farthing.errors import UnknownName
 from farthing.estimate.cost import host_power_w
 from farthing.records.design import BillRow, Ownership
 from farthing.records.hardware import Accelerator, Cluster, Host, HostGroup, Link
@@ -183,7 +184,11 @@ def _host_usd(shop: Shop, host: Host) -> float | None:
 def _machine(
     shop: Shop, card: Accelerator, cards: int, host: Host, usd: float, ownership: Ownership
 ) -> Machine | None:
-    group = host_group(card, cards, host, shop)
+    try:
+        group = host_group(card, cards, host, shop)
+    except UnknownName:
+        # Nothing is known of such a slot's rate.
+        return None
     host_w = host_power_w(group)
     most_w = cards * card.tdp_w + host_w
     supply, supplies = None, 0

@@ -205,8 +205,10 @@ def switches_worth(shop: Shop, link: Link, cable_usd: float, most_ports: int) ->
         if price is None or not serves(switch, link):
             continue
         switches, cables = fabric(ports, switch.ports)
-        usd = switches * price.usd + np.where(np.isfinite(cables), cables * cable_usd, np.inf)
-        found.append((switch, price.usd, usd, switches * switch.power_w))
+        countable = np.where(np.isfinite(switches), switches, 0.0)
+        usd = np.where(np.isfinite(switches), countable * price.usd + cables * cable_usd, np.inf)
+        watts = np.where(np.isfinite(switches), switches, 0.0) * switch.power_w
+        found.append((switch, price.usd, usd, np.where(np.isfinite(switches), watts, np.inf)))
     kept: list[tuple[Switch, float]] = []
     for number, (switch, price_usd, usd, watts) in enumerate(found):
         beaten = False
