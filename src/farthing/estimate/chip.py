@@ -22,8 +22,8 @@ die and the shaders' and textures' logic as much (umtalelab.com on its die photo
 controllers, which have spares of their own, are not counted."""
 
 CLUSTERING: Final = 3.0
-"""How evenly defects fall in the negative binomial yield. An assumption: with 1 they cluster strongly, with 10,
-as Yinxiao-Feng/chiplet-actuary has it, hardly."""
+"""How evenly defects fall in the negative binomial yield. An assumption: with 1 they cluster strongly, with
+10, as Yinxiao-Feng/chiplet-actuary has it, hardly."""
 
 MOST_DEFECTS: Final = 10.0
 MOST_USD: Final = 1e7
