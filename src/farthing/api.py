@@ -27,6 +27,7 @@ from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
 from farthing.estimate import run as _run
 from farthing.estimate import training as _training
+from farthing.estimate.chip import chip_cost
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.engine import chosen_note, usual_engine
 from farthing.estimate.sensitivity import sensitivities
@@ -41,6 +42,7 @@ from farthing.estimate.subject import (
 )
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
+from farthing.records.chip import Chip
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.estimate import (
@@ -67,6 +69,8 @@ __all__ = [
     "CostBasis",
     "accelerator",
     "accelerators",
+    "chip_cost",
+    "chips",
     "citation",
     "design",
     "engines",
@@ -714,6 +718,11 @@ def accelerators() -> Mapping[str, Accelerator]:
 def accelerator(name: str) -> Accelerator:
     """The accelerator of that id; raises `UnknownName` with the nearest ids."""
     return catalog.accelerator(name)
+
+
+def chips() -> Mapping[str, Chip]:
+    """Silicon and memory of the accelerators that `chip_cost` knows, by id."""
+    return catalog.chips()
 
 
 def prices(accelerator_id: str) -> tuple[Price, ...]:

@@ -33,6 +33,9 @@ EVERY = [
     ("model", "show", "deepseek-v3"),
     ("model", "import", "llama-2-7b"),
     ("cluster", "show", "1x2:rtx-4090+1x1:m2-ultra@10gbe"),
+    ("chip",),
+    ("chip", "h100-sxm", "mi250x"),
+    ("chip", "rtx-4090", "--explain"),
     ("article",),
     ("completion", "bash"),
 ]

@@ -16,6 +16,7 @@ from farthing.catalog.load import table
 from farthing.errors import CatalogError, InvalidInput, UnknownName
 from farthing.records.api_price import ApiPrice
 from farthing.records.checkpoint import Checkpoint
+from farthing.records.chip import Chip, ChipBill, MemoryPrice, PackagePrice, Process
 from farthing.records.country import Country
 from farthing.records.efficiency import (
     AttentionEfficiency,
@@ -187,6 +188,36 @@ def country(name: str) -> Country:
 def engine(name: str) -> Engine:
     """The engine of that id; raises `UnknownName` with the nearest ids."""
     return _named("engine", engines(), name)
+
+
+def chips() -> Mapping[str, Chip]:
+    """Silicon and memory of accelerators, by the accelerator's id."""
+    return table("chips.csv", Chip)
+
+
+def processes() -> Mapping[str, Process]:
+    """All ways to make dies by id."""
+    return table("processes.csv", Process)
+
+
+def memory_prices() -> Mapping[str, MemoryPrice]:
+    """What device memory costs by kind."""
+    return table("memory_prices.csv", MemoryPrice)
+
+
+def package_prices() -> Mapping[str, PackagePrice]:
+    """What packages and boards cost by id."""
+    return table("packages.csv", PackagePrice)
+
+
+def chip_bills() -> Mapping[str, ChipBill]:
+    """The article's bills of materials, by the accelerator's id."""
+    return table("chip_bills.csv", ChipBill)
+
+
+def chip(name: str) -> Chip:
+    """The chip of that accelerator; raises `UnknownName` with the nearest ids."""
+    return _named("chip", chips(), name, "see: farthing chip")
 
 
 def checkpoints() -> Mapping[str, Checkpoint]:

@@ -22,6 +22,7 @@ _UNITS: Final[tuple[tuple[str, str, float], ...]] = (
     ("mb_per_s", "bytes_per_s", units.MEGA),
     ("tflop_per_s", "flop_per_s", units.TERA),
     ("top_per_s", "op_per_s", units.TERA),
+    ("per_gib", "per_byte", 1 / units.GIB),
     ("gib", "bytes", units.GIB),
     ("mib", "bytes", units.MIB),
     ("gb", "bytes", units.GIGA),

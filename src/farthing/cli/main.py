@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "train": "farthing.cli.train:train",
     "sweep": "farthing.cli.sweep:sweep",
     "gpu": "farthing.cli.gpu:gpu",
+    "chip": "farthing.cli.chip:chip",
     "model": "farthing.cli.model:model",
     "cluster": "farthing.cli.cluster:cluster",
     "catalog": "farthing.cli.catalog:catalog",

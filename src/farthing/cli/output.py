@@ -22,7 +22,7 @@ MAX_WIDTH: Final = 120
 CLOSED_PIPE: Final = 141
 """Exit code where the reader went away, as a shell gives it."""
 
-_ASCII: Final = {"×": "x", "µ": "u", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">="}
+_ASCII: Final = {"×": "x", "µ": "u", "–": "-", "—": "-", "…": "...", "≤": "<=", "≥": ">=", "²": "2"}
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:

@@ -165,7 +165,11 @@ def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
 
 
 def explanation(
-    terms: Sequence[Term], *, depth: int | None, citation: Callable[[str], str]
+    terms: Sequence[Term],
+    *,
+    depth: int | None,
+    citation: Callable[[str], str],
+    units: str = "byte, s, FLOP",
 ) -> RenderableType:
     """A derivation and the papers that it rests on.
 
@@ -177,12 +181,10 @@ def explanation(
         Levels that are shown; None shows all.
     citation
         One line for the key of a paper.
+    units
+        That the numbers are in.
     """
-    note = (
-        "in byte, s, FLOP"
-        if depth is None
-        else f"in byte, s, FLOP; {depth} levels, --explain-depth shows more"
-    )
+    note = f"in {units}" if depth is None else f"in {units}; {depth} levels, --explain-depth shows more"
     rows: list[RenderableType] = [Text(), layout.heading("Derivation", note)]
     for level, term, known in steps(terms, depth):
         if level == 0:

@@ -15,6 +15,7 @@ import farthing
 from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
+from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
@@ -79,6 +80,11 @@ def samples() -> list[Any]:
         *catalog.engines().values(),
         *catalog.wirings().values(),
         *catalog.checkpoints().values(),
+        *catalog.chips().values(),
+        *catalog.processes().values(),
+        *catalog.memory_prices().values(),
+        *catalog.package_prices().values(),
+        *catalog.chip_bills().values(),
         *catalog.formats().values(),
         *catalog.countries().values(),
         *catalog.hostings().values(),
@@ -118,6 +124,7 @@ def samples() -> list[Any]:
     return [
         *rows,
         NO_OVERHEAD,
+        chip_cost("mi300x", explain=True),
         comparison,
         Residual(likeness=likeness, source="us", cases=3, log_ratios=(-0.1, 0.0, 0.2)),
         Validation(
