@@ -90,7 +90,7 @@ def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
     >>> price.per, price.date[:4], price.usd
     ('accelerator-hour', '2026', 2.69)
     >>> rental_price("h100-sxm", spot=True).usd
-    1.6
+    1.25
 
     Raises
     ------
