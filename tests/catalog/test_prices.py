@@ -16,8 +16,8 @@ OTHERS = {**catalog.hosts(), **catalog.nics(), **catalog.switches(), **catalog.p
 
 
 def test_there_are_many() -> None:
-    assert len(prices()) >= 200
-    assert len({price.item for price in prices()}) >= 50
+    assert len(prices()) >= 450
+    assert len({price.item for price in prices()}) >= 95
 
 
 @pytest.mark.parametrize("price", prices(), ids=lambda price: f"{price.item}-{price.kind}-{price.provider}")
@@ -47,6 +47,56 @@ def test_spot_is_never_dearer_than_all_demand_offers_of_the_place() -> None:
     ]
     assert len(pairs) >= 20
     assert all(spot <= most for spot, most in pairs)
+
+
+def middle(date: str) -> datetime.date:
+    """The day, or the middle of the month or year where a price has no day."""
+    year, month, day = (int(part) for part in (date + ("-07-01", "-15", "")[date.count("-")]).split("-"))
+    return datetime.date(year, month, day)
+
+
+def test_no_price_is_twenty_times_another_of_its_kind_and_year() -> None:
+    kinds: dict[tuple[str, str, bool], list[Price]] = {}
+    for price in prices():
+        kinds.setdefault((price.item, price.kind, price.spot), []).append(price)
+    apart = [
+        (one.item, one.usd, other.usd)
+        for found in kinds.values()
+        for one in found
+        for other in found
+        if abs((middle(one.date) - middle(other.date)).days) <= 365 and one.usd > 20 * other.usd
+    ]
+    assert apart == []
+
+
+@pytest.mark.parametrize(
+    ("item", "kind", "date", "usd"),
+    [
+        ("rtx-5090", "used", "2026-09", 4795),
+        ("rtx-5090", "purchase", "2026-09", 5258),
+        ("dgx-spark", "purchase", "2026-06", 4699),
+        ("v100-pcie-32gb", "used", "2026-01", 703),
+        ("m4-max-32c", "purchase", "2026-06-25", 2499),
+    ],
+)
+def test_known_street_prices(item: str, kind: str, date: str, usd: float) -> None:
+    found = [price.usd for price in street_prices(item) if (price.kind, price.date) == (kind, date)]
+    assert found == [usd]
+
+
+@pytest.mark.parametrize(
+    ("item", "provider", "spot", "date", "usd"),
+    [
+        ("h200-sxm", "Nebius", False, "2026-01-02", 2.3),
+        ("b200-sxm", "Crusoe", False, "2026-10", 7.25),
+        ("l40s", "RunPod", True, "2026-01-01", 0.71),
+        ("mi325x", "TensorWave", False, "2026-05-18", 1.95),
+    ],
+)
+def test_known_rentals(item: str, provider: str, spot: bool, date: str, usd: float) -> None:
+    asked = (item, "rental", provider, spot, date)
+    found = [p.usd for p in prices() if (p.item, p.kind, p.provider, p.spot, p.date) == asked]
+    assert found == [usd]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +151,7 @@ def test_rental_price_is_the_lower_median_of_the_newest_year(spot: bool) -> None
 
 def test_no_rental_price() -> None:
     assert rental_price("m2-ultra") is None
-    assert rental_price("rtx-5090", spot=True) is None
+    assert rental_price("rtx-3090", spot=True) is None
 
 
 @pytest.mark.parametrize("ask", [street_prices, purchase_price, rental_price])

@@ -38,7 +38,7 @@ def street_prices(accelerator_id: str) -> tuple[Price, ...]:
     Examples
     --------
     >>> [price.date for price in street_prices("a100-sxm-80gb")]
-    ['2023-09-27']
+    ['2026', '2023-09-27']
 
     Raises
     ------
@@ -60,8 +60,8 @@ def purchase_price(accelerator_id: str) -> Price | None:
     --------
     >>> price = purchase_price("h100-sxm")
     >>> price.usd, price.kind, price.date
-    (35000.0, 'purchase', '2023-09-27')
-    >>> purchase_price("rtx-5080").kind, purchase_price("a800-sxm-80gb")
+    (27500.0, 'purchase', '2026-05-25')
+    >>> purchase_price("rtx-4060").kind, purchase_price("a800-sxm-80gb")
     ('launch', None)
 
     Raises
@@ -90,7 +90,7 @@ def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
     >>> price.per, price.date[:4], price.usd
     ('accelerator-hour', '2026', 2.69)
     >>> rental_price("h100-sxm", spot=True).usd
-    1.6
+    1.25
 
     Raises
     ------
