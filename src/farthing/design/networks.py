@@ -17,6 +17,12 @@ from farthing.records.parts import Part
 FALLBACK_PORT = "1gbe"
 """What every board has, where the catalogue does not say."""
 
+NIC_W = 15.0
+PORT_W = 5.0
+"""Draw of a network card, and of a switch's port, where no datasheet was read: the low end of what servers'
+cards draw (servethehome.com asrock-rack-4u8g-turin2, p. 4: 15 to 100 W), and about what switches of the
+catalogue draw a port. Assumptions."""
+
 _ETHERNET = ("ethernet", "roce")
 
 
@@ -57,7 +63,12 @@ class Network:
     @property
     def host_w(self) -> float:
         """What each host draws for it."""
-        return self.nic.power_w * self.nics if self.nic is not None else 0.0
+        return (self.nic.power_w or NIC_W) * self.nics if self.nic is not None else 0.0
+
+    @property
+    def switch_w(self) -> float:
+        """What each switch draws."""
+        return (self.switch.power_w or PORT_W * self.switch.ports) if self.switch is not None else 0.0
 
     def bill(self, shop: Shop, hosts: int) -> Iterator[BillRow]:
         """What so many hosts buy of it."""
@@ -118,16 +129,13 @@ def fabric(ports: NDArray[np.int64], switch_ports: int) -> tuple[NDArray[np.floa
     return np.where(possible, switches, np.inf), np.where(possible, cables, np.inf)
 
 
-def networks(shop: Shop, machine: Machine, *, most_ports: int) -> Iterator[Network]:
+def networks(shop: Shop, machine: Machine) -> Iterator[Network]:
     """Every network that a machine can have, and that has prices.
 
     Parameters
     ----------
     shop, machine
         What is on offer, and where cards are plugged.
-    most_ports
-        Of all hosts: switches that are dearer and draw more than others at any number up to this are left
-        out.
     """
     if machine.host is None:
         return
@@ -135,7 +143,7 @@ def networks(shop: Shop, machine: Machine, *, most_ports: int) -> Iterator[Netwo
     if onboard in shop.links:
         link = shop.links[onboard]
         ports = min(machine.host.onboard_ports or 1, machine.cards) if link.per_accelerator else 1
-        yield from _switched(shop, link, None, 0.0, ports, most_ports)
+        yield from _switched(shop, link, None, 0.0, ports)
     for nic in shop.nics.values():
         price = shop.price(nic.id)
         if price is None or nic.link not in shop.links:
@@ -143,7 +151,7 @@ def networks(shop: Shop, machine: Machine, *, most_ports: int) -> Iterator[Netwo
         link = shop.links[nic.link]
         for ports in sorted({1, machine.cards if link.per_accelerator else 1}):
             if _plugs(shop, machine, nic, ports):
-                yield from _switched(shop, link, nic, price.usd, ports, most_ports)
+                yield from _switched(shop, link, nic, price.usd, ports)
 
 
 def _plugs(shop: Shop, machine: Machine, nic: Nic, count: int) -> bool:
@@ -160,9 +168,7 @@ def serves(switch: Switch, link: Link) -> bool:
     return switch.kind == kind and switch.bytes_per_s >= link.bytes_per_s * 0.99
 
 
-def _switched(
-    shop: Shop, link: Link, nic: Nic | None, nic_usd: float, nics: int, most_ports: int
-) -> Iterator[Network]:
+def _switched(shop: Shop, link: Link, nic: Nic | None, nic_usd: float, nics: int) -> Iterator[Network]:
     cable = cheapest_cable(shop, link)
     if cable is None:
         return
@@ -177,8 +183,10 @@ def _switched(
     }
     if nics == 1:
         yield Network(switch=None, switch_usd=0.0, **fixed)  # type: ignore[arg-type]
-    for switch, usd in switches_worth(shop, link, cable_usd, most_ports):
-        yield Network(switch=switch, switch_usd=usd, **fixed)  # type: ignore[arg-type]
+    for switch in shop.switches.values():
+        price = shop.price(switch.id)
+        if price is not None and serves(switch, link):
+            yield Network(switch=switch, switch_usd=price.usd, **fixed)  # type: ignore[arg-type]
 
 
 def cheapest_cable(shop: Shop, link: Link) -> tuple[Part, float] | None:
@@ -194,32 +202,3 @@ def cheapest_cable(shop: Shop, link: Link) -> tuple[Part, float] | None:
         return None
     usd, item = min(found)
     return shop.parts[item], usd
-
-
-def switches_worth(shop: Shop, link: Link, cable_usd: float, most_ports: int) -> list[tuple[Switch, float]]:
-    """Switches with a price that no other beats in money and power at every number of ports."""
-    ports = np.arange(2, max(most_ports, 2) + 1)
-    found = []
-    for switch in shop.switches.values():
-        price = shop.price(switch.id)
-        if price is None or not serves(switch, link):
-            continue
-        switches, cables = fabric(ports, switch.ports)
-        countable = np.where(np.isfinite(switches), switches, 0.0)
-        usd = np.where(np.isfinite(switches), countable * price.usd + cables * cable_usd, np.inf)
-        watts = np.where(np.isfinite(switches), switches, 0.0) * switch.power_w
-        found.append((switch, price.usd, usd, np.where(np.isfinite(switches), watts, np.inf)))
-    kept: list[tuple[Switch, float]] = []
-    for number, (switch, price_usd, usd, watts) in enumerate(found):
-        beaten = False
-        for other, (_, _, other_usd, other_w) in enumerate(found):
-            if other == number:
-                continue
-            no_worse = bool(
-                (other_usd <= usd).all() and (np.nan_to_num(other_w) <= np.nan_to_num(watts)).all()
-            )
-            same = bool((other_usd == usd).all() and (np.nan_to_num(other_w) == np.nan_to_num(watts)).all())
-            beaten |= no_worse and (not same or other < number)
-        if not beaten and np.isfinite(usd).any():
-            kept.append((switch, price_usd))
-    return kept

@@ -16,6 +16,7 @@ from farthing.predict.energy import electricity_usd_per_s
 from farthing.predict.money import cost_usd_per_s, hosting_usd_per_s, rental_usd_per_s, usd_per_million_tokens
 from farthing.predict.ownership import load_curve, mean_load, owned_usd_per_s
 from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership
+from farthing.records.hardware import Accelerator
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -48,6 +49,12 @@ class Kit:
         """Whether nothing of it is bought."""
         return self.machine.host is None
 
+    def of(self, card: Accelerator, usd: float) -> Kit:
+        """The same with another card that goes into it."""
+        return dataclasses.replace(
+            self, machine=dataclasses.replace(self.machine, accelerator=card), card_usd=usd
+        )
+
 
 class Kits:
     """Kits as columns."""
@@ -70,9 +77,7 @@ class Kits:
         self.network_usd = column(lambda kit: kit.network.host_usd if kit.network else 0.0)
         self.network_w = column(lambda kit: kit.network.host_w if kit.network else 0.0)
         self.switch_usd = column(lambda kit: kit.network.switch_usd if kit.network else 0.0)
-        self.switch_w = column(
-            lambda kit: kit.network.switch.power_w if kit.network and kit.network.switch else 0.0
-        )
+        self.switch_w = column(lambda kit: kit.network.switch_w if kit.network else 0.0)
         self.switch_ports = np.array(
             [kit.network.switch.ports if kit.network and kit.network.switch else 0 for kit in self.kits],
             dtype=np.int64,

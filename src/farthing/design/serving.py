@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.design.copies import Copies, Task, bound, exact, joined_hosts
-from farthing.design.machines import SYSTEM_BYTES, Machine, machine_cluster, machines, rented
-from farthing.design.networks import Network, networks
+from farthing.design.kits import KitFinder
+from farthing.design.machines import SYSTEM_BYTES, machine_cluster
 from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, priced
 from farthing.design.shop import Shop
 from farthing.records.design import DesignObjective, Way, Ways
@@ -151,12 +151,14 @@ class Search:
         self.shop, self.terms, self.ways, self.objective = shop, terms, ways, objective
         self.count = Count()
         self.groups: list[_Group] = []
-        self._known: dict[Any, Sequence[Network]] = {}
+        self._finder = KitFinder(shop, terms.ownership, ways, terms.limits.hosts)
         for name, of_card in tasks.items():
             self._add(shop.accelerators[name], of_card)
 
     def _add(self, card: Accelerator, tasks: Sequence[Task]) -> None:
-        kits = list(self._kits(card))
+        before = self._finder.tried
+        kits = self._kits(card)
+        tried = self._finder.tried - before
         if not kits:
             return
         widest = max(kit.machine.cards for kit in kits)
@@ -167,6 +169,7 @@ class Search:
         fitting = False
         for task in tasks:
             rows = bound(task, card, most)
+            self.count.candidates += tried * len(rows)
             rows = rows.where(self._in_time(rows))
             if len(rows):
                 fitting = True
@@ -182,50 +185,15 @@ class Search:
                 good &= values <= limit * (1 + SLACK)
         return good
 
-    def _kits(self, card: Accelerator) -> Iterator[Kit]:
-        shop, ownership = self.shop, self.terms.ownership
-        price = shop.price(card.id)
-        if self.ways != "rent":
-            found = False
-            for machine in machines(shop, card, ownership):
-                if not (machine.included or price):
-                    continue
-                usd = 0.0 if machine.included or price is None else price.usd
-                for kit in self._joined(machine, usd):
-                    found = True
-                    yield kit
-            if not found:
-                what = "price" if price is None else "host with a price"
-                self.count.remove(f"accelerators without a {what} to buy them")
-        rent = shop.rental(card.id)
-        if self.ways != "own":
-            if rent is None:
-                self.count.remove("accelerators that nobody is known to rent out")
-            else:
-                for machine in rented(card):
-                    yield Kit(machine=machine, network=None, spans=False, card_usd_per_hour=rent.usd)
-
-    def _joined(self, machine: Machine, card_usd: float) -> Iterator[Kit]:
-        """A machine alone and with each network."""
-        hosts = self.terms.limits.hosts
-        yield Kit(machine=machine, network=None, spans=False, card_usd=card_usd)
-        if hosts < 2:
-            return
-        found = list(self._networks(machine))
-        plainest = [network for network in found if network.nic is None]
-        for network in plainest:
-            # Copies that lie in one host need no more than to be reached.
-            yield Kit(machine=machine, network=network, spans=False, card_usd=card_usd)
-        for network in found:
-            yield Kit(machine=machine, network=network, spans=True, card_usd=card_usd)
-
-    def _networks(self, machine: Machine) -> Sequence[Network]:
-        assert machine.host is not None
-        key = (machine.host.id, machine.cards, machine.free_slots)
-        if key not in self._known:
-            ports = self.terms.limits.hosts * machine.cards
-            self._known[key] = tuple(networks(self.shop, machine, most_ports=ports))
-        return self._known[key]
+    def _kits(self, card: Accelerator) -> list[Kit]:
+        """To buy and to rent, without those that another beats in every way."""
+        found = [*self._finder.owned(card), *self._finder.rented(card)]
+        if self.ways != "rent" and not any(not kit.rented for kit in found):
+            what = "price" if self.shop.price(card.id) is None else "host with a price"
+            self.count.remove(f"accelerators without a {what} to buy them")
+        if self.ways != "own" and not any(kit.rented for kit in found):
+            self.count.remove("accelerators that nobody is known to rent out")
+        return found
 
     def _group(self, offer: _Offer, kits: Sequence[Kit]) -> None:
         alike: dict[Any, list[Kit]] = {}
@@ -237,7 +205,6 @@ class Search:
         for own in alike.values():
             part = least[start : start + len(own)]
             start += len(own)
-            self.count.candidates += len(own) * len(offer.rows)
             if np.isfinite(part).any():
                 self.groups.append(_Group(offer, Kits(own), part))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from farthing import catalog
-from farthing.catalog.prices import is_stale, prices
+from farthing.catalog.prices import STALE_AFTER_DAYS, is_stale, prices
 from farthing.errors import InvalidInput, UnknownName
 from farthing.records.design import BillRow, Condition, Way
 from farthing.records.hardware import Accelerator, Host, Link, Nic, Price, Switch
@@ -62,9 +62,13 @@ class Shop:
         used = self._newest(item, "used")
         if item in self.accelerators and self.condition != "any":
             return new if self.condition == "new" else used
-        # An old price of something new says less than a later one of the same thing used.
         found = [price for price in (self._newest(item, "purchase"), used) if price is not None]
-        return min(found, key=lambda price: price.usd) if found else new
+        if not found:
+            return new
+        # An old price says nothing beside one of today.
+        newest = max(_day(price) for price in found)
+        recent = [price for price in found if (newest - _day(price)).days <= STALE_AFTER_DAYS]
+        return min(recent, key=lambda price: price.usd)
 
     def rental(self, item: str) -> Price | None:
         """What one accelerator costs for an hour: the lower median of the newest year's offers on demand."""
@@ -133,6 +137,14 @@ class Shop:
             date=self.today.isoformat(),
             source="given by you",
         )
+
+
+def _day(price: Price) -> datetime.date:
+    """Of a price; a year or a month alone counts from its beginning."""
+    if not price.date:
+        return datetime.date.min
+    year, month, day = (*map(int, price.date.split("-")), 1, 1)[:3]
+    return datetime.date(year, month, day)
 
 
 def _lower_median(offers: Sequence[Price]) -> Price:
