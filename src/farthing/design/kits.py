@@ -1,22 +1,20 @@
 """Machines and networks of an accelerator, without those that another beats in every way.
 
-A faster link never makes an estimate slower, so a kit whose links are no slower, whose memory is no smaller,
-and which costs no more and draws no more with any number of hosts, leaves nothing to the other.
+A faster link never makes an estimate slower. So a machine that costs and draws no more, whose links and slots
+are no slower and whose memory loads as much, leaves nothing to another; nor does a network to one that with
+each number of hosts some other beats in speed, price and power.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.catalog.cluster import intra_link
-from farthing.design.machines import Machine, machines, rented
-from farthing.design.networks import Network, fabric, networks
+from farthing.design.machines import SYSTEM_BYTES, Machine, machines, rented
+from farthing.design.networks import Network, fabric, networks, onboard_link
 from farthing.design.pricing import Kit
 from farthing.design.shop import Shop
 from farthing.predict.fabric import host_memory_bytes_per_s
@@ -24,18 +22,7 @@ from farthing.records.design import Ownership, Ways
 from farthing.records.hardware import Accelerator
 
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class _Fabric:
-    """What joins the hosts of a network, by how many hosts there are [USD], [W]."""
-
-    usd: NDArray[np.float64]
-    power_w: NDArray[np.float64]
-
-    def no_worse(self, other: _Fabric) -> bool:
-        """With every number of hosts."""
-        return bool((self.usd <= other.usd).all() and (self.power_w <= other.power_w).all())
+Column = NDArray[np.float64]
 
 
 class KitFinder:
@@ -53,7 +40,7 @@ class KitFinder:
         self.shop, self.ownership, self.ways, self.hosts = shop, ownership, ways, hosts
         self.tried = 0
         self._networks: dict[Any, tuple[Network, ...]] = {}
-        self._fabrics: dict[Any, _Fabric] = {}
+        self._worthy: dict[Any, tuple[Network, ...]] = {}
         self._kits: dict[Any, tuple[tuple[Kit, ...], int]] = {}
 
     def owned(self, card: Accelerator) -> tuple[Kit, ...]:
@@ -71,6 +58,7 @@ class KitFinder:
             card.pcie_lanes,
             card.peer_to_peer,
             card.unified_memory,
+            card.memory_bytes,
             tuple(host.id for host in self.shop.hosts.values() if card.id in host.accelerators.split()),
         )
         if alike not in self._kits:
@@ -103,16 +91,14 @@ class KitFinder:
         for machine in machines(self.shop, card, self.ownership):
             by_count.setdefault((machine.cards, machine.included), []).append(machine)
         for alike in by_count.values():
-            one = [Kit(machine=machine, network=None, spans=False) for machine in alike]
-            yield from self._unbeaten(one)
-            if self.hosts < 2:
-                continue
-            joined = [[(machine, network) for network in self._networks_of(machine)] for machine in alike]
-            pairs = list(itertools.chain.from_iterable(joined))
-            for spans in (False, True):
-                yield from self._unbeaten(
-                    [Kit(machine=machine, network=network, spans=spans) for machine, network in pairs]
-                )
+            self.tried += len(alike) + 2 * sum(len(self._networks_of(machine)) for machine in alike)
+            for machine in self._unbeaten(alike):
+                yield Kit(machine=machine, network=None, spans=False)
+                if self.hosts < 2:
+                    continue
+                for spans in (False, True):
+                    for network in self._networks_worth(machine, spans=spans):
+                        yield Kit(machine=machine, network=network, spans=spans)
 
     def _networks_of(self, machine: Machine) -> tuple[Network, ...]:
         assert machine.host is not None  # machines to buy have one
@@ -121,64 +107,95 @@ class KitFinder:
             self._networks[key] = tuple(networks(self.shop, machine))
         return self._networks[key]
 
-    def _fabric(self, network: Network) -> _Fabric:
-        ports = network.switch.ports if network.switch else 0
-        key = (network.switch and network.switch.id, network.nics, network.cable_usd)
-        if key not in self._fabrics:
-            switches, cables = fabric(np.arange(2, self.hosts + 1) * network.nics, ports)
+    def _networks_worth(self, machine: Machine, *, spans: bool) -> tuple[Network, ...]:
+        """Networks that are cheapest, thriftiest or quickest with some number of hosts.
+
+        What only joins hosts to the world need not be quick.
+        """
+        assert machine.host is not None
+        key = (machine.host.id, machine.cards, spans)
+        if key not in self._worthy:
+            found = self._networks_of(machine)
+            links = np.array(
+                [
+                    (-one.link.bytes_per_s * one.link.efficiency, one.link.latency_s, -float(one.nics))
+                    for one in found
+                ]
+            ).reshape(-1, 3)
+            usd, power_w = self._curves(found)
+            quick = (links[:, None, :] <= links[None, :, :]).all(axis=2) | (not spans)
+            self._worthy[key] = tuple(found[row] for row in _needed(quick, usd, power_w))
+        return self._worthy[key]
+
+    def _curves(self, found: Sequence[Network]) -> tuple[Column, Column]:
+        """What networks cost and draw [USD], [W], by how many hosts there are, from two on."""
+        hosts = np.arange(2, self.hosts + 1)
+        usd, power_w = np.empty((len(found), len(hosts))), np.empty((len(found), len(hosts)))
+        for row, one in enumerate(found):
+            switches, cables = fabric(hosts * one.nics, one.switch.ports if one.switch else 0)
             possible = np.isfinite(switches)
             switches, cables = np.where(possible, switches, 0.0), np.where(possible, cables, 0.0)
-            usd = switches * network.switch_usd + cables * network.cable_usd
-            self._fabrics[key] = _Fabric(
-                np.where(possible, usd, np.inf), np.where(possible, switches * network.switch_w, np.inf)
-            )
-        return self._fabrics[key]
+            whole = hosts * one.host_usd + switches * one.switch_usd + cables * one.cable_usd
+            usd[row] = np.where(possible, whole, np.inf)
+            power_w[row] = np.where(possible, hosts * one.host_w + switches * one.switch_w, np.inf)
+        return usd, power_w
 
-    def _unbeaten(self, kits: Sequence[Kit]) -> Iterator[Kit]:
-        """Those that no other beats or equals in everything; of equals the first."""
-        self.tried += len(kits)
-        if not kits:
-            return
-        figures = np.array([self._figures(kit) for kit in kits])
+    def _unbeaten(self, alike: Sequence[Machine]) -> Iterator[Machine]:
+        """Machines that no other beats or equals in everything; of equals the first."""
+        figures = np.array([self._figures(machine) for machine in alike])
         no_worse = (figures[:, None, :] <= figures[None, :, :]).all(axis=2)
-        if kits[0].network is not None:
-            own = [self._fabric(kit.network) for kit in kits if kit.network is not None]
-            distinct = list({id(one): one for one in own}.values())
-            place = {id(one): number for number, one in enumerate(distinct)}
-            table = np.array([[one.no_worse(other) for other in distinct] for one in distinct])
-            index = np.array([place[id(one)] for one in own])
-            no_worse &= table[index[:, None], index[None, :]]
-        beaten = no_worse & ~no_worse.T
-        equal = no_worse & no_worse.T
-        gone = beaten.any(axis=0) | np.triu(equal, 1).any(axis=0)
-        for number in np.flatnonzero(~gone).tolist():
-            yield kits[number]
+        gone = (no_worse & ~no_worse.T).any(axis=0) | np.triu(no_worse & no_worse.T, 1).any(axis=0)
+        for row in np.flatnonzero(~gone).tolist():
+            yield alike[row]
 
-    def _figures(self, kit: Kit) -> tuple[float, ...]:
-        """What is compared; less is better."""
-        machine, network = kit.machine, kit.network
+    def _figures(self, machine: Machine) -> tuple[float, ...]:
+        """What is compared of machines; less is better."""
+        host, card = machine.host, machine.accelerator
+        assert host is not None
         group = machine.group(self.shop)
-        inside = intra_link(machine.accelerator, machine.host, self.shop.links)
-        memory = host_memory_bytes_per_s(group) if group.host_copy else 0.0
-        usd, power_w = machine.usd, machine.host_w
-        found = (
+        inside, onboard = group.intra_link, self.shop.links[onboard_link(self.shop, host)]
+        # Memory beyond what the card's weights take to load makes no difference.
+        loads = min((machine.memory_bytes or np.inf) - SYSTEM_BYTES, card.memory_bytes)
+        return (
+            machine.usd,
+            machine.host_w,
             -inside.bytes_per_s * inside.efficiency,
             inside.latency_s,
-            -memory,
-            -(machine.memory_bytes or np.inf),
-            float(machine.circuits),
+            -(host_memory_bytes_per_s(group) if group.host_copy else 0.0),
+            -loads,
+            -onboard.bytes_per_s * onboard.efficiency,
+            onboard.latency_s,
+            -float(host.onboard_ports or 1),
+            -float(machine.free_slots),
+            -machine.free_slot_bytes_per_s,
         )
-        if network is None:
-            return (*found, usd, power_w)
-        usd, power_w = usd + network.host_usd, power_w + network.host_w
-        if not kit.spans:
-            return (*found, usd, power_w)
-        link = network.link
-        return (
-            *found,
-            usd,
-            power_w,
-            -link.bytes_per_s * link.efficiency,
-            link.latency_s,
-            -float(network.nics),
-        )
+
+
+def _needed(quick: Mask, usd: Column, power_w: Column) -> list[int]:
+    """Rows that with some number of hosts no other beats or equals in speed, price and power; of equals the
+    first.
+
+    Parameters
+    ----------
+    quick
+        Whether a row is no slower than a column.
+    usd, power_w
+        By row, and by number of hosts.
+
+    Examples
+    --------
+    The second is never needed: the first is cheaper with few hosts, the third with many.
+
+    >>> usd = np.array([[1.0, 9.0], [2.0, 5.0], [3.0, 4.0]])
+    >>> _needed(np.ones((3, 3), dtype=bool), usd, np.zeros((3, 2)))
+    [0, 2]
+    """
+    count = len(usd)
+    needed = np.zeros(count, dtype=bool)
+    first = np.triu(np.ones((count, count), dtype=bool), 1)
+    for hosts in range(usd.shape[1]):
+        own_usd, own_w = usd[:, hosts], power_w[:, hosts]
+        no_worse = quick & (own_usd[:, None] <= own_usd[None, :]) & (own_w[:, None] <= own_w[None, :])
+        gone = (no_worse & ~no_worse.T).any(axis=0) | (no_worse & no_worse.T & first).any(axis=0)
+        needed |= ~gone & np.isfinite(own_usd)
+    return np.flatnonzero(needed).tolist()

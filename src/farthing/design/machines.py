@@ -22,7 +22,7 @@ assumption, in the middle of what builders advise."""
 MOST_SUPPLIES: Final = 4
 """That one case takes."""
 
-CARDS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
+CARDS: Final = (1, 2, 3, 4, 6, 8)
 """Cards of one host that are tried, beside all its slots."""
 
 RENTED_CARDS: Final = (1, 2, 4, 8)

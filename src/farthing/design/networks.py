@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from farthing.design.machines import Machine
 from farthing.design.shop import Shop
 from farthing.records.design import BillRow
-from farthing.records.hardware import Link, Nic, Switch
+from farthing.records.hardware import Host, Link, Nic, Switch
 from farthing.records.parts import Part
 
 FALLBACK_PORT = "1gbe"
@@ -139,11 +139,9 @@ def networks(shop: Shop, machine: Machine) -> Iterator[Network]:
     """
     if machine.host is None:
         return
-    onboard = machine.host.onboard_link or FALLBACK_PORT
-    if onboard in shop.links:
-        link = shop.links[onboard]
-        ports = min(machine.host.onboard_ports or 1, machine.cards) if link.per_accelerator else 1
-        yield from _switched(shop, link, None, 0.0, ports)
+    link = shop.links[onboard_link(shop, machine.host)]
+    ports = min(machine.host.onboard_ports or 1, machine.cards) if link.per_accelerator else 1
+    yield from _switched(shop, link, None, 0.0, ports)
     for nic in shop.nics.values():
         price = shop.price(nic.id)
         if price is None or nic.link not in shop.links:
@@ -152,6 +150,11 @@ def networks(shop: Shop, machine: Machine) -> Iterator[Network]:
         for ports in sorted({1, machine.cards if link.per_accelerator else 1}):
             if _plugs(shop, machine, nic, ports):
                 yield from _switched(shop, link, nic, price.usd, ports)
+
+
+def onboard_link(shop: Shop, host: Host) -> str:
+    """Id of what a board's own port is."""
+    return host.onboard_link if host.onboard_link in shop.links else FALLBACK_PORT
 
 
 def _plugs(shop: Shop, machine: Machine, nic: Nic, count: int) -> bool:
