@@ -19,6 +19,9 @@ from farthing import catalog
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.gpuhunt import update_prices
+from farthing.catalog.own_prices import check_item as _check_item
+from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
 from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
@@ -76,6 +79,7 @@ __all__ = [
     "engines",
     "find_cluster",
     "find_model",
+    "forget_prices",
     "forget_refit",
     "formats",
     "infer",
@@ -89,12 +93,15 @@ __all__ = [
     "own_constants",
     "prices",
     "purchase_price",
+    "read_prices",
     "read_sweep",
     "refit",
     "rental_price",
     "search",
     "sweep",
     "train",
+    "update_prices",
+    "use_prices",
     "validate",
 ]
 
@@ -725,10 +732,28 @@ def chips() -> Mapping[str, Chip]:
     return catalog.chips()
 
 
-def prices(accelerator_id: str) -> tuple[Price, ...]:
-    """All collected prices of an accelerator, newest first."""
-    card = catalog.accelerator(accelerator_id)
-    found = [price for price in _prices() if price.item == card.id]
+def prices(item: str | None = None) -> tuple[Price, ...]:
+    """All known prices of an item, or of all items, newest first.
+
+    Parameters
+    ----------
+    item
+        Id of an accelerator, host, network card, switch or part.
+
+    Raises
+    ------
+    UnknownName
+        No such item.
+    CatalogError
+        A file of the user's own prices is broken.
+
+    Examples
+    --------
+    >>> {price.item for price in prices("rtx-4090")}
+    {'rtx-4090'}
+    """
+    id = None if item is None else _check_item(item)
+    found = [price for price in _prices() if id in (None, price.item)]
     return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
