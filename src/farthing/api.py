@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
 from farthing.catalog import own as _own
+from farthing.catalog import own_prices as _own_prices
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
 from farthing.catalog.gpuhunt import update_prices
-from farthing.catalog.own_prices import check_item as _check_item
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
 from farthing.catalog.prices import prices as _prices
 from farthing.catalog.prices import purchase_price, rental_price
@@ -91,6 +91,7 @@ __all__ = [
     "models",
     "networks",
     "own_constants",
+    "own_prices",
     "prices",
     "purchase_price",
     "read_prices",
@@ -622,6 +623,11 @@ def own_constants() -> tuple[EngineEfficiency, ...]:
     return _own.rows()
 
 
+def own_prices() -> tuple[Price, ...]:
+    """The prices that `use_prices` and `update_prices` keep, which costs rest on."""
+    return tuple(price for stamp in _own_prices.stamps() for price in _own_prices.kept(stamp))
+
+
 def read_sweep(source: str | Path | Mapping[str, Any]) -> Grid:
     """The questions that a description of a `sweep` asks.
 
@@ -752,7 +758,7 @@ def prices(item: str | None = None) -> tuple[Price, ...]:
     >>> {price.item for price in prices("rtx-4090")}
     {'rtx-4090'}
     """
-    id = None if item is None else _check_item(item)
+    id = None if item is None else _own_prices.check_item(item)
     found = [price for price in _prices() if id in (None, price.item)]
     return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 

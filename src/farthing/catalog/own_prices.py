@@ -70,8 +70,12 @@ def kept(stamp: Stamp) -> tuple[Price, ...]:
         It cannot be read.
     """
     path = Path(stamp[0])
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         return ()
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
     text = _text(path)
     advice = f"; put it right, or remove it with: {FORGET}"
     if not text.endswith("\n"):

@@ -286,6 +286,20 @@ def test_broken_files_of_the_folder_say_what_to_do(
     assert purchase_price("h100-sxm") is not None
 
 
+def test_a_file_of_the_folder_that_cannot_be_read(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "prices.csv").symlink_to("prices.csv")
+    with pytest.raises(InvalidInput, match="cannot read"):
+        prices()
+
+
+def test_all_that_costs_rest_on(quote: Path) -> None:
+    assert api.own_prices() == ()
+    use_prices(quote)
+    write(own_prices.updated_file(), [rental(1.0, "2026-11-20")])
+    assert [price.usd for price in api.own_prices()] == [25000, 1.0]
+
+
 def test_an_interrupt_leaves_the_old_file(quote: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_prices(quote)
     before = (folder / "prices.csv").read_bytes()
