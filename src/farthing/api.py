@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
 from farthing.catalog import own as _own
-from farthing.catalog import own_prices as _own_prices
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
 from farthing.catalog.gpuhunt import update_prices
+from farthing.catalog.own_prices import all_kept as own_prices
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
-from farthing.catalog.prices import prices as _prices
+from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible, InvalidInput, UnknownName
@@ -54,7 +54,7 @@ from farthing.records.estimate import (
     Sensitivity,
     TrainingEstimate,
 )
-from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
+from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat
 from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
@@ -623,11 +623,6 @@ def own_constants() -> tuple[EngineEfficiency, ...]:
     return _own.rows()
 
 
-def own_prices() -> tuple[Price, ...]:
-    """The prices that `use_prices` and `update_prices` keep, which costs rest on."""
-    return tuple(price for stamp in _own_prices.stamps() for price in _own_prices.kept(stamp))
-
-
 def read_sweep(source: str | Path | Mapping[str, Any]) -> Grid:
     """The questions that a description of a `sweep` asks.
 
@@ -736,31 +731,6 @@ def accelerator(name: str) -> Accelerator:
 def chips() -> Mapping[str, Chip]:
     """Silicon and memory of the accelerators that `chip_cost` knows, by id."""
     return catalog.chips()
-
-
-def prices(item: str | None = None) -> tuple[Price, ...]:
-    """All known prices of an item, or of all items, newest first.
-
-    Parameters
-    ----------
-    item
-        Id of an accelerator, host, network card, switch or part.
-
-    Raises
-    ------
-    UnknownName
-        No such item.
-    CatalogError
-        A file of the user's own prices is broken.
-
-    Examples
-    --------
-    >>> {price.item for price in prices("rtx-4090")}
-    {'rtx-4090'}
-    """
-    id = None if item is None else _own_prices.check_item(item)
-    found = [price for price in _prices() if id in (None, price.item)]
-    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
 def models() -> Mapping[str, Model]:

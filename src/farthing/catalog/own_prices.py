@@ -84,6 +84,11 @@ def kept(stamp: Stamp) -> tuple[Price, ...]:
     return _parsed(path, text, advice)
 
 
+def all_kept() -> tuple[Price, ...]:
+    """The prices that `use_prices` and `farthing.catalog.gpuhunt.update_prices` keep."""
+    return tuple(price for stamp in stamps() for price in kept(stamp))
+
+
 def read_prices(path: str | Path) -> tuple[Price, ...]:
     """Prices of a file with the columns of ``catalog/data/prices.csv``.
 

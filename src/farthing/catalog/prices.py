@@ -46,10 +46,15 @@ def prices(own: Sequence[Price] = ()) -> tuple[Price, ...]:
     return _instead(known, own) if own else known
 
 
+def shipped_prices() -> tuple[Price, ...]:
+    """Prices that ship, whatever the user has: what ships must not rest on anything else."""
+    return tuple(table("prices.csv", Price).values())
+
+
 @functools.lru_cache(maxsize=4)
 def _known(stamps: tuple[Stamp, Stamp]) -> tuple[Price, ...]:
     own, updated = map(own_prices.kept, stamps)
-    return _instead(_refreshed(tuple(table("prices.csv", Price).values()), updated), own)
+    return _instead(_refreshed(shipped_prices(), updated), own)
 
 
 def _refreshed(shipped: Sequence[Price], updated: Sequence[Price]) -> tuple[Price, ...]:
@@ -75,6 +80,31 @@ def _instead(known: Sequence[Price], own: Sequence[Price]) -> tuple[Price, ...]:
 def _question(price: Price) -> str:
     """What a price answers: new and used, both say what a piece costs."""
     return "purchase" if price.kind == "used" else price.kind
+
+
+def prices_of(item: str | None = None) -> tuple[Price, ...]:
+    """All known prices of an item, or of all items, newest first.
+
+    Parameters
+    ----------
+    item
+        Id of an accelerator, host, network card, switch or part.
+
+    Raises
+    ------
+    UnknownName
+        No such item.
+    CatalogError
+        A file of the user's own prices is broken.
+
+    Examples
+    --------
+    >>> {price.item for price in prices_of("rtx-4090")}
+    {'rtx-4090'}
+    """
+    id = None if item is None else own_prices.check_item(item)
+    found = [price for price in prices() if id in (None, price.item)]
+    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
 def street_prices(accelerator_id: str, *, among: Sequence[Price] | None = None) -> tuple[Price, ...]:

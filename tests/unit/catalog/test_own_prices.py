@@ -11,7 +11,7 @@ import pytest
 from farthing import api
 from farthing.catalog import own_prices
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices, write
-from farthing.catalog.prices import part_price, prices, purchase_price, rental_price
+from farthing.catalog.prices import part_price, prices, purchase_price, rental_price, shipped_prices
 from farthing.errors import CatalogError, InvalidInput
 from farthing.records.hardware import Price
 
@@ -201,7 +201,7 @@ def test_prices_for_one_question(quote: Path) -> None:
     assert purchase_price("h100-sxm") != price
     assert purchase_price("rtx-4090", among=among) == purchase_price("rtx-4090")
     assert rental_price("h100-sxm", among=among) == rental_price("h100-sxm")
-    assert part_price("psu-2000-titanium", among=among) == part_price("psu-2000-titanium")
+    assert part_price("psu-2000", among=among) == part_price("psu-2000")
     launch = purchase_price("rtx-4060", among=())
     assert launch is not None
     assert launch.kind == "launch", "the row of the card itself"
@@ -246,6 +246,13 @@ def test_updated_rentals_stand_in_for_older_ones() -> None:
     assert rental_price("h100-sxm", spot=True) in shipped, "spot was not refreshed"
     assert [p for p in found if p.kind != "rental"] == [p for p in shipped if p.kind != "rental"]
     assert len([price for price in prices() if price.item == "a10" and price.kind == "rental"]) == 4
+
+
+def test_what_ships_does_not_rest_on_own_prices(quote: Path) -> None:
+    before = shipped_prices()
+    use_prices(quote)
+    assert shipped_prices() == before
+    assert prices() != before
 
 
 def test_own_rentals_stand_in_for_updated_ones(quote: Path) -> None:
