@@ -164,7 +164,8 @@ def test_own_prices_stand_in_for_all_of_the_kind(quote: Path) -> None:
     before = api.prices("rtx-4090")
     use_prices(quote)
     bought = [price for price in prices() if price.item == "h100-sxm" and price.kind != "rental"]
-    assert [(price.kind, price.usd) for price in bought] == [("launch", 33600), ("purchase", 25000)]
+    assert {price.kind for price in bought} == {"launch", "purchase"}
+    assert [price.usd for price in bought if price.kind == "purchase"] == [25000]
     price = purchase_price("h100-sxm")
     assert price is not None
     assert (price.usd, price.source) == (25000, "quote 17")
@@ -177,7 +178,8 @@ def test_own_prices_stand_in_for_all_of_the_kind(quote: Path) -> None:
 def test_an_own_price_counts_though_a_shipped_used_one_is_newer(quote: Path) -> None:
     shipped = purchase_price("rtx-3090")
     assert shipped is not None
-    assert (shipped.kind, shipped.date) == ("used", "2026-02")
+    assert shipped.kind == "used"
+    assert shipped.date > "2025-12-01"
     quote.write_text("item,kind,usd,per,date\nrtx-3090,purchase,1200,unit,2025-12-01\n", "utf-8")
     use_prices(quote)
     price = purchase_price("rtx-3090")
@@ -245,7 +247,9 @@ def test_updated_rentals_stand_in_for_older_ones() -> None:
     assert rental_price("h100-sxm") == fresh
     assert rental_price("h100-sxm", spot=True) in shipped, "spot was not refreshed"
     assert [p for p in found if p.kind != "rental"] == [p for p in shipped if p.kind != "rental"]
-    assert len([price for price in prices() if price.item == "a10" and price.kind == "rental"]) == 4
+    a10 = [price for price in shipped_prices() if price.item == "a10" and price.kind == "rental"]
+    assert all(price.date > "2024-01-01" for price in a10)
+    assert set(a10) < set(prices()), "the update is older"
 
 
 def test_what_ships_does_not_rest_on_own_prices(quote: Path) -> None:
