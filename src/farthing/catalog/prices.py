@@ -12,6 +12,7 @@ from farthing.catalog.load import table
 from farthing.catalog.own_prices import Stamp
 from farthing.errors import UnknownName
 from farthing.records.api_price import ApiPrice
+from farthing.records.hardware import STALE_AFTER_DAYS as STALE_AFTER_DAYS
 from farthing.records.hardware import Accelerator, Host, Nic, Price, Switch
 from farthing.records.parts import Part
 
