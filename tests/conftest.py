@@ -2,7 +2,8 @@
 
 import sys
 import types
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,42 @@ def _no_own_constants(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     folder = tmp_path_factory.getbasetemp() / "no-configuration"
     monkeypatch.setenv("FARTHING_CONFIG", str(folder))
     return folder
+
+
+Publish = Callable[..., Path]
+
+
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Publish:
+    """Publish rental offers in a folder, as gpuhunt does on the web: a version, and CSV in a zip."""
+    gpuhunt = pytest.importorskip("gpuhunt")
+    from gpuhunt._internal import storage
+
+    root = tmp_path / "published"
+    monkeypatch.setenv("GPUHUNT_CATALOG_URL", root.as_uri())
+    monkeypatch.delenv("GPUHUNT_CATALOG_DIR", raising=False)
+
+    def call(provider: str, *offers: dict[str, object], version: str = "20261120-7") -> Path:
+        usual = {
+            "location": "here",
+            "cpu": 8,
+            "memory": 64.0,
+            "gpu_count": 1,
+            "gpu_memory": 80.0,
+            "spot": False,
+            "disk_size": None,
+            "gpu_vendor": gpuhunt.AcceleratorVendor.NVIDIA,
+        }
+        items = [gpuhunt.CatalogItem(**{"provider": provider, **usual, **offer}) for offer in offers]
+        folder = root / provider / version
+        folder.mkdir(parents=True, exist_ok=True)
+        (root / provider / "version").write_text(version + "\n")
+        storage.dump(items, str(folder / f"{provider}.csv"))
+        with zipfile.ZipFile(folder / "catalog.zip", "w") as archive:
+            archive.write(folder / f"{provider}.csv", f"{provider}.csv")
+        return root
+
+    return call
 
 
 HEADER = "id,source,quant,prompt_len,gen_len,metric,value\n"

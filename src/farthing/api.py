@@ -19,7 +19,10 @@ from farthing import catalog
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
-from farthing.catalog.prices import prices as _prices
+from farthing.catalog.gpuhunt import update_prices
+from farthing.catalog.own_prices import all_kept as own_prices
+from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
+from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.errors import Infeasible, InvalidInput, UnknownName
@@ -51,7 +54,7 @@ from farthing.records.estimate import (
     Sensitivity,
     TrainingEstimate,
 )
-from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat, Price
+from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat
 from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
@@ -76,6 +79,7 @@ __all__ = [
     "engines",
     "find_cluster",
     "find_model",
+    "forget_prices",
     "forget_refit",
     "formats",
     "infer",
@@ -87,14 +91,18 @@ __all__ = [
     "models",
     "networks",
     "own_constants",
+    "own_prices",
     "prices",
     "purchase_price",
+    "read_prices",
     "read_sweep",
     "refit",
     "rental_price",
     "search",
     "sweep",
     "train",
+    "update_prices",
+    "use_prices",
     "validate",
 ]
 
@@ -723,13 +731,6 @@ def accelerator(name: str) -> Accelerator:
 def chips() -> Mapping[str, Chip]:
     """Silicon and memory of the accelerators that `chip_cost` knows, by id."""
     return catalog.chips()
-
-
-def prices(accelerator_id: str) -> tuple[Price, ...]:
-    """All collected prices of an accelerator, newest first."""
-    card = catalog.accelerator(accelerator_id)
-    found = [price for price in _prices() if price.item == card.id]
-    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
 def models() -> Mapping[str, Model]:

@@ -21,8 +21,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
+from farthing.catalog import prices
+from farthing.catalog.own_prices import stamps
 from farthing.errors import CatalogError
 from farthing.predict.trace import Traced, named, term_of, traced, tracing, untraced, words
+from farthing.records.hardware import Price
 from farthing.records.term import Term
 
 SECTIONS: Final = ("train", "infer", "cost", "design", "chip")
@@ -224,7 +227,6 @@ def _plain(reading: Reading, row: str) -> float | None:
     return None if value is None else float(untraced(value))
 
 
-@functools.cache
 def rows() -> tuple[ArticleRow, ...]:
     """Every number of the article: printed, recomputed, and realistic.
 
@@ -235,6 +237,30 @@ def rows() -> tuple[ArticleRow, ...]:
     >>> row.printed, row.recomputed, row.explanation.numbers
     (140000000000.0, 140000000000.0, '70e9 × 2 / 1')
     """
+    return _rows(stamps())
+
+
+def known_prices() -> tuple[Price, ...]:
+    """Prices of the catalogue that realistic numbers go by.
+
+    Examples
+    --------
+    >>> sorted({price.item for price in known_prices()})
+    ['h100-sxm', 'rtx-4090']
+    """
+    calls = [
+        call
+        for table in article_data()["catalogue"].values()
+        for call in table.values()
+        if isinstance(call, Mapping) and str(call.get("function", "")).startswith("farthing.catalog.prices.")
+    ]
+    found = (getattr(prices, call["function"].rpartition(".")[2])(**call["inputs"]) for call in calls)
+    return tuple(dict.fromkeys(price for price in found if price is not None))
+
+
+@functools.lru_cache(maxsize=2)
+def _rows(known: object) -> tuple[ArticleRow, ...]:
+    """The rows; ``known`` changes with the user's own prices."""
     data = article_data()
     own, catalogue = Reading(data), Reading(data, realistic=True)
     found = []

@@ -85,6 +85,7 @@ class CatalogError(FarthingError):
         self.file = file
         self.record = record
         self.field = field
+        self.problem = problem
 
     def __reduce__(self) -> tuple[object, ...]:
         return (FarthingError, (str(self),))

@@ -36,6 +36,7 @@ EVERY = [
     ("chip",),
     ("chip", "h100-sxm", "mi250x"),
     ("chip", "rtx-4090", "--explain"),
+    ("prices", "list"),
     ("article",),
     ("completion", "bash"),
 ]
@@ -53,6 +54,7 @@ clusters = ["rtx-4090", "h100-sxm"]
 [workload]
 batch_size = [1, 8]
 """
+PRICES = "item,kind,usd,per,date\nrtx-4090,used,1500,unit,2026-11-02\n"
 LISTED = [(name, line) for name, command, _ in commands() for line in examples(command)]
 
 
@@ -80,13 +82,15 @@ def test_text_keeps_to_the_width(
 
 @pytest.mark.parametrize(("command", "line"), LISTED, ids=[" ".join(line)[:60] for _, line in LISTED])
 def test_every_example_of_the_help_runs(
-    run: Any, command: str, line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Any, command: str, line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, publish: Any
 ) -> None:
+    publish("runpod", {"instance_name": "NVIDIA H100 PCIe", "gpu_name": "H100", "price": 2.0})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FARTHING_CONFIG", str(tmp_path))
     for name in ("runs.csv", "a.csv", "b.csv"):
         Path(name).write_text(MEASURED, "utf-8")
     Path("grid.toml").write_text(GRID, "utf-8")
+    Path("my-prices.csv").write_text(PRICES, "utf-8")
     if line == ["validate"]:
         pytest.skip("all shipped measurements are compared once, in tests/validation")
     found = run(*line)

@@ -98,5 +98,5 @@ def test_the_rows_of_one_machine(process: Any, tmp_path: Path, address: str) -> 
         FARTHING_CONFIG=str(own.parent),
     )
     assert refused.code == 2
-    assert "constants of your own" in refused.err
+    assert "constants or prices of your own" in refused.err
     assert not list(tmp_path.glob("*.partial"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from farthing import catalog
-from farthing.catalog.prices import prices
+from farthing.catalog.prices import shipped_prices
 from farthing.records.hardware import Price
 from farthing.records.resale import Resale
 
@@ -22,7 +22,7 @@ YOUNGEST_YEARS: Final = 0.5
 
 def fit() -> None:
     """Write ``resale.csv`` anew."""
-    (DATA / "resale.csv").write_text(resale_text(rows_of(prices())), "utf-8")
+    (DATA / "resale.csv").write_text(resale_text(rows_of(shipped_prices())), "utf-8")
 
 
 def rows_of(found: Sequence[Price]) -> list[Resale]:

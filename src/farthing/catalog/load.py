@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import math
 from importlib import resources
-from typing import Any, Final, TypeVar, get_type_hints
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -61,6 +61,8 @@ def _convert(text: str, kind: Any, factor: float) -> Any:
         if not math.isfinite(value):
             raise ValueError(f"{text!r} is not a finite number")
         return value
+    if get_origin(kind) is Literal and text not in get_args(kind):
+        raise ValueError(f"{text!r} is none of {', '.join(get_args(kind))}")
     return msgspec.convert(text, kind)
 
 

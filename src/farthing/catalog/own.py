@@ -76,15 +76,20 @@ def _read(path: Path) -> tuple[EngineEfficiency, ...]:
 
 def forget() -> bool:
     """Remove the file; whether there was one."""
-    path = file()
+    try:
+        return removed(file())
+    finally:
+        _read.cache_clear()
+
+
+def removed(path: Path) -> bool:
+    """Remove a file of the user's; whether there was one."""
     try:
         path.unlink()
     except FileNotFoundError:
         return False
     except OSError as error:
         raise InvalidInput(f"cannot remove {path}: {error.strerror}") from None
-    finally:
-        _read.cache_clear()
     return True
 
 
@@ -95,18 +100,23 @@ def save(found: Sequence[EngineEfficiency]) -> Path:
     for row in found:
         factors = ["" if (f := getattr(row, name)) != f else f"{f:.3g}" for name in SHARES]
         lines.append(",".join((row.engine, row.architecture, *factors, row.fitted_on)))
-    part = path.with_name(f".{FILE}.{os.getpid()}")
+    write_whole(path, "\n".join(lines) + "\n")
+    _read.cache_clear()
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of the user's in place of an earlier one; half a file is never left."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text("\n".join(lines) + "\n", "utf-8")
+        part.write_text(text, "utf-8", newline="")
         part.replace(path)
     except OSError as error:
         raise InvalidInput(f"cannot write {path}: {error.strerror}") from None
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-    _read.cache_clear()
-    return path
 
 
 def ignore() -> None:

@@ -5,35 +5,118 @@ from __future__ import annotations
 import datetime
 import functools
 from collections.abc import Sequence
-from typing import Final
 
 from farthing import catalog
+from farthing.catalog import own_prices
 from farthing.catalog.load import table
+from farthing.catalog.own_prices import Stamp
 from farthing.errors import UnknownName
 from farthing.records.api_price import ApiPrice
+from farthing.records.hardware import STALE_AFTER_DAYS as STALE_AFTER_DAYS
 from farthing.records.hardware import Accelerator, Host, Nic, Price, Switch
 from farthing.records.parts import Part
 
-STALE_AFTER_DAYS: Final = 183
-"""Half a year: rental prices have halved within one."""
 
+def prices(own: Sequence[Price] = ()) -> tuple[Price, ...]:
+    """All known prices, in US dollars: those that ship, under updated rentals, under the user's own.
 
-@functools.cache
-def prices() -> tuple[Price, ...]:
-    """All collected prices, in US dollars.
+    Rentals are per accelerator and hour, everything else per piece. Updated offers of an accelerator stand
+    in for older shipped ones, on demand and spot each; the user's own prices stand in for all others of the
+    same item and kind, where new and used are one kind: what a piece costs.
 
-    Rentals are per accelerator and hour, everything else per piece.
+    Parameters
+    ----------
+    own
+        Prices for one question (`farthing.catalog.own_prices.read_prices`), in place of all others of the
+        same item and kind.
+
+    Raises
+    ------
+    CatalogError
+        A file in the user's folder is broken.
 
     Examples
     --------
     >>> sorted({price.kind for price in prices()})
     ['launch', 'purchase', 'rental', 'used']
+    >>> quote = Price(item="h100-sxm", kind="purchase", usd=25e3, per="unit", date="2026-11-02")
+    >>> purchase_price("h100-sxm", among=prices([quote])) == quote, purchase_price("h100-sxm") == quote
+    (True, False)
     """
+    known = _known(own_prices.stamps())
+    return _instead(known, own) if own else known
+
+
+def shipped_prices() -> tuple[Price, ...]:
+    """Prices that ship, whatever the user has: what ships must not rest on anything else."""
     return tuple(table("prices.csv", Price).values())
 
 
-def street_prices(accelerator_id: str) -> tuple[Price, ...]:
+@functools.lru_cache(maxsize=4)
+def _known(stamps: tuple[Stamp, Stamp]) -> tuple[Price, ...]:
+    own, updated = map(own_prices.kept, stamps)
+    return _instead(_refreshed(shipped_prices(), updated), own)
+
+
+def _refreshed(shipped: Sequence[Price], updated: Sequence[Price]) -> tuple[Price, ...]:
+    """Updated rentals, and of the shipped prices those that are not older rentals of the same."""
+    newest: dict[tuple[str, bool], str] = {}
+    for price in updated:
+        key = (price.item, price.spot)
+        newest[key] = max(price.date, newest.get(key, ""))
+    stay = (
+        price
+        for price in shipped
+        if price.kind != "rental" or price.date >= newest.get((price.item, price.spot), "")
+    )
+    return (*stay, *updated)
+
+
+def _instead(known: Sequence[Price], own: Sequence[Price]) -> tuple[Price, ...]:
+    """The user's own prices, and the others of which the user has none."""
+    replaced = {(price.item, _question(price)) for price in own}
+    return (*(price for price in known if (price.item, _question(price)) not in replaced), *own)
+
+
+def _question(price: Price) -> str:
+    """What a price answers: new and used, both say what a piece costs."""
+    return "purchase" if price.kind == "used" else price.kind
+
+
+def prices_of(item: str | None = None) -> tuple[Price, ...]:
+    """All known prices of an item, or of all items, newest first.
+
+    Parameters
+    ----------
+    item
+        Id of an accelerator, host, network card, switch or part.
+
+    Raises
+    ------
+    UnknownName
+        No such item.
+    CatalogError
+        A file of the user's own prices is broken.
+
+    Examples
+    --------
+    >>> {price.item for price in prices_of("rtx-4090")}
+    {'rtx-4090'}
+    """
+    id = None if item is None else own_prices.check_item(item)
+    found = [price for price in prices() if id in (None, price.item)]
+    return tuple(sorted(found, key=lambda price: price.date, reverse=True))
+
+
+def street_prices(accelerator_id: str, *, among: Sequence[Price] | None = None) -> tuple[Price, ...]:
     """What people paid for one piece, new or used, newest first; launch prices are left out.
+
+    Parameters
+    ----------
+    accelerator_id
+        Whose.
+    among
+        Prices to go by; by default all known ones.
 
     Examples
     --------
@@ -45,16 +128,23 @@ def street_prices(accelerator_id: str) -> tuple[Price, ...]:
     UnknownName
         No such accelerator.
     """
-    found = [price for price in _of(accelerator_id) if price.kind in ("purchase", "used")]
+    found = [price for price in _of(accelerator_id, among) if price.kind in ("purchase", "used")]
     return tuple(sorted(found, key=lambda price: price.date, reverse=True))
 
 
-def purchase_price(accelerator_id: str) -> Price | None:
+def purchase_price(accelerator_id: str, *, among: Sequence[Price] | None = None) -> Price | None:
     """What one piece costs to buy.
 
     The newest street price, new or used (its ``kind`` says which); among several of the same date the
     lower median. Without one, the newest launch price collected; without that, the launch price of the
     catalogue. None where no price is known.
+
+    Parameters
+    ----------
+    accelerator_id
+        Whose.
+    among
+        Prices to go by; by default all known ones.
 
     Examples
     --------
@@ -70,19 +160,30 @@ def purchase_price(accelerator_id: str) -> Price | None:
         No such accelerator.
     """
     card = catalog.accelerator(accelerator_id)
-    launches = tuple(price for price in _of(card.id) if price.kind == "launch")
-    candidates = street_prices(card.id) or launches
+    launches = tuple(price for price in _of(card.id, among) if price.kind == "launch")
+    candidates = street_prices(card.id, among=among) or launches
     if candidates:
         newest = max(price.date for price in candidates)
         return _lower_median([price for price in candidates if price.date == newest])
     return _launch_price(card)
 
 
-def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
+def rental_price(
+    accelerator_id: str, spot: bool = False, *, among: Sequence[Price] | None = None
+) -> Price | None:
     """What one accelerator costs to rent for an hour.
 
     The lower median of the offers of the newest calendar year, so that the result is an offer that
-    somebody made. On-demand offers, or with ``spot`` those that can be taken back. None where none is known.
+    somebody made. None where none is known.
+
+    Parameters
+    ----------
+    accelerator_id
+        Whose.
+    spot
+        Of offers that can be taken back, not of those on demand.
+    among
+        Prices to go by; by default all known ones.
 
     Examples
     --------
@@ -97,19 +198,27 @@ def rental_price(accelerator_id: str, spot: bool = False) -> Price | None:
     UnknownName
         No such accelerator.
     """
-    offers = [price for price in _of(accelerator_id) if price.kind == "rental" and price.spot == spot]
+    found = _of(accelerator_id, among)
+    offers = [price for price in found if price.kind == "rental" and price.spot == spot]
     if not offers:
         return None
     newest = max(price.date[:4] for price in offers)
     return _lower_median([price for price in offers if price.date[:4] == newest])
 
 
-def part_price(item_id: str) -> Price | None:
+def part_price(item_id: str, *, among: Sequence[Price] | None = None) -> Price | None:
     """What one host, network card, switch or part costs to buy: anything but an accelerator.
 
     The newest price collected, new or used; among several of the same date the lower median. Without one,
     the price in the item's own row of the catalogue. None where no price is known: of a host that somebody
     builds, add its parts up (`farthing.catalog.host_parts`).
+
+    Parameters
+    ----------
+    item_id
+        Whose.
+    among
+        Prices to go by; by default all known ones.
 
     Examples
     --------
@@ -131,7 +240,7 @@ def part_price(item_id: str) -> Price | None:
     id = item_id.strip().lower()
     if id not in rows:
         raise UnknownName("host, network card, switch or part", item_id, rows)
-    candidates = [price for price in _by_item().get(id, []) if price.kind in ("purchase", "used")]
+    candidates = [price for price in _named(id, among) if price.kind in ("purchase", "used")]
     if candidates:
         newest = max(price.date for price in candidates)
         return _lower_median([price for price in candidates if price.date == newest])
@@ -174,21 +283,23 @@ def is_stale(price: Price, today: datetime.date) -> bool:
     >>> is_stale(price, datetime.date(2026, 8, 30)), is_stale(price, datetime.date(2026, 9, 1))
     (False, True)
     """
-    if not price.date:
-        return True
-    year, month, day = (*map(int, price.date.split("-")), 1, 1)[:3]
-    return (today - datetime.date(year, month, day)).days > STALE_AFTER_DAYS
+    return price.is_stale(today)
 
 
-def _of(accelerator_id: str) -> list[Price]:
-    card = catalog.accelerator(accelerator_id)
-    return _by_item().get(card.id, [])
+def _of(accelerator_id: str, among: Sequence[Price] | None) -> Sequence[Price]:
+    return _named(catalog.accelerator(accelerator_id).id, among)
 
 
-@functools.cache
-def _by_item() -> dict[str, list[Price]]:
+def _named(id: str, among: Sequence[Price] | None) -> Sequence[Price]:
+    if among is not None:
+        return [price for price in among if price.item == id]
+    return _by_item(own_prices.stamps()).get(id, [])
+
+
+@functools.lru_cache(maxsize=4)
+def _by_item(stamps: tuple[Stamp, Stamp]) -> dict[str, list[Price]]:
     found: dict[str, list[Price]] = {}
-    for price in prices():
+    for price in _known(stamps):
         found.setdefault(price.item, []).append(price)
     return found
 

@@ -100,6 +100,10 @@ def _tables(chosen: Sequence[ArticleRow], *, wide: bool) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from farthing.article import known_prices
+    from farthing.report.prices import dated
+    from farthing.units import format_usd
+
     blocks: list[RenderableType] = []
     for section, title in TITLES.items():
         part = [row for row in chosen if row.section == section]
@@ -137,4 +141,8 @@ def _tables(chosen: Sequence[ArticleRow], *, wide: bool) -> RenderableType:
             if text := row.note if wide else f"{row.what[0].upper()}{row.what[1:]}. {row.note}":
                 notes.add_row(row.id, Text(text))
         blocks += [table, notes, ""]
-    return Group(*blocks, LEGEND)
+    known = ", ".join(
+        f"{price.item} {format_usd(price.usd)}{'/h' * (price.kind == 'rental')} ({dated(price)})"
+        for price in known_prices()
+    )
+    return Group(*blocks, f"{LEGEND} Its prices: {known}.")

@@ -128,7 +128,9 @@ def show_accelerator(name: str, as_json: bool) -> None:
     card = api.accelerator(name)
     prices = api.prices(card.id)
     if as_json:
-        show_json({"accelerator": card, "prices": prices})
+        from farthing.report.prices import price_object
+
+        show_json({"accelerator": card, "prices": [price_object(price) for price in prices]})
     else:
         from farthing.report.accelerators import accelerator_report
 
@@ -183,7 +185,7 @@ def compare_accelerators(
     """
     from farthing import api
     from farthing.cli.output import show, show_json
-    from farthing.report.accelerators import Candidate, comparison
+    from farthing.report.accelerators import Candidate, candidate_object, comparison
 
     if model is None and (weights or context or changes):
         raise InvalidInput("--weights, --context and --set are about a model; add --model")
@@ -202,6 +204,6 @@ def compare_accelerators(
             )
         )
     if as_json:
-        show_json(candidates)
+        show_json([candidate_object(candidate) for candidate in candidates])
     else:
         show(comparison(candidates))

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "model": "farthing.cli.model:model",
     "cluster": "farthing.cli.cluster:cluster",
     "catalog": "farthing.cli.catalog:catalog",
+    "prices": "farthing.cli.prices:prices",
     "validate": "farthing.cli.validate:validate",
     "article": "farthing.cli.article:article",
     "completion": "farthing.cli.completion:completion",

@@ -34,8 +34,8 @@ farthing train llama-2-70b --on 256x8:a100-sxm-80gb@ib-hdr --tokens 2T --tp 8 --
 - **`--json`** prints JSON and nothing else: SI units under the names of the fields. Errors go to standard
   error.
 - **`--explain`** shows how each number is derived, with its references; `--explain-depth` says how deeply.
-- **Errors** are one line; `--debug` shows the traceback. Exit codes: 0 done, 1 a fault of farthing, 2 input
-  that makes no sense, 3 a plan that does not fit, 130 interrupted.
+- **Errors** are one line; `--debug` shows the traceback. Exit codes: 0 done, 1 a fault of farthing,
+  of a data file or of the network, 2 input that makes no sense, 3 a plan that does not fit, 130 interrupted.
 - **Colour** is for terminals; `NO_COLOR` turns it off. Output is as wide as the terminal (`COLUMNS`), at most
   120 columns.
 - **Completion**: `farthing completion bash`, `zsh` or `fish` prints the script.

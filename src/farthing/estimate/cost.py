@@ -22,7 +22,7 @@ from farthing.predict.money import (
 )
 from farthing.predict.trace import Number, select
 from farthing.records.estimate import Cost
-from farthing.records.hardware import Cluster, HostGroup, Price
+from farthing.records.hardware import Cluster, HostGroup, Price, is_stale_date
 from farthing.units import HOUR, format_watts
 
 HOST_BASE_W: Final = 80.0
@@ -159,6 +159,9 @@ def _capital(cluster: Cluster, basis: CostBasis, today: datetime.date) -> tuple[
         if group.host is not None and group.host.price_usd:
             total += group.host.price_usd * group.hosts
             parts.append(f"{group.hosts} x {group.host.id} at ${group.host.price_usd:,.2f}")
+            # A host that the user describes has the user's own price, without a date.
+            seen = group.host.price_date
+            stale = stale or (bool(seen) and is_stale_date(seen, today))
         else:
             without_hosts = True
     if without_hosts:

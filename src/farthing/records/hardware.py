@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from farthing.errors import InvalidInput
+
+STALE_AFTER_DAYS: Final = 183
+"""Half a year: rental prices have halved within one."""
 
 AcceleratorKind = Literal["gpu", "soc", "cpu", "tpu", "npu"]
 LinkKind = Literal[
@@ -248,6 +252,26 @@ class Price:
     region: str = ""
     date: str = ""
     source: str = ""
+
+    def is_stale(self, today: datetime.date) -> bool:
+        """Whether the price is more than half a year old (`is_stale_date`)."""
+        return is_stale_date(self.date, today)
+
+
+def is_stale_date(date: str, today: datetime.date) -> bool:
+    """Whether a price seen on a day is more than half a year old; undated it is.
+
+    A date without day or month counts from its beginning.
+
+    Examples
+    --------
+    >>> is_stale_date("2026-03", datetime.date(2026, 8, 30)), is_stale_date("", datetime.date(2026, 8, 30))
+    (False, True)
+    """
+    if not date:
+        return True
+    year, month, day = (*map(int, date.split("-")), 1, 1)[:3]
+    return (today - datetime.date(year, month, day)).days > STALE_AFTER_DAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,6 +14,8 @@ from rich.text import Text
 from farthing.records.estimate import InferenceEstimate
 from farthing.records.hardware import Accelerator, Price
 from farthing.report import layout
+from farthing.report.encoding import fields_of
+from farthing.report.prices import STALE, dated, price_object
 from farthing.units import (
     GIB,
     GIGA,
@@ -132,7 +135,7 @@ def accelerator_report(card: Accelerator, prices: Sequence[Price]) -> Renderable
             (
                 price.kind + (", spot" if price.spot else ""),
                 format_usd(price.usd) + ("/h" if price.per == "accelerator-hour" else ""),
-                price.date or "undated",
+                dated(price),
                 price.provider,
             )
             for price in prices
@@ -163,6 +166,15 @@ class Candidate:
     purchase: Price | None = None
     rental: Price | None = None
     estimate: InferenceEstimate | None = None
+
+
+def candidate_object(candidate: Candidate) -> dict[str, Any]:
+    """A card in a comparison, as JSON tells it."""
+    priced = {
+        name: price and price_object(price)
+        for name, price in (("purchase", candidate.purchase), ("rental", candidate.rental))
+    }
+    return fields_of(candidate) | priced
 
 
 def comparison(candidates: Sequence[Candidate]) -> RenderableType:
@@ -200,12 +212,12 @@ def _price(price: Price | None) -> str:
     if price is None:
         return "-"
     per = "/h" if price.per == "accelerator-hour" else ""
-    return f"{format_usd(price.usd)}{per} ({price.kind}, {price.date or 'undated'})"
+    return f"{format_usd(price.usd)}{per} ({price.kind}, {dated(price)})"
 
 
 def _usd_per_million_tokens(way: str, estimate: InferenceEstimate) -> str:
-    found = (cost.usd_per_million_tokens for cost in estimate.costs if cost.way == way)
-    return next((f"{usd:,.2f}" for usd in found), "-")
+    found = (cost for cost in estimate.costs if cost.way == way)
+    return next((f"{cost.usd_per_million_tokens:,.2f}{STALE if cost.stale else ''}" for cost in found), "-")
 
 
 def _performance(candidates: Sequence[Candidate]) -> Iterator[tuple[str, list[str]]]:

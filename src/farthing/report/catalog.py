@@ -12,6 +12,7 @@ from rich.text import Text
 from farthing.records.engine import Engine
 from farthing.records.hardware import Host, Link, Nic, NumberFormat, Switch
 from farthing.report import layout
+from farthing.report.prices import mark
 from farthing.units import format_bytes, format_quantity, format_seconds, format_usd, unit_of
 
 Row = Link | Nic | Switch | Host | Engine | NumberFormat
@@ -23,6 +24,10 @@ def _gbit(bytes_per_s: float) -> str:
 
 def _known(value: float, text: str) -> str:
     return text if value else "-"
+
+
+def _price(row: Any) -> str:
+    return _known(row.price_usd, format_usd(row.price_usd) + mark(row.price_date))
 
 
 _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]]]]] = {
@@ -43,7 +48,7 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             r.name,
             str(r.ports),
             _known(r.power_w, f"{r.power_w:g} W"),
-            _known(r.price_usd, format_usd(r.price_usd)),
+            _price(r),
         ),
     ),
     "switches": (
@@ -54,7 +59,7 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             str(r.ports),
             _gbit(r.bytes_per_s),
             _known(r.power_w, f"{r.power_w:g} W"),
-            _known(r.price_usd, format_usd(r.price_usd)),
+            _price(r),
         ),
     ),
     "hosts": (
@@ -65,7 +70,7 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             str(r.slots),
             _known(r.pcie_generation, f"{r.pcie_generation}.0 x{r.pcie_lanes_per_slot}"),
             format_bytes(r.memory_bytes, binary=True),
-            _known(r.price_usd, format_usd(r.price_usd)),
+            _price(r),
         ),
     ),
     "engines": (
@@ -143,6 +148,8 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
             continue
         if isinstance(value, bool):
             words = "yes" if value else "no"
+        elif field.name == "price_date":
+            words = f"{value}{mark(value)}"
         elif unit == "byte":
             words = format_bytes(value, binary=True)
         elif isinstance(value, float):

@@ -11,6 +11,7 @@ from rich.text import Text
 from farthing.records.chip import ChipCost
 from farthing.report import layout
 from farthing.report.explanation import explanation
+from farthing.report.prices import mark
 from farthing.units import format_bytes, format_usd
 
 _NOTE = (
@@ -74,7 +75,8 @@ def facts(cost: ChipCost) -> Iterator[tuple[str, str]]:
     if cost.low_total_usd != cost.high_total_usd:
         yield "range of sources", f"{format_usd(cost.low_total_usd)} to {format_usd(cost.high_total_usd)}"
     if cost.price_usd:
-        yield "price", f"{format_usd(cost.price_usd)} ({cost.price_kind}, {cost.price_date or 'undated'})"
+        seen = f"{cost.price_date or 'undated'}{mark(cost.price_date)}"
+        yield "price", f"{format_usd(cost.price_usd)} ({cost.price_kind}, {seen})"
         yield "margin", f"{cost.margin_share:.1%}"
 
 

@@ -11,6 +11,7 @@ from farthing.records.hardware import Cluster, HostGroup, Link, Price
 from farthing.report import layout
 from farthing.report.accelerators import training_flop_per_s
 from farthing.report.estimate import hardware
+from farthing.report.prices import dated
 from farthing.units import (
     HOUR,
     format_bytes,
@@ -76,7 +77,7 @@ def _total(
 
 def _listed(prices: list[Price | None]) -> str:
     known = dict.fromkeys(price for price in prices if price is not None)
-    return ", ".join(f"{price.item} {format_usd(price.usd)}, {price.date or 'undated'}" for price in known)
+    return ", ".join(f"{price.item} {format_usd(price.usd)}, {dated(price)}" for price in known)
 
 
 def cluster_report(

@@ -13,6 +13,7 @@ from farthing.records.estimate import Cost, InferenceEstimate, MemoryUse, Part, 
 from farthing.records.hardware import Cluster
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.report import layout
+from farthing.report.prices import STALE_COST
 from farthing.units import (
     GIB,
     HOUR,
@@ -131,7 +132,7 @@ def money_table(costs: Sequence[Cost], run_usd: dict[str, float] | None = None) 
     for cost in costs:
         words = Text(f"{cost.way}: {cost.basis}", style="dim")
         if cost.stale:
-            words.append("; a price is older than six months", style="yellow")
+            words.append(f"; {STALE_COST}", style="yellow")
         yield layout.indented(words)
 
 

@@ -19,6 +19,7 @@ from farthing.report.estimate import (
     sensitivity_table,
     time_table,
 )
+from farthing.report.prices import STALE_COST
 from farthing.units import HOUR, format_quantity, format_seconds, format_usd, format_watts
 
 
@@ -68,7 +69,7 @@ def _serving(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
 
 
 def _hourly(cost: Cost) -> str:
-    age = "; a price is older than six months" if cost.stale else ""
+    age = f"; {STALE_COST}" if cost.stale else ""
     return f"{cost.way}: {format_usd(cost.usd_per_s * HOUR)} an hour; {cost.basis}{age}"
 
 

@@ -74,6 +74,7 @@ def _figures(task: Task) -> Iterator[tuple[str, type]]:
             names = [(f"{way}_run_usd", float) for way in WAYS]
         elif field == "costs":
             names = [(f"{way}_{price}", float) for way in WAYS for price in PRICES]
+            names += [(f"{way}_stale", bool) for way in WAYS]
         for name, kind in names:
             yield name, kind
             if name in INTERVALS[task]:
@@ -109,7 +110,7 @@ def estimated(question: Question, found: InferenceEstimate | TrainingEstimate) -
         name = f"memory_{bar.name}" if bar.name == "total_bytes" else bar.name
         cells |= {f"low_{name}": bar.low, f"high_{name}": bar.high}
     for cost in found.costs:
-        cells |= {f"{cost.way}_{price}": getattr(cost, price) for price in PRICES}
+        cells |= {f"{cost.way}_{price}": getattr(cost, price) for price in (*PRICES, "stale")}
     if isinstance(found, TrainingEstimate):
         cells |= {f"{way}_run_usd": usd for way, usd in found.run_usd.items()}
         if found.reliability is not None:

@@ -126,8 +126,9 @@ class Grid:
 
 
 def basis() -> str:
-    """Tells apart what estimates rest on: farthing's version, and constants that its user refitted."""
-    return hashlib.sha256(repr((__version__, api.own_constants())).encode()).hexdigest()
+    """Tells apart what estimates rest on: farthing's version, and constants and prices of its user's own."""
+    own = (__version__, api.own_constants(), api.own_prices())
+    return hashlib.sha256(repr(own).encode()).hexdigest()
 
 
 def size(tables: tuple[Axes, ...]) -> int:

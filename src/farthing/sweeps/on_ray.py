@@ -77,8 +77,9 @@ def _answer(grid: Grid, chunk: Sequence[int]) -> tuple[list[Row], str]:
     machine: str = ray_package().get_runtime_context().get_node_id()
     if basis() != grid.basis:
         raise InvalidInput(
-            f"machine {socket.gethostname()} of the Ray cluster has farthing {__version__} or constants of "
-            "your own (farthing validate --mine) that differ from those here; use the same on all machines"
+            f"machine {socket.gethostname()} of the Ray cluster has farthing {__version__} or constants "
+            "or prices of your own (farthing validate --mine, farthing prices) that differ from those here; "
+            "use the same on all machines"
         )
     return answers(grid, chunk), machine
 

@@ -203,8 +203,8 @@ class PartialFile:
             )
         if found != head:
             raise InvalidInput(
-                f"{self.path} answers other questions: the sweep, a file that it names, or constants of "
-                f"your own have changed since; {RESTART}, or name another output"
+                f"{self.path} answers other questions: the sweep, a file that it names, or constants or "
+                f"prices of your own have changed since; {RESTART}, or name another output"
             )
 
     def _checked(self, line: bytes, number: int) -> int:

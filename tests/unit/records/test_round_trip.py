@@ -26,6 +26,7 @@ from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
 from farthing.records.parts import HostPart
 from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.price_update import PriceUpdate
 from farthing.records.refit import Refit, RefitConstant
 from farthing.records.residual import Residual
 from farthing.records.search import Limits
@@ -149,6 +150,15 @@ def samples() -> list[Any]:
             ),
             missing=("matmul_share",),
             refusals=(),
+        ),
+        PriceUpdate(
+            file="rentals.csv",
+            offers=2,
+            priced_accelerators=1,
+            providers=("AWS", "GCP"),
+            missing_providers=("Nebius",),
+            unknown_offers=3,
+            unknown_names=("H100 80 GiB",),
         ),
         Interval(likeness=likeness, low=0.9, high=1.2, cases=10, sources=2, basis="of two sources"),
         LayerKind("window", "moe"),

@@ -42,6 +42,7 @@ def test_an_inference_row_is_the_estimate() -> None:
     paid = {cost.way: cost for cost in found.costs}
     assert row["own_usd_per_million_tokens"] == paid["own"].usd_per_million_tokens
     assert row["rent_usd_per_s"] == paid["rent"].usd_per_s
+    assert (row["own_stale"], row["rent_stale"]) == (paid["own"].stale, paid["rent"].stale)
     assert (row["batch_size"], row["prompt_tokens"]) == (4, found.workload.prompt_tokens)
     assert (row["pp"], row["engine"], row["usd_per_kwh"]) == (found.plan.pp, found.plan.engine, 0.3)
     assert row["misfit"] is None, "an empty text is an empty cell"

@@ -129,6 +129,8 @@ def test_the_fingerprint_tells_sweeps_apart(monkeypatch: pytest.MonkeyPatch) -> 
     ]
     monkeypatch.setattr("farthing.api.own_constants", lambda: ("other",))
     changed.append(fingerprint())
+    monkeypatch.setattr("farthing.api.own_prices", lambda: ("other",))
+    changed.append(fingerprint())
     monkeypatch.setattr("farthing.sweeps.grid.__version__", "99")
     changed.append(fingerprint())
     assert len(set(changed)) == len(changed)
