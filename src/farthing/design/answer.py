@@ -85,7 +85,7 @@ def design_serving(
     tasks = {
         name: tuple(_tasks(model, workload, plans, shop.accelerators[name], shop, ideal)) for name in names
     }
-    search = Search(shop, tasks, terms, ways=ways, objective=objective)
+    search = Search(shop, tasks, terms, ways=ways, objective=objective, front=front)
     found = search.best(top)
     fronts = search.front(front) if front else []
     own = rent = None

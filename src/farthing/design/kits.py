@@ -7,7 +7,7 @@ each number of hosts some other beats in speed, price and power.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from farthing.design.machines import SYSTEM_BYTES, Machine, machines, rented
 from farthing.design.networks import Network, fabric, networks, onboard_link
-from farthing.design.pricing import Kit
+from farthing.design.pricing import Kit, Terms
 from farthing.design.shop import Shop
+from farthing.predict.energy import electricity_usd_per_s
 from farthing.predict.fabric import host_memory_bytes_per_s
-from farthing.records.design import Ownership, Ways
+from farthing.predict.money import hosting_usd_per_s
+from farthing.predict.ownership import owned_usd_per_s
+from farthing.records.design import DesignObjective, Ways
 from farthing.records.hardware import Accelerator
 
 Mask = NDArray[np.bool_]
@@ -30,14 +33,18 @@ class KitFinder:
 
     Parameters
     ----------
-    shop, ownership, ways
-        What is on offer, and under which terms.
-    hosts
-        Most of them.
+    shop, ways
+        What is on offer, and whether it is bought or rented.
+    terms
+        Under which builds are priced: the most hosts, and what dollars and watts are worth.
+    objectives
+        By which builds are judged.
     """
 
-    def __init__(self, shop: Shop, ownership: Ownership, ways: Ways, hosts: int) -> None:
-        self.shop, self.ownership, self.ways, self.hosts = shop, ownership, ways, hosts
+    def __init__(self, shop: Shop, terms: Terms, ways: Ways, objectives: Collection[DesignObjective]) -> None:
+        self.shop, self.ownership, self.ways = shop, terms.ownership, ways
+        self.hosts = terms.limits.hosts
+        self.worth = np.array(worth(terms, objectives))
         self.tried = 0
         self._networks: dict[Any, tuple[Network, ...]] = {}
         self._worthy: dict[Any, tuple[Network, ...]] = {}
@@ -122,23 +129,24 @@ class KitFinder:
                     for one in found
                 ]
             ).reshape(-1, 3)
-            usd, power_w = self._curves(found)
+            burdens = self._burdens(found)
             quick = (links[:, None, :] <= links[None, :, :]).all(axis=2) | (not spans)
-            self._worthy[key] = tuple(found[row] for row in _needed(quick, usd, power_w))
+            self._worthy[key] = tuple(found[row] for row in _needed(quick, burdens))
         return self._worthy[key]
 
-    def _curves(self, found: Sequence[Network]) -> tuple[Column, Column]:
-        """What networks cost and draw [USD], [W], by how many hosts there are, from two on."""
+    def _burdens(self, found: Sequence[Network]) -> Column:
+        """What networks cost and draw in each way that counts, by how many hosts there are, from two on."""
         hosts = np.arange(2, self.hosts + 1)
-        usd, power_w = np.empty((len(found), len(hosts))), np.empty((len(found), len(hosts)))
+        burdens = np.empty((len(self.worth), len(found), len(hosts)))
         for row, one in enumerate(found):
             switches, cables = fabric(hosts * one.nics, one.switch.ports if one.switch else 0)
             possible = np.isfinite(switches)
             switches, cables = np.where(possible, switches, 0.0), np.where(possible, cables, 0.0)
             whole = hosts * one.host_usd + switches * one.switch_usd + cables * one.cable_usd
-            usd[row] = np.where(possible, whole, np.inf)
-            power_w[row] = np.where(possible, hosts * one.host_w + switches * one.switch_w, np.inf)
-        return usd, power_w
+            power_w = hosts * one.host_w + switches * one.switch_w
+            for way, (usd_worth, w_worth) in enumerate(self.worth):
+                burdens[way, row] = np.where(possible, usd_worth * whole + w_worth * power_w, np.inf)
+        return burdens
 
     def _unbeaten(self, alike: Sequence[Machine]) -> Iterator[Machine]:
         """Machines that no other beats or equals in everything; of equals the first."""
@@ -157,8 +165,7 @@ class KitFinder:
         # Memory beyond what the card's weights take to load makes no difference.
         loads = min((machine.memory_bytes or np.inf) - SYSTEM_BYTES, card.memory_bytes)
         return (
-            machine.usd,
-            machine.host_w,
+            *(self.worth @ (machine.usd, machine.host_w)),
             -inside.bytes_per_s * inside.efficiency,
             inside.latency_s,
             -(host_memory_bytes_per_s(group) if group.host_copy else 0.0),
@@ -171,31 +178,59 @@ class KitFinder:
         )
 
 
-def _needed(quick: Mask, usd: Column, power_w: Column) -> list[int]:
-    """Rows that with some number of hosts no other beats or equals in speed, price and power; of equals the
+def worth(terms: Terms, objectives: Collection[DesignObjective]) -> list[tuple[float, float]]:
+    """What a dollar of price and a watt of draw weigh in each figure that objectives and limits look at.
+
+    Money by the second is one figure, as both count in it in proportion; capital and power stand alone.
+
+    Examples
+    --------
+    >>> from farthing.records.design import Demand, DesignLimits
+    >>> terms = Terms(demand=Demand(tokens_per_s=1), limits=DesignLimits(power_w=9000), ownership=Ownership())
+    >>> len(worth(terms, ["usd"])), worth(terms, ["capital"])
+    (2, [(1.0, 0.0), (0.0, 1.0)])
+    """
+    own, limits = terms.ownership, terms.limits
+    found: list[tuple[float, float]] = []
+    if not set(objectives) <= {"capital", "power"} or limits.usd_per_s or limits.usd_per_million_tokens:
+        usd = owned_usd_per_s(
+            1.0, own.years, annual_interest=own.annual_interest, residual_share=own.residual_share
+        )
+        watt = electricity_usd_per_s(own.pue, own.usd_per_kwh) + hosting_usd_per_s(
+            own.pue, own.usd_per_kw_month
+        )
+        found.append((float(usd), float(watt)))
+    if "capital" in objectives or limits.capital_usd:
+        found.append((1.0, 0.0))
+    if "power" in objectives or limits.power_w:
+        found.append((0.0, 1.0))
+    return found
+
+
+def _needed(quick: Mask, burdens: Column) -> list[int]:
+    """Rows that with some number of hosts no other beats or equals in speed and all burdens; of equals the
     first.
 
     Parameters
     ----------
     quick
         Whether a row is no slower than a column.
-    usd, power_w
-        By row, and by number of hosts.
+    burdens
+        By what counts, by row, and by number of hosts.
 
     Examples
     --------
     The second is never needed: the first is cheaper with few hosts, the third with many.
 
-    >>> usd = np.array([[1.0, 9.0], [2.0, 5.0], [3.0, 4.0]])
-    >>> _needed(np.ones((3, 3), dtype=bool), usd, np.zeros((3, 2)))
+    >>> _needed(np.ones((3, 3), dtype=bool), np.array([[[1.0, 9.0], [2.0, 5.0], [3.0, 4.0]]]))
     [0, 2]
     """
-    count = len(usd)
+    count = burdens.shape[1]
     needed = np.zeros(count, dtype=bool)
     first = np.triu(np.ones((count, count), dtype=bool), 1)
-    for hosts in range(usd.shape[1]):
-        own_usd, own_w = usd[:, hosts], power_w[:, hosts]
-        no_worse = quick & (own_usd[:, None] <= own_usd[None, :]) & (own_w[:, None] <= own_w[None, :])
+    for hosts in range(burdens.shape[2]):
+        own = burdens[:, :, hosts]
+        no_worse = quick & (own[:, :, None] <= own[:, None, :]).all(axis=0)
         gone = (no_worse & ~no_worse.T).any(axis=0) | (no_worse & no_worse.T & first).any(axis=0)
-        needed |= ~gone & np.isfinite(own_usd)
+        needed |= ~gone & np.isfinite(own).all(axis=0)
     return np.flatnonzero(needed).tolist()

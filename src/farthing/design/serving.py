@@ -147,11 +147,12 @@ class Search:
         *,
         ways: Ways = "either",
         objective: DesignObjective = "usd",
+        front: Sequence[DesignObjective] = (),
     ) -> None:
         self.shop, self.terms, self.ways, self.objective = shop, terms, ways, objective
         self.count = Count()
         self.groups: list[_Group] = []
-        self._finder = KitFinder(shop, terms.ownership, ways, terms.limits.hosts)
+        self._finder = KitFinder(shop, terms, ways, {objective, *front})
         for name, of_card in tasks.items():
             self._add(shop.accelerators[name], of_card)
 
