@@ -42,6 +42,7 @@ from farthing.estimate.subject import (
 )
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
+from farthing.records.card_comparison import CardPlan
 from farthing.records.chip import Chip
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
@@ -72,6 +73,7 @@ __all__ = [
     "chip_cost",
     "chips",
     "citation",
+    "compare_cards",
     "design",
     "engines",
     "find_cluster",
@@ -473,6 +475,13 @@ def design(model: str | Model, *, task: Task = "inference", **question: Any) -> 
     from farthing.design.ask import design as ask
 
     return ask(resolve_model(model), task=task, **question)
+
+
+def compare_cards(model: str | Model, accelerators: Sequence[str], **options: Any) -> tuple[CardPlan, ...]:
+    """What each card does with a model by its best plan, and for money: see `farthing.design.compare`."""
+    from farthing.design.compare import compare_cards as ask
+
+    return ask(resolve_model(model), accelerators, **options)
 
 
 def launch(

@@ -28,7 +28,7 @@ EVERY = [
     TRAIN,
     ("gpu", "list"),
     ("gpu", "show", "rtx-4090"),
-    ("gpu", "compare", "rtx-4090", "h100-sxm", "--model", "llama-3.1-8b"),
+    ("gpu", "compare", "rtx-4090", "h100-sxm", "--model", "llama-3.1-8b", "--lora-rank", "16"),
     ("model", "list"),
     ("model", "show", "deepseek-v3"),
     ("model", "import", "llama-2-7b"),

@@ -15,6 +15,7 @@ import farthing
 from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
+from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Accuracy, Refusal, Validation
@@ -153,6 +154,7 @@ def samples() -> list[Any]:
         ),
         Interval(likeness=likeness, low=0.9, high=1.2, cases=10, sources=2, basis="of two sources"),
         LayerKind("window", "moe"),
+        *compare_cards(catalog.model("llama-3.1-8b"), ["h100-sxm"]),
         Chart(
             title="Capital",
             kind="scatter",
