@@ -96,7 +96,8 @@ def label_boxes(
             outside = (box.right - box.left) * (box.bottom - box.top) - inside
             on_labels = sum(box.shared(other) for other in taken)
             on_signs = sum(box.shared(sign) for sign in signs)
-            return 1000 * round(outside) + 100 * on_labels + 2 * on_signs + 6 * distance
+            touches = 1000 if on_labels else 0
+            return 1000 * round(outside) + touches + 100 * on_labels + 2 * on_signs + 6 * distance
 
         taken.append(min(_boxes(anchor, wide, high), key=cost)[1])
     return taken
