@@ -13,7 +13,7 @@ WIDTH = 540
 
 def legend(names: Sequence[str]) -> dict[str, Any]:
     """The key in as many columns as have room."""
-    widths = [text_width(name, 13) + 40 for name in names]
+    widths = [text_width(name, 13) + 34 for name in names]
     fitting = (
         columns
         for columns in range(len(names), 0, -1)
