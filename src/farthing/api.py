@@ -45,6 +45,7 @@ from farthing.estimate.subject import (
 )
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
+from farthing.records.card_comparison import CardPlan
 from farthing.records.chip import Chip
 from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
@@ -75,6 +76,7 @@ __all__ = [
     "chip_cost",
     "chips",
     "citation",
+    "compare_cards",
     "design",
     "engines",
     "find_cluster",
@@ -481,6 +483,13 @@ def design(model: str | Model, *, task: Task = "inference", **question: Any) -> 
     from farthing.design.ask import design as ask
 
     return ask(resolve_model(model), task=task, **question)
+
+
+def compare_cards(model: str | Model, accelerators: Sequence[str], **options: Any) -> tuple[CardPlan, ...]:
+    """What each card does with a model by its best plan, and for money: see `farthing.design.compare`."""
+    from farthing.design.compare import compare_cards as ask
+
+    return ask(resolve_model(model), accelerators, **options)
 
 
 def launch(

@@ -240,6 +240,7 @@ def unit_of(name: str) -> str:
         ("bytes_per_s", "byte/s"),
         ("usd_per_s", "USD/s"),
         ("tokens_per_usd", "token/USD"),
+        ("tokens_per_s_per_usd", "token/s/USD"),
         ("per_token", ""),
         ("bytes", "byte"),
         ("flop", "FLOP"),

@@ -28,7 +28,7 @@ EVERY = [
     TRAIN,
     ("gpu", "list"),
     ("gpu", "show", "rtx-4090"),
-    ("gpu", "compare", "rtx-4090", "h100-sxm", "--model", "llama-3.1-8b"),
+    ("gpu", "compare", "rtx-4090", "h100-sxm", "--model", "llama-3.1-8b", "--lora-rank", "16"),
     ("model", "list"),
     ("model", "show", "deepseek-v3"),
     ("model", "import", "llama-2-7b"),
@@ -359,3 +359,15 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_charts_read_without_colour_and_in_ascii(process: Any, encoding: str) -> None:
+    compare = ("gpu", "compare", "rtx-4090", "h100-sxm", "--model", "llama-3.1-8b", "--chart")
+    found = process(*compare, PYTHONIOENCODING=encoding, NO_COLOR="1")
+    assert (found.code, found.err) == (0, "")
+    assert found.out.isascii() == (encoding == "ascii")
+    assert "\x1b" not in found.out
+    assert "?" not in found.out
+    charts = found.out.partition("Throughput of a card: llama-3.1-8b")[2]
+    assert charts.count("inference") == charts.count("training") == 6

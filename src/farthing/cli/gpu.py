@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
@@ -20,10 +21,12 @@ from farthing.cli.options import (
     output_options,
     parsed_changes,
 )
+from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.errors import InvalidInput
 from farthing.records.hardware import AcceleratorKind
 
 if TYPE_CHECKING:
+    from farthing.records.card_comparison import CardPlan
     from farthing.records.hardware import Accelerator
 
 _SORT: Final = ("id", "vendor", "year", "memory", "bandwidth", "compute", "power")
@@ -166,6 +169,8 @@ def show_accelerator(name: str, as_json: bool) -> None:
     type=Count(),
     help="Tokens of context.  [default: 1152]",
 )
+@option("Model", "--lora-rank", type=Count(), help="Compare the training of adapters of this rank too.")
+@plot_options
 @output_options
 def compare_accelerators(
     names: tuple[str, ...],
@@ -173,24 +178,42 @@ def compare_accelerators(
     changes: tuple[str, ...],
     weights: str | None,
     context: int | None,
+    lora_rank: int | None,
+    chart: bool,
+    plots: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """The accelerators ID side by side; with a model, what one of each does.
+    """The accelerators ID side by side; with a model, what each does.
+
+    Of each, one card with a single sequence, and the best plans found for serving and for training on the
+    fewest cards of one host that hold the model (1, 2, 4 or 8). Throughput is of one card of these, and for
+    its price: 1,000 USD of purchase, and a dollar of rent. The charts hold it against the first card's.
 
     \b
     Examples:
       farthing gpu compare rtx-4090 rtx-3090 h100-sxm
       farthing gpu compare rtx-4090 h100-sxm mi300x --model llama-3.1-8b
+      farthing gpu compare rtx-4090 h100-sxm --model llama-3.1-8b --lora-rank 16 --chart --plot cards.svg
       farthing gpu compare rtx-4090 m2-ultra --model llama-2-70b --weights q4_k_m --json
     """
     from farthing import api
     from farthing.cli.output import show, show_json
+    from farthing.cli.progress import progress
     from farthing.report.accelerators import Candidate, candidate_object, comparison
+    from farthing.report.card_comparison import card_charts, card_table
 
-    if model is None and (weights or context or changes):
-        raise InvalidInput("--weights, --context and --set are about a model; add --model")
+    about_model = weights or context or changes or lora_rank or chart or plots
+    if model is None and about_model:
+        raise InvalidInput(
+            "--weights, --context, --set, --lora-rank, --chart and --plot are about a model; add --model"
+        )
+    check_plots(chart, plots, as_json)
     options = given({"weight_format": weights, "context_tokens": context})
     shape = api.find_model(model, **parsed_changes(changes)) if model else None
+    plans: tuple[CardPlan, ...] = ()
+    if shape:
+        with progress("comparing") as told:
+            plans = api.compare_cards(shape, names, lora_rank=lora_rank or 0, told=told, **options)
     candidates = []
     for name in dict.fromkeys(names):
         card = api.accelerator(name)
@@ -201,9 +224,14 @@ def compare_accelerators(
                 purchase=api.purchase_price(card.id),
                 rental=api.rental_price(card.id),
                 estimate=estimate,
+                plans=tuple(plan for plan in plans if plan.accelerator == card.id),
             )
         )
     if as_json:
         show_json([candidate_object(candidate) for candidate in candidates])
     else:
         show(comparison(candidates))
+        if plans:
+            show(card_table(plans))
+    if shape:
+        show_charts(card_charts(plans, shape.id), chart, plots, as_json)

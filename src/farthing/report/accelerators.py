@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from farthing.records.card_comparison import CardPlan
 from farthing.records.estimate import InferenceEstimate
 from farthing.records.hardware import Accelerator, Price
 from farthing.report import layout
@@ -160,12 +161,13 @@ def _aligned(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A card in a comparison: its prices, and what one of it does with a model."""
+    """A card in a comparison: its prices, what one of it does with a model, and its best plans."""
 
     accelerator: Accelerator
     purchase: Price | None = None
     rental: Price | None = None
     estimate: InferenceEstimate | None = None
+    plans: tuple[CardPlan, ...] = ()
 
 
 def candidate_object(candidate: Candidate) -> dict[str, Any]:

@@ -15,9 +15,11 @@ import farthing
 from farthing import catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
+from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Accuracy, Refusal, Validation
+from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
 from farthing.records.efficiency import CollectiveEfficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD
@@ -162,6 +164,14 @@ def samples() -> list[Any]:
         ),
         Interval(likeness=likeness, low=0.9, high=1.2, cases=10, sources=2, basis="of two sources"),
         LayerKind("window", "moe"),
+        *compare_cards(catalog.model("llama-3.1-8b"), ["h100-sxm"]),
+        Chart(
+            title="Capital",
+            kind="scatter",
+            x=Axis(title="throughput", unit="tokens/s", scale="log"),
+            y=Axis(title="capital", unit="USD"),
+            series=(Series(name="front", points=(Point(x=1.0, y=2.0, label="a"),), style="step"),),
+        ),
         model_summary(catalog.model("deepseek-v3")),
         parse_cluster("1x2:rtx-4090+1x1:m2-ultra@1gbe"),
         parse_cluster("256x8:a100-sxm-80gb@ib-hdr"),
