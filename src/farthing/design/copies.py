@@ -31,6 +31,12 @@ Column = NDArray[np.float64]
 STAGES: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 """Pipeline stages that are tried."""
 
+_TRIES: Final = 63
+"""Numbers of sequences that are tried at once on the way to the most."""
+
+FIGURES: Final = ("tokens_per_s", "requests_per_s", "ttft_s", "tpot_s", "busy_w")
+"""Of `Copies`, what depends on links."""
+
 MOST_TENSOR_PARALLEL: Final = 64
 
 MOST_SEQUENCES: Final = 4096
@@ -97,6 +103,30 @@ class Copies:
             for field in dataclasses.fields(self)
         }
         return Copies(**kept)
+
+    def spread(self, rows: Copies, places: tuple[Ints, Ints], count: int) -> Copies:
+        """Figures of these at some places of a table of so many ways by ``rows``; elsewhere they are 0."""
+
+        def table(values: Column) -> Column:
+            made = np.zeros((count, len(rows)))
+            made[places] = values
+            return made
+
+        figures: dict[str, Any] = {name: table(getattr(self, name)) for name in FIGURES}
+        return dataclasses.replace(rows, **figures)
+
+    def on(self, ways: Ints) -> Copies:
+        """Tables by ways, of which some are taken, perhaps repeatedly."""
+        return dataclasses.replace(self, **{name: getattr(self, name)[ways] for name in FIGURES})
+
+    def at(self, way: int, row: int) -> Copies:
+        """One row of one way of a table, alone."""
+        one: dict[str, Any] = {
+            field.name: value[row : row + 1] if value.ndim == 1 else value[way, row : row + 1]
+            for field in dataclasses.fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        return dataclasses.replace(self, **one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,10 +290,16 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
     run = _run(task, about, sizes, sizes[:, 2])
     low, high = np.zeros(len(sizes), dtype=np.int64), np.full(len(sizes), MOST_SEQUENCES + 1)
     while (high - low).max() > 1:
-        middle = np.maximum((low + high) // 2, 1)
-        fits = np.asarray(untraced(run.memory(middle).free_bytes)) >= 0
-        low, high = np.where(fits, np.maximum(middle, low), low), np.where(fits, high, middle)
-        high = np.maximum(high, low + 1)
+        # Each round cuts what is left between a number that fits and one that does not into so many parts.
+        steps = -(-(high - low) // (_TRIES + 1))
+        tried = np.minimum(low + steps * np.arange(1, _TRIES + 1)[:, None], high - 1)
+        tried = np.maximum(tried, 1)
+        fits = np.asarray(untraced(run.memory(tried).free_bytes)) >= 0
+        fits = np.broadcast_to(fits, tried.shape)
+        low, high = (
+            np.maximum(low, np.where(fits, tried, 0).max(axis=0)),
+            np.minimum(high, np.where(fits, high, tried).min(axis=0)),
+        )
     return low
 
 

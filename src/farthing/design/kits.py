@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from farthing.design.machines import SYSTEM_BYTES, Machine, machines, rented
 from farthing.design.networks import Network, fabric, networks, onboard_link
-from farthing.design.pricing import Kit, Terms
+from farthing.design.pricing import Kit, Kits, Terms
 from farthing.design.shop import Shop
 from farthing.predict.energy import electricity_usd_per_s
 from farthing.predict.fabric import host_memory_bytes_per_s
@@ -47,13 +47,14 @@ class KitFinder:
         self.worth = np.array(worth(terms, objectives))
         self.tried = 0
         self._networks: dict[Any, tuple[Network, ...]] = {}
+        self._fabrics: dict[tuple[int, int], tuple[Column, Column]] = {}
         self._worthy: dict[Any, tuple[Network, ...]] = {}
-        self._kits: dict[Any, tuple[tuple[Kit, ...], int]] = {}
+        self._kits: dict[Any, tuple[list[Kits], int]] = {}
 
-    def owned(self, card: Accelerator) -> tuple[Kit, ...]:
-        """To buy; none where a price is missing."""
+    def owned(self, card: Accelerator) -> list[Kits]:
+        """To buy, those together that are timed together; none where a price is missing."""
         if self.ways == "rent":
-            return ()
+            return []
         price = self.shop.price(card.id)
         # Cards that plug in alike and draw alike go into the same machines.
         alike = (
@@ -70,26 +71,24 @@ class KitFinder:
         )
         if alike not in self._kits:
             before = self.tried
-            self._kits[alike] = tuple(self._worth(card)), self.tried - before
+            together: dict[Any, list[Kit]] = {}
+            for kit in self._worth(card):
+                together.setdefault(_timing(kit, self.shop), []).append(kit)
+            self._kits[alike] = [Kits(kits) for kits in together.values()], self.tried - before
         else:
             self.tried += self._kits[alike][1]
-        found = []
-        for kit in self._kits[alike][0]:
-            machine = kit.machine
-            if machine.included or price is not None:
-                usd = 0.0 if machine.included or price is None else price.usd
-                found.append(kit.of(card, usd))
-        return tuple(found)
+        found = [kits.of(card, price.usd if price is not None else None) for kits in self._kits[alike][0]]
+        return [kits for kits in found if len(kits)]
 
-    def rented(self, card: Accelerator) -> tuple[Kit, ...]:
+    def rented(self, card: Accelerator) -> list[Kits]:
         """To rent; none where nobody is known to rent it out."""
         price = self.shop.rental(card.id) if self.ways != "own" else None
         if price is None:
-            return ()
-        found = tuple(
-            Kit(machine=machine, network=None, spans=False, card_usd_per_hour=price.usd)
+            return []
+        found = [
+            Kits([Kit(machine=machine, network=None, spans=False, card_usd_per_hour=price.usd)])
             for machine in rented(card)
-        )
+        ]
         self.tried += len(found)
         return found
 
@@ -130,7 +129,7 @@ class KitFinder:
                 ]
             ).reshape(-1, 3)
             burdens = self._burdens(found)
-            quick = (links[:, None, :] <= links[None, :, :]).all(axis=2) | (not spans)
+            quick: Mask = np.asarray((links[:, None, :] <= links[None, :, :]).all(axis=2) | (not spans))
             self._worthy[key] = tuple(found[row] for row in _needed(quick, burdens))
         return self._worthy[key]
 
@@ -139,7 +138,10 @@ class KitFinder:
         hosts = np.arange(2, self.hosts + 1)
         burdens = np.empty((len(self.worth), len(found), len(hosts)))
         for row, one in enumerate(found):
-            switches, cables = fabric(hosts * one.nics, one.switch.ports if one.switch else 0)
+            key = (one.nics, one.switch.ports if one.switch else 0)
+            if key not in self._fabrics:
+                self._fabrics[key] = fabric(hosts * key[0], key[1])
+            switches, cables = self._fabrics[key]
             possible = np.isfinite(switches)
             switches, cables = np.where(possible, switches, 0.0), np.where(possible, cables, 0.0)
             whole = hosts * one.host_usd + switches * one.switch_usd + cables * one.cable_usd
@@ -176,6 +178,14 @@ class KitFinder:
             -float(machine.free_slots),
             -machine.free_slot_bytes_per_s,
         )
+
+
+def _timing(kit: Kit, shop: Shop) -> tuple[Any, ...]:
+    """Kits that are timed together: they differ in the rates of links alone."""
+    group = kit.machine.group(shop)
+    link = group.intra_link
+    kind = link.kind if link.kind == "pcie" else link.id
+    return kit.machine.cards, kind, group.host_copy, kit.spans
 
 
 def worth(terms: Terms, objectives: Collection[DesignObjective]) -> list[tuple[float, float]]:

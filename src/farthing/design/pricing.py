@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
+from copy import copy as shallow
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,11 +58,34 @@ class Kit:
         )
 
 
+_LEAST: Final = {
+    "cards": True,
+    "spans": True,
+    "rented": True,
+    "included": True,
+    "card_usd": True,
+    "card_usd_per_hour": True,
+    "host_usd": True,
+    "host_w": True,
+    "nics": True,
+    "network_usd": True,
+    "network_w": True,
+    "switch_ports": False,
+    "joined": False,
+    "memory_bytes": False,
+}
+"""Columns of `Kits`, and whether less is better."""
+
+
+_COLUMNS: Final = (*_LEAST, "switch_usd", "switch_w", "cable_usd")
+
+
 class Kits:
     """Kits as columns."""
 
     def __init__(self, kits: Sequence[Kit]) -> None:
         self.kits = list(kits)
+        self.card: Accelerator | None = None
 
         def column(value: Callable[[Kit], float]) -> Column:
             return np.array([value(kit) for kit in self.kits], dtype=float)
@@ -89,9 +114,41 @@ class Kits:
     def __len__(self) -> int:
         return len(self.kits)
 
+    @functools.cached_property
+    def ideal(self) -> Kits:
+        """One kit that is as good as the best of these in everything; they must have as many cards."""
+        found = shallow(self)
+        found.kits = self.kits[:1]
+        for name, least in _LEAST.items():
+            values = getattr(self, name)
+            setattr(found, name, np.array([values.min() if least else values.max()]))
+        found.switch_usd = found.switch_w = found.cable_usd = np.zeros(1)
+        return found
+
     def where(self, rows: NDArray[Any]) -> Kits:
         """Some of them."""
-        return Kits([self.kits[row] for row in np.arange(len(self))[rows].tolist()])
+        found = shallow(self)
+        found.__dict__.pop("ideal", None)
+        found.kits = [self.kits[row] for row in np.arange(len(self))[rows].tolist()]
+        for name in _COLUMNS:
+            setattr(found, name, getattr(self, name)[rows])
+        return found
+
+    def of(self, card: Accelerator, usd: float | None) -> Kits:
+        """The same with another card that goes into the machines, at a price; those that need none without.
+
+        The kits themselves are made of the card one by one, as they are asked for (`kit`).
+        """
+        found = shallow(self) if usd is not None else self.where(self.included)
+        found.__dict__.pop("ideal", None)
+        found.card = card
+        found.card_usd = np.where(found.included, 0.0, usd or 0.0)
+        return found
+
+    def kit(self, row: int) -> Kit:
+        """One of them."""
+        own = self.kits[row]
+        return own if self.card is None else own.of(self.card, float(self.card_usd[row]))
 
     def fabric(self, ports: NDArray[np.int64]) -> tuple[Column, Column]:
         """Switches and cables of so many ports; kits along the first axis."""

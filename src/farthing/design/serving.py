@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.design.copies import Copies, Task, bound, exact, joined_hosts
 from farthing.design.kits import KitFinder
-from farthing.design.machines import SYSTEM_BYTES, machine_cluster
+from farthing.design.machines import SYSTEM_BYTES
 from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, priced
 from farthing.design.shop import Shop
+from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.records.design import DesignObjective, Way, Ways
-from farthing.records.hardware import Accelerator
+from farthing.records.hardware import Accelerator, Cluster, HostGroup, Link
 from farthing.search.rank import pareto_front
 
 Column = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MOST_CARDS: Final = 512
 """Of one copy."""
+
+FEW: Final = 48
+"""Builds that are timed to find what the others have to beat."""
 
 SLACK: Final = 1e-9
 """By which rounding may make a bound dearer than what it bounds."""
@@ -42,6 +46,24 @@ OBJECTIVES: Final[dict[str, str]] = {
     "ttft": "ttft_s",
     "tokens-per-s": "tokens_per_s",
 }
+
+
+_FIGURES: Final = (
+    "copies",
+    "hosts",
+    "accelerators",
+    "switches",
+    "cables",
+    "capital_usd",
+    "resting_w",
+    "power_w",
+    "average_power_w",
+    "rented_share",
+    "usd_per_s",
+    "usd_per_million_tokens",
+    "tokens_per_s",
+)
+"""Of `Priced`, what a build keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +184,8 @@ class Search:
         tried = self._finder.tried - before
         if not kits:
             return
-        widest = max(kit.machine.cards for kit in kits)
-        spans = any(kit.spans for kit in kits)
+        widest = max(int(one.cards[0]) for one in kits)
+        spans = any(one.spans[0] for one in kits)
         most = min(widest * (self.terms.limits.hosts if spans else 1), MOST_CARDS)
         if self.terms.limits.accelerators:
             most = min(most, self.terms.limits.accelerators)
@@ -174,7 +196,11 @@ class Search:
             rows = rows.where(self._in_time(rows))
             if len(rows):
                 fitting = True
-                self._group(_Offer(card, task, rows), kits)
+                offer = _Offer(card, task, rows)
+                for one in kits:
+                    least = self._least(one, offer)
+                    if np.isfinite(least).any():
+                        self.groups.append(_Group(offer, one, least))
         if not fitting:
             self.count.remove("accelerators on which no copy fits or is in time, however many")
 
@@ -186,28 +212,15 @@ class Search:
                 good &= values <= limit * (1 + SLACK)
         return good
 
-    def _kits(self, card: Accelerator) -> list[Kit]:
+    def _kits(self, card: Accelerator) -> list[Kits]:
         """To buy and to rent, without those that another beats in every way."""
-        found = [*self._finder.owned(card), *self._finder.rented(card)]
-        if self.ways != "rent" and not any(not kit.rented for kit in found):
+        owned, rented = self._finder.owned(card), self._finder.rented(card)
+        if self.ways != "rent" and not owned:
             what = "price" if self.shop.price(card.id) is None else "host with a price"
             self.count.remove(f"accelerators without a {what} to buy them")
-        if self.ways != "own" and not any(kit.rented for kit in found):
+        if self.ways != "own" and not rented:
             self.count.remove("accelerators that nobody is known to rent out")
-        return found
-
-    def _group(self, offer: _Offer, kits: Sequence[Kit]) -> None:
-        alike: dict[Any, list[Kit]] = {}
-        for kit in kits:
-            alike.setdefault(_timing(kit, self.shop), []).append(kit)
-        whole = Kits(list(itertools.chain.from_iterable(alike.values())))
-        least = self._least(whole, offer)
-        start = 0
-        for own in alike.values():
-            part = least[start : start + len(own)]
-            start += len(own)
-            if np.isfinite(part).any():
-                self.groups.append(_Group(offer, Kits(own), part))
+        return [*owned, *rented]
 
     def _least(self, kits: Kits, offer: _Offer) -> Column:
         """What each kit's objective is at least."""
@@ -236,10 +249,13 @@ class Search:
                 if promise > _looser(self._worst(found, None, top)):
                     break
                 continue
-            for build in self._evaluated(group, worst):
-                rank = self._rank(build)
-                if kind not in found or rank < found[kind]:
-                    found[kind], builds[kind] = rank, build
+            # A few promising builds first: the better the best known, the fewer are left to time.
+            for promising in (True, False) if kind not in found else (False,):
+                for build in self._evaluated(group, worst, promising):
+                    rank = self._rank(build)
+                    if kind not in found or rank < found[kind]:
+                        found[kind], builds[kind] = rank, build
+                worst = self._worst(found, kind, top)
         order = sorted(builds, key=lambda kind: found[kind])
         return [builds[kind] for kind in order[:top]]
 
@@ -255,17 +271,23 @@ class Search:
         others = sorted(rank[0] for rank in found.values())
         return min(own, others[top - 1] if len(others) >= top else np.inf)
 
-    def _evaluated(self, group: _Group, worst: float) -> Iterator[Found]:
-        """The best build of a group that does not exceed an objective."""
-        offer = group.offer
+    def _evaluated(self, group: _Group, worst: float, promising: bool) -> Iterator[Found]:
+        """The best build of a group, unless it exceeds an objective; of all, or of some that promise most."""
         kits = group.kits.where(group.least <= _looser(worst))
         if not len(kits):
             return
-        rows, found = self._priced(offer, kits, worst)
-        if found is None:
-            return
-        values = found.objective(self.objective)
-        yield from self._chosen(offer, kits, rows, found, values)
+
+        def useful(hoped: Priced) -> Mask:
+            values = hoped.objective(self.objective)
+            limit = worst
+            if promising and values.size > FEW:
+                limit = min(limit, float(np.partition(values, FEW, axis=None)[FEW]))
+            return np.asarray(np.isfinite(values) & (values <= _looser(limit)))
+
+        timed = self._timed(group.offer, kits, useful)
+        if timed is not None:
+            rows, found = timed
+            yield from self._chosen(group.offer, kits, rows, found, found.objective(self.objective))
 
     def _chosen(
         self, offer: _Offer, kits: Kits, rows: Copies, found: Priced, values: Column
@@ -285,18 +307,46 @@ class Search:
         kit, row = best[order[0]]
         yield _found(offer, kits, rows, found, int(kit), int(row))
 
-    def _priced(self, offer: _Offer, kits: Kits, worst: float) -> tuple[Copies, Priced | None]:
-        """Rows that may be of use on some kits, timed as they are, with their prices."""
+    def _timed(
+        self, offer: _Offer, kits: Kits, useful: Callable[[Priced], Mask]
+    ) -> tuple[Copies, Priced] | None:
+        """Rows that may be of use on some kits, timed as they are, with their prices; None where none may.
+
+        Parameters
+        ----------
+        offer, kits
+            What is timed on what; the kits differ in links and prices alone.
+        useful
+            Which builds may be of use, from what they can do at best.
+        """
         rows = offer.rows
-        promised = priced(kits, _copy(kits, rows), self.terms)
-        useful = np.asarray(promised.objective(self.objective) <= _looser(worst))
-        rows = rows.where(np.asarray(useful.any(axis=0)))
+        # First with the best of all kits at once, then with each.
+        hoped = useful(priced(kits.ideal, _copy(kits.ideal, rows), self.terms))
+        rows = rows.where(hoped[0])
         if not len(rows):
-            return rows, None
-        cluster = _cluster(kits.kits[0], self.shop, self.terms.limits.hosts)
-        real = exact(offer.task, cluster, rows)
-        self.count.evaluated += len(kits) * len(real)
-        return real, priced(kits, _copy(kits, real), self.terms)
+            return None
+        wanted = useful(priced(kits, _copy(kits, rows), self.terms))
+        kept = np.asarray(wanted.any(axis=0))
+        if not kept.any():
+            return None
+        rows, wanted = rows.where(kept), wanted[:, kept]
+        ways, way_of = _ways(kits, self.shop)
+        mine = np.zeros((len(ways), len(rows)), dtype=bool)
+        np.logical_or.at(mine, way_of, wanted)
+        way, row = np.nonzero(mine)
+        cluster = _cluster([ways[number] for number in way.tolist()], self.terms.limits.hosts)
+        real = exact(offer.task, cluster, rows.where(row)).spread(rows, (way, row), len(ways))
+        self.count.evaluated += int(mine[way_of].sum())
+        copy = _copy(kits, rows)
+        timed = dataclasses.replace(
+            copy,
+            legal=copy.legal & mine[way_of],
+            tokens_per_s=real.tokens_per_s[way_of],
+            ttft_s=real.ttft_s[way_of],
+            tpot_s=real.tpot_s[way_of],
+            busy_w=real.busy_w[way_of],
+        )
+        return real.on(way_of), priced(kits, timed, self.terms)
 
     def front(self, objectives: Sequence[DesignObjective]) -> list[Found]:
         """Builds that none beats in all objectives, in the order of the first."""
@@ -306,21 +356,21 @@ class Search:
         order = sorted(range(len(self.groups)), key=lambda number: float(self.groups[number].least.min()))
         for number in order:
             group = self.groups[number]
-            kits, offer = group.kits, group.offer
-            promised = priced(kits, _copy(kits, offer.rows), self.terms)
-            hoped = np.stack([promised.objective(name) for name in objectives], axis=-1)
-            rows = offer.rows.where(_unbeaten(hoped.min(axis=0), points))
-            if not len(rows):
+
+            def useful(hoped: Priced, points: Column = points) -> Mask:
+                values = np.stack([hoped.objective(name) for name in objectives], axis=-1)
+                return _unbeaten(values, points)
+
+            timed = self._timed(group.offer, group.kits, useful)
+            if timed is None:
                 continue
-            real = exact(offer.task, _cluster(kits.kits[0], self.shop, self.terms.limits.hosts), rows)
-            self.count.evaluated += len(kits) * len(real)
-            found = priced(kits, _copy(kits, real), self.terms)
+            rows, found = timed
             values = np.stack([found.objective(name) for name in objectives], axis=-1)
             flat = values.reshape(-1, len(objectives))
             mine = pareto_front(flat)
             for place in mine[_unbeaten(flat[mine], points)].tolist():
-                kit, row = divmod(place, len(real))
-                builds.append(_found(offer, kits, real, found, kit, row))
+                kit, row = divmod(place, len(rows))
+                builds.append(_found(group.offer, group.kits, rows, found, kit, row))
             if builds:
                 points = np.array([[_value(build, name) for name in objectives] for build in builds]) * signs
                 kept = pareto_front(points)
@@ -332,11 +382,11 @@ def _value(build: Found, name: DesignObjective) -> float:
     return build.figures[OBJECTIVES[name]]
 
 
-def _unbeaten(values: Column, points: Column) -> NDArray[np.bool_]:
+def _unbeaten(values: Column, points: Column) -> Mask:
     """Rows that no point beats in everything."""
-    good: NDArray[np.bool_] = np.array(np.isfinite(values).all(axis=1))
+    good: Mask = np.array(np.isfinite(values).all(axis=-1))
     for point in points:
-        good &= ~np.asarray((point * (1 + np.sign(point) * SLACK) < values).all(axis=1))
+        good &= ~np.asarray((point * (1 + np.sign(point) * SLACK) < values).all(axis=-1))
     return good
 
 
@@ -365,36 +415,50 @@ def _copy(kits: Kits, rows: Copies) -> Copy:
 
 
 def _found(offer: _Offer, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
-    names = [
-        "copies",
-        "hosts",
-        "accelerators",
-        "switches",
-        "cables",
-        "capital_usd",
-        "power_w",
-        "average_power_w",
-        "usd_per_s",
-        "usd_per_million_tokens",
-        "tokens_per_s",
-    ]
-    figures = {name: float(getattr(found, name)[kit, row]) for name in names}
-    figures |= {name: float(getattr(rows, name)[row]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
+    figures = {name: float(getattr(found, name)[kit, row]) for name in _FIGURES}
+    one = rows.at(kit, row)
+    figures |= {name: float(getattr(one, name)[0]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]
-    return Found(kits.kits[kit], offer.task, rows, row, figures)
+    return Found(kits.kit(kit), offer.task, one, 0, figures)
 
 
-def _timing(kit: Kit, shop: Shop) -> tuple[Any, ...]:
-    """What an estimate sees of a kit."""
-    machine = kit.machine
-    group = machine.group(shop)
-    memory = machine.host.memory_bytes_per_s if machine.host and group.host_copy else 0.0
-    network = (kit.network.link.id, kit.network.nics) if kit.spans and kit.network else None
-    return kit.rented, machine.cards, group.intra_link.id, memory, network
+def _ways(kits: Kits, shop: Shop) -> tuple[list[HostGroup], NDArray[np.int64]]:
+    """The different links of some kits, and which of them each kit has."""
+    ways: dict[Any, tuple[int, HostGroup]] = {}
+    way_of = []
+    for row in range(len(kits)):
+        kit = kits.kit(row)
+        network = kit.network if kit.spans else None
+        link, nics = (network.link, network.nics) if network else (None, 1)
+        group = kit.machine.group(shop, 1, link, nics)
+        memory = host_memory_bytes_per_s(group) if group.host_copy else 0.0
+        key = (group.intra_link.id, memory, link and link.id, nics)
+        way_of.append(ways.setdefault(key, (len(ways), group))[0])
+    return [group for _, group in ways.values()], np.array(way_of, dtype=np.int64)
 
 
-def _cluster(kit: Kit, shop: Shop, hosts: int) -> Any:
-    network = kit.network if kit.spans else None
-    if network is None:
-        return machine_cluster(kit.machine, shop)
-    return machine_cluster(kit.machine, shop, hosts, network.link, network.nics)
+def _cluster(groups: Sequence[HostGroup], hosts: int) -> Cluster:
+    """Hosts whose links are columns, a row for each of some groups."""
+    first = groups[0]
+    network = first.network
+    joined = network is not None
+    group = dataclasses.replace(
+        first,
+        hosts=hosts if joined else 1,
+        intra_link=_column([one.intra_link for one in groups]),
+        network=_column([one.network for one in groups if one.network]) if joined else None,
+        nics_per_host=cast(Any, np.array([one.nics_per_host for one in groups])) if joined else 1,
+        host_memory_bytes_per_s=cast(Any, np.array([host_memory_bytes_per_s(one) for one in groups])),
+        host=None,
+    )
+    return Cluster(name=first.accelerator.id, groups=(group,), network=group.network)
+
+
+def _column(links: Sequence[Link]) -> Link:
+    """Links as one whose rates are columns."""
+    return dataclasses.replace(
+        links[0],
+        bytes_per_s=cast(Any, np.array([link.bytes_per_s for link in links])),
+        latency_s=cast(Any, np.array([link.latency_s for link in links])),
+        efficiency=cast(Any, np.array([link.efficiency for link in links])),
+    )

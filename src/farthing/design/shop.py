@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,7 @@ from farthing.records.hardware import Accelerator, Host, Link, Nic, Price, Switc
 from farthing.records.parts import Part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Shop:
     """Everything on offer.
 
@@ -56,6 +57,15 @@ class Shop:
         >>> shop.price("rtx-3090").kind, shop.price("article-server-8").usd
         ('used', 20000.0)
         """
+        if item not in self._known:
+            self._known[item] = self._price(item)
+        return self._known[item]
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Price | None]:
+        return {}
+
+    def _price(self, item: str) -> Price | None:
         if item in self.given_usd:
             return self._given(item, self.given_usd[item], "purchase")
         new = self._newest(item, "purchase") or self._newest(item, "launch") or self._own(item)

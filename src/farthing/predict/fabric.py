@@ -62,8 +62,9 @@ def host_memory_bytes_per_s(group: HostGroup) -> float:
     >>> host_memory_bytes_per_s(parse_cluster("1x8:rtx-4090").groups[0]) / 1e9
     204.8
     """
-    if group.host_memory_bytes_per_s > 0:
-        return group.host_memory_bytes_per_s
+    given = group.host_memory_bytes_per_s
+    if isinstance(given, np.ndarray) or given > 0:
+        return given
     if group.host is not None and group.host.memory_bytes_per_s > 0:
         return group.host.memory_bytes_per_s
     if group.accelerators_per_host > 2:
@@ -71,7 +72,7 @@ def host_memory_bytes_per_s(group: HostGroup) -> float:
     return SMALL_HOST_MEMORY_BYTES_PER_S
 
 
-def inside_bytes_per_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> float:
+def inside_bytes_per_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> Number:
     """Rate that one card reaches to the others of its host.
 
     Parameters
@@ -97,14 +98,12 @@ def inside_bytes_per_s(group: HostGroup, efficiency: Efficiency = IDEAL) -> floa
     True
     """
     link = group.intra_link
-    rate = link.bytes_per_s * link.efficiency
+    rate: Number = link.bytes_per_s * link.efficiency
     if group.host_copy:
-        rate = float(
-            host_copy_bytes_per_s(
-                pcie_bytes_per_s=rate,
-                host_memory_bytes_per_s=host_memory_bytes_per_s(group),
-                accelerators=group.accelerators_per_host,
-            )
+        rate = host_copy_bytes_per_s(
+            pcie_bytes_per_s=rate,
+            host_memory_bytes_per_s=host_memory_bytes_per_s(group),
+            accelerators=group.accelerators_per_host,
         )
     return rate * efficiency.collective_share
 
@@ -184,7 +183,7 @@ def library_of(group: HostGroup, efficiency: Efficiency, ranks: Number = 2) -> L
 def _pcie_library(group: HostGroup, efficiency: Efficiency, ranks: Number) -> Library:
     """NCCL's rings over PCIe: its own latencies, and the processor between the cards of longer rings."""
     own = inside_bytes_per_s(group, efficiency)
-    through = min(own, PROCESSOR_BYTES_PER_S.get(group.accelerator.pcie_generation, own))
+    through = smaller(own, PROCESSOR_BYTES_PER_S.get(group.accelerator.pcie_generation, own))
     rate = select(ranks > 2, through, own)
     return Library(
         bytes_per_s=rate * NCCL_SHORT_SHARE,
@@ -230,7 +229,7 @@ def across_bytes_per_s(
         return inside_bytes_per_s(group, efficiency)
     network = group.network or cluster.network
     cards = group.accelerators_per_host
-    own = max(group.nics_per_host / cards, 1.0)
+    own = larger(group.nics_per_host / cards, 1.0)
     busy = cards if isinstance(senders, int) and not senders else smaller(senders, cards)
     ports = smaller(group.nics_per_host / busy, own)
     rate = network.bytes_per_s * network.efficiency / cluster.oversubscription

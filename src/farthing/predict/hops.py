@@ -231,7 +231,7 @@ def ends_time_s(first: Ports, last: Ports, crossing: Number, *, wiring: Wiring) 
     [0.0, 0.004]
     """
     if wiring.hops == "direct":
-        return select(crossing > 0, max(first.latency, last.latency), 0.0)
+        return select(crossing > 0, larger(first.latency, last.latency), 0.0)
     if wiring.hops == "client":
         return first.across + last.across
     ends: Number = 0.0

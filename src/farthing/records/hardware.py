@@ -138,6 +138,9 @@ class Link:
     source: str = ""
 
     def __post_init__(self) -> None:
+        if hasattr(self.bytes_per_s, "dtype"):
+            # A column of links that a design tries, each of which was checked.
+            return
         if not self.bytes_per_s > 0:
             raise InvalidInput(f"link {self.id!r}: bytes_per_s must be positive")
         if not self.latency_s >= 0:
@@ -344,7 +347,7 @@ class HostGroup:
 
     def __post_init__(self) -> None:
         for field in ("hosts", "accelerators_per_host", "nics_per_host"):
-            if getattr(self, field) < 1:
+            if not hasattr(getattr(self, field), "dtype") and getattr(self, field) < 1:
                 raise InvalidInput(f"{field} must be at least 1, not {getattr(self, field)}")
 
     @property
