@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Final, get_args
+
+import numpy as np
 
 from farthing import catalog
 from farthing.catalog.cluster import intra_link
@@ -13,6 +15,7 @@ from farthing.design.bill import build
 from farthing.design.copies import Task
 from farthing.design.pricing import Terms
 from farthing.design.serving import OBJECTIVES, Found, Search
+from farthing.design.shared import Question, answered
 from farthing.design.shop import Shop
 from farthing.errors import Infeasible, InvalidInput
 from farthing.estimate.engine import refusals, usual_engine
@@ -50,6 +53,7 @@ def design_serving(
     top: int = 10,
     front: Sequence[DesignObjective] = (),
     ideal: bool = False,
+    workers: int = 1,
 ) -> DesignResult:
     """The best builds that serve a model.
 
@@ -73,6 +77,8 @@ def design_serving(
         Two or three objectives whose Pareto front is returned too.
     ideal
         Paper arithmetic.
+    workers
+        Processes that share the search; more than one needs a script that guards its entry.
 
     Raises
     ------
@@ -85,14 +91,18 @@ def design_serving(
     tasks = {
         name: tuple(_tasks(model, workload, plans, shop.accelerators[name], shop, ideal)) for name in names
     }
-    search = Search(shop, tasks, terms, ways=ways, objective=objective, front=front)
-    found = search.best(top)
-    fronts = search.front(front) if front else []
-    own = rent = None
-    if found:
-        own = next(iter(search.best(1, "own")), None) if ways != "rent" else None
-        rent = next(iter(search.best(1, "rent")), None) if ways != "own" else None
-    kept = [fronts[place] for place in thinned(_numbers(len(fronts))).tolist()]
+    question = Question(
+        shop=shop,
+        tasks=tasks,
+        terms=terms,
+        ways=ways,
+        objective=objective,
+        front=tuple(front),
+        top=top,
+    )
+    answer = answered(question, workers)
+    found, own, rent = answer.best, answer.ways.get("own"), answer.ways.get("rent")
+    kept = [answer.front[place] for place in thinned(np.arange(len(answer.front))).tolist()]
     return DesignResult(
         task="inference",
         model=model.id,
@@ -102,9 +112,9 @@ def design_serving(
         ownership=ownership,
         ways=ways,
         condition=shop.condition,
-        candidates=search.count.candidates,
-        evaluated=search.count.evaluated,
-        removed=tuple(Removed(rule=rule, candidates=count) for rule, count in search.count.removed.items()),
+        candidates=answer.count.candidates,
+        evaluated=answer.count.evaluated,
+        removed=tuple(Removed(rule=rule, candidates=count) for rule, count in answer.count.removed.items()),
         best=tuple(build(shop, one, terms) for one in found),
         front_objectives=tuple(front),
         front=tuple(build(shop, one, terms) for one in kept),
@@ -113,12 +123,6 @@ def design_serving(
         sensitivity=tuple(_changes(shop, tasks, terms, ways, objective, found[0])) if found else (),
         miss="" if found else _miss(shop, tasks, terms, ways, objective),
     )
-
-
-def _numbers(count: int) -> Any:
-    import numpy as np
-
-    return np.arange(count)
 
 
 def _check(

@@ -47,6 +47,7 @@ def design(
     top: int = 10,
     front: Sequence[DesignObjective] | str = (),
     ideal: bool = False,
+    workers: int = 1,
     **options: Any,
 ) -> DesignResult:
     """The best builds that do a job.
@@ -80,6 +81,9 @@ def design(
         Two or three objectives whose Pareto front is returned too.
     ideal
         Paper arithmetic.
+    workers
+        Processes that share the search; more than one needs a script that guards its entry with
+        ``if __name__ == "__main__"``.
     **options
         Any field of `Demand`, `DesignLimits`, `Ownership` and the workload; ``residual_share`` may be
         ``"market"``; ``weight_format``, ``kv_format`` and ``engine`` may be lists.
@@ -111,6 +115,7 @@ def design(
         "accelerators": chosen_accelerators(accelerators) if accelerators else (),
         "top": plain(top),
         "ideal": ideal,
+        "workers": workers,
     }
     if task != "inference":
         raise InvalidInput(f"task must be inference or training, not {task!r}")

@@ -85,7 +85,7 @@ def expenses(
     return tuple(
         Expense(name=name, usd_per_s=usd, share=usd / total if total else 0.0)
         for name, usd in parts.items()
-        if abs(usd) > 1e-12 * total
+        if abs(usd) > 1e-6 * total
     )
 
 

@@ -22,7 +22,7 @@ assumption, in the middle of what builders advise."""
 MOST_SUPPLIES: Final = 4
 """That one case takes."""
 
-CARDS: Final = (1, 2, 3, 4, 6, 8)
+CARDS: Final = (1, 2, 4, 6, 8)
 """Cards of one host that are tried, beside all its slots."""
 
 RENTED_CARDS: Final = (1, 2, 4, 8)
@@ -233,7 +233,7 @@ def _slot_bytes_per_s(shop: Shop, generation: int, lanes: int) -> float:
 
 
 def _supplies(shop: Shop, needed_w: float, ownership: Ownership) -> tuple[Part, int, float] | None:
-    """The cheapest like supplies that deliver so much, each within a circuit."""
+    """As few like supplies as deliver so much, each within a circuit; of as many the cheapest."""
     best: tuple[Part, int, float] | None = None
     for part in shop.parts.values():
         price = shop.price(part.id) if part.kind == "psu" else None
@@ -245,6 +245,6 @@ def _supplies(shop: Shop, needed_w: float, ownership: Ownership) -> tuple[Part, 
         if count > MOST_SUPPLIES:
             continue
         usd = price.usd * count
-        if best is None or usd < best[2]:
+        if best is None or (count, usd) < best[1:]:
             best = (part, count, usd)
     return best

@@ -25,6 +25,9 @@ Mask = NDArray[np.bool_]
 
 MOST_COPIES: Final = 1_000_000
 
+MOST_PORTS: Final = 100_000
+"""Of all hosts: so many and more are not joined."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
@@ -153,11 +156,21 @@ class Kits:
     def fabric(self, ports: NDArray[np.int64]) -> tuple[Column, Column]:
         """Switches and cables of so many ports; kits along the first axis."""
         switches, cables = np.zeros(ports.shape), np.zeros(ports.shape)
-        for size in np.unique(self.switch_ports):
+        for size in set(self.switch_ports.tolist()):
             mine = self.switch_ports == size
-            switches[mine], cables[mine] = fabric(ports[mine], int(size))
+            table = _fabric_table(size)
+            own = np.minimum(ports[mine], MOST_PORTS)
+            switches[mine], cables[mine] = table[0][own], table[1][own]
         # The provider joins what is rented.
         return np.where(_over(self.rented), 0.0, switches), np.where(_over(self.rented), 0.0, cables)
+
+
+@functools.lru_cache(maxsize=256)
+def _fabric_table(switch_ports: int) -> tuple[Column, Column]:
+    """Switches and cables by the number of ports; more than the most cannot be joined."""
+    switches, cables = fabric(np.arange(MOST_PORTS + 1), switch_ports)
+    switches[MOST_PORTS] = cables[MOST_PORTS] = np.inf
+    return switches, cables
 
 
 @dataclass(frozen=True, slots=True)

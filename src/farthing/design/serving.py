@@ -252,23 +252,17 @@ class Search:
             # A few promising builds first: the better the best known, the fewer are left to time.
             for promising in (True, False) if kind not in found else (False,):
                 for build in self._evaluated(group, worst, promising):
-                    rank = self._rank(build)
-                    if kind not in found or rank < found[kind]:
-                        found[kind], builds[kind] = rank, build
+                    own = rank(build, self.objective)
+                    if kind not in found or own < found[kind]:
+                        found[kind], builds[kind] = own, build
                 worst = self._worst(found, kind, top)
         order = sorted(builds, key=lambda kind: found[kind])
         return [builds[kind] for kind in order[:top]]
 
-    def _rank(self, build: Found) -> tuple[float, ...]:
-        figures = build.figures
-        sign = -1 if self.objective == "tokens-per-s" else 1
-        first = sign * figures[OBJECTIVES[self.objective]]
-        return (_rounded(first), figures["usd_per_million_tokens"], figures["capital_usd"], figures["tpot_s"])
-
     def _worst(self, found: dict[Any, tuple[float, ...]], kind: Any, top: int) -> float:
         """What a build must not exceed to be of use: its kind's best, or the last of the best kinds."""
         own = found[kind][0] if kind in found else np.inf
-        others = sorted(rank[0] for rank in found.values())
+        others = sorted(own[0] for own in found.values())
         return min(own, others[top - 1] if len(others) >= top else np.inf)
 
     def _evaluated(self, group: _Group, worst: float, promising: bool) -> Iterator[Found]:
@@ -376,6 +370,14 @@ class Search:
                 kept = pareto_front(points)
                 builds, points = [builds[place] for place in kept.tolist()], points[kept]
         return builds
+
+
+def rank(build: Found, objective: DesignObjective) -> tuple[float, ...]:
+    """By which builds are put in order: the objective, then money, then speed; less is better."""
+    figures = build.figures
+    sign = -1 if objective == "tokens-per-s" else 1
+    first = _rounded(sign * figures[OBJECTIVES[objective]])
+    return (first, figures["usd_per_million_tokens"], figures["capital_usd"], figures["tpot_s"])
 
 
 def _value(build: Found, name: DesignObjective) -> float:
