@@ -359,7 +359,8 @@ def _rented_share(terms: Terms, copies: Column, copy: Copy) -> Any:
     total: Any = 0.0
     hours = load_curve(terms.demand.trough_share)
     for share in hours:
-        needed = np.ceil(terms.demand.tokens_per_s * share / copy.tokens_per_s * (1 - 1e-12))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.ceil(terms.demand.tokens_per_s * share / copy.tokens_per_s * (1 - 1e-12))
         total = total + np.minimum(np.maximum(needed, 1.0), copies)
     return total / len(hours) / np.maximum(copies, 1.0)
 
