@@ -143,7 +143,7 @@ def _check(
         raise InvalidInput(f"ways must be own, rent or either, not {ways!r}")
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
-    bounded = limits.capital_usd or limits.usd_per_s or limits.power_w or limits.accelerators
+    bounded = limits.capital_usd or limits.usd_per_s or limits.power_w or limits.most_accelerators
     if not demand.tokens_per_s and not (objective == "tokens-per-s" and bounded):
         raise InvalidInput(
             "state the demand (tokens_per_s); or ask for the most tokens a second "
@@ -236,7 +236,7 @@ def _miss(
         "usd_per_s": "the money an hour",
         "usd_per_million_tokens": "the price of tokens",
         "power_w": "the power",
-        "accelerators": "the number of accelerators",
+        "most_accelerators": "the number of accelerators",
     }
     helped = []
     for name, what in words.items():
@@ -253,7 +253,7 @@ def _miss(
             aim = objective
         found = Search(shop, tasks, freed, ways=ways, objective=aim).best(1)
         if found:
-            value = found[0].figures.get(name, found[0].figures.get(OBJECTIVES[aim], 0.0))
+            value = found[0].figures.get(name.removeprefix("most_"), found[0].figures[OBJECTIVES[aim]])
             helped.append(f"without the limit on {what}, {found[0].kind[0]} would do ({_shown(name, value)})")
     if helped:
         return "; ".join(helped)
@@ -267,7 +267,7 @@ def _shown(name: str, value: float) -> str:
         return format_seconds(value)
     if name == "power_w":
         return format_quantity(value, "W")
-    if name == "accelerators":
+    if name == "most_accelerators":
         return f"{value:,.0f}"
     if name == "usd_per_s":
         return f"{format_usd(value * 3600)} an hour"

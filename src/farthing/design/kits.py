@@ -43,7 +43,7 @@ class KitFinder:
 
     def __init__(self, shop: Shop, terms: Terms, ways: Ways, objectives: Collection[DesignObjective]) -> None:
         self.shop, self.ownership, self.ways = shop, terms.ownership, ways
-        self.hosts = terms.limits.hosts
+        self.hosts = terms.limits.most_hosts
         self.worth = np.array(worth(terms, objectives))
         self.tried = 0
         self._networks: dict[Any, tuple[Network, ...]] = {}

@@ -267,9 +267,9 @@ def kept(found: Priced, terms: Terms) -> Mask:
     """Which builds keep the limits."""
     limits = terms.limits
     shape = found.copies.shape
-    good = found.possible & (found.hosts <= limits.hosts)
+    good = found.possible & (found.hosts <= limits.most_hosts)
     for limit, values in (
-        (limits.accelerators, found.accelerators),
+        (limits.most_accelerators, found.accelerators),
         (limits.capital_usd, found.capital_usd),
         (limits.usd_per_s, found.usd_per_s),
         (limits.usd_per_million_tokens, found.usd_per_million_tokens),
@@ -372,7 +372,7 @@ def _most(kits: Kits, copy: Copy, terms: Terms, per_host: NDArray[np.int64]) -> 
         terms, limits=dataclasses.replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0)
     )
     low = np.zeros(shape)
-    high = np.full(shape, float(terms.limits.hosts * int(kits.cards.max(initial=1)) + 1))
+    high = np.full(shape, float(terms.limits.most_hosts * int(kits.cards.max(initial=1)) + 1))
     while (high - low).max(initial=0.0) > 1:
         middle = np.floor((low + high) / 2)
         fits = kept(_with(kits, copy, growing, middle, per_host), growing) | (middle == 0)

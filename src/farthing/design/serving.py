@@ -186,9 +186,9 @@ class Search:
             return
         widest = max(int(one.cards[0]) for one in kits)
         spans = any(one.spans[0] for one in kits)
-        most = min(widest * (self.terms.limits.hosts if spans else 1), MOST_CARDS)
-        if self.terms.limits.accelerators:
-            most = min(most, self.terms.limits.accelerators)
+        most = min(widest * (self.terms.limits.most_hosts if spans else 1), MOST_CARDS)
+        if self.terms.limits.most_accelerators:
+            most = min(most, self.terms.limits.most_accelerators)
         fitting = False
         for task in tasks:
             rows = bound(task, card, most)
@@ -328,7 +328,7 @@ class Search:
         mine = np.zeros((len(ways), len(rows)), dtype=bool)
         np.logical_or.at(mine, way_of, wanted)
         way, row = np.nonzero(mine)
-        cluster = _cluster([ways[number] for number in way.tolist()], self.terms.limits.hosts)
+        cluster = _cluster([ways[number] for number in way.tolist()], self.terms.limits.most_hosts)
         real = exact(offer.task, cluster, rows.where(row)).spread(rows, (way, row), len(ways))
         self.count.evaluated += int(mine[way_of].sum())
         copy = _copy(kits, rows)

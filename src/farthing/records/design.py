@@ -63,8 +63,10 @@ class DesignLimits:
         Dearest tokens.
     power_w
         Most at the meter, at the busiest hour.
-    hosts, accelerators
-        Most of each.
+    run_s, run_usd
+        Longest and dearest training run [s], [USD].
+    most_hosts, most_accelerators
+        Of a whole build.
     """
 
     ttft_s: float = 0.0
@@ -73,16 +75,18 @@ class DesignLimits:
     usd_per_s: float = 0.0
     usd_per_million_tokens: float = 0.0
     power_w: float = 0.0
-    hosts: int = 64
-    accelerators: int = 0
+    run_s: float = 0.0
+    run_usd: float = 0.0
+    most_hosts: int = 64
+    most_accelerators: int = 0
 
     def __post_init__(self) -> None:
         _numbers("limits", self, *(field.name for field in fields(self)))
-        for name in ("hosts", "accelerators"):
+        for name in ("most_hosts", "most_accelerators"):
             if getattr(self, name) != int(getattr(self, name)):
                 raise InvalidInput(f"limits: {name} must be a whole number, not {getattr(self, name)!r}")
-        if self.hosts < 1:
-            raise InvalidInput("limits: hosts must be at least 1")
+        if self.most_hosts < 1:
+            raise InvalidInput("limits: most_hosts must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
