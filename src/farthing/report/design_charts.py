@@ -117,7 +117,9 @@ def _capital(builds: Sequence[Build]) -> Chart:
 
 
 def _tokens_per_usd(result: DesignResult) -> Chart:
-    rows = [build for build in result.best if build.tokens_per_usd > 0]
+    rows = sorted(
+        (build for build in result.best if build.tokens_per_usd > 0), key=lambda build: -build.tokens_per_usd
+    )
     series = [
         Series(
             name=name,
@@ -131,7 +133,7 @@ def _tokens_per_usd(result: DesignResult) -> Chart:
     ]
     return Chart(
         title="Tokens for a dollar",
-        kind="bar",
+        kind="stacked-bar",
         x=Axis(title="tokens for a dollar", unit="million"),
         y=Axis(title="build"),
         series=tuple(one for one in series if one.points),
@@ -140,6 +142,7 @@ def _tokens_per_usd(result: DesignResult) -> Chart:
 
 
 def _expenses(builds: Sequence[Build]) -> Chart:
+    builds = sorted(builds, key=lambda build: build.usd_per_s)
     names = list(dict.fromkeys(one.name for build in builds for one in build.expenses))
     series = []
     for name in names:
