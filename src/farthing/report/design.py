@@ -27,6 +27,9 @@ GOALS: Final = {
     "run": "the shortest run",
 }
 
+KINDS: Final = {"purchase": "new", "used": "used", "launch": "at launch", "rental": "rent"}
+"""Kinds of prices in words."""
+
 ALTERNATIVES: Final = 6
 """So many providers are told, the cheapest first."""
 
@@ -240,19 +243,19 @@ def _bill(build: Build) -> Iterator[RenderableType]:
     total = sum(row.quantity * row.usd for row in build.bill)
     each = "USD/h" if build.way == "rent" else "USD"
     yield layout.heading(title, f"${total:,.2f} an hour" if build.way == "rent" else f"${total:,.0f}")
+    sources = list(dict.fromkeys(row.source for row in build.bill))
     rows = [
         (
-            row.name,
-            f"{row.kind} {row.date}{STALE if row.stale else ''}",
-            f"{row.quantity:,}",
+            f"{KINDS[row.kind]} {row.date}{STALE if row.stale else ''}",
+            f"{row.quantity:,} x {row.name} [{sources.index(row.source) + 1}]",
             f"{row.usd:,.2f}",
             f"{row.quantity * row.usd:,.2f}",
         )
         for row in build.bill
     ]
-    yield layout.columns(("", "price", "", f"each [{each}]", "together"), rows, left=2, wrap=True)
-    sources = list(dict.fromkeys(row.source for row in build.bill))
-    yield layout.indented(Text(f"prices: {'; '.join(sources)}", style="dim"))
+    yield layout.columns(("price", "", each, "together"), rows, left=2, wrap=True, width=0)
+    told = [f"[{number}] {source}" for number, source in enumerate(sources, 1)]
+    yield layout.indented(Text("\n".join(told), style="dim"))
     yield Text()
 
 
