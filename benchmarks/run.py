@@ -182,6 +182,42 @@ def inference_searches() -> list[Row]:
     return rows
 
 
+def designs() -> list[Row]:
+    """The cheapest build out of all accelerators, against timing builds one at a time."""
+    one = seconds_per_call(
+        lambda: farthing.infer("llama-3.3-70b", "2x4:rtx-4090@10gbe", tp=4, pp=2, batch_size=16)
+    )
+    rows = [("farthing.infer in a loop", f"{1 / one:,.0f} builds/s", "1.0 x", "")]
+    asked: dict[str, Any] = {
+        "tokens_per_s": 2000,
+        "tpot_s": 0.05,
+        "ttft_s": 2.0,
+        "prompt_tokens": 1000,
+        "output_tokens": 300,
+    }
+    for workers, limit in ((2, "5 s on two cores"), (1, "")):
+        found: list[Any] = []
+        took = seconds_per_call(
+            lambda workers=workers, found=found: found.append(
+                farthing.design("llama-3.3-70b", workers=workers, **asked)
+            ),
+            repeats=3,
+        )
+        count, space = found[-1].evaluated, found[-1].candidates
+        name = f"design, llama-3.3-70b, {workers} process{'es' if workers > 1 else ''}"
+        rows += [
+            (name, f"{took:.2f} s", f"{took / one:,.0f} x", limit),
+            (
+                "  timed and priced",
+                f"{count / took:,.0f} builds/s",
+                f"{count / took * one:,.0f} x",
+                "100,000 builds/s",
+            ),
+            ("  of the whole space", f"{space / took / 1e6:,.0f} M builds/s", "", ""),
+        ]
+    return rows
+
+
 def main() -> None:
     """Print all figures."""
     for title, rows in (
@@ -193,6 +229,7 @@ def main() -> None:
         ),
         ("Memory of a search", memory()),
         ("Searches of inference plans, estimates of the best and the front included", inference_searches()),
+        ("Designs: all accelerators, up to 64 hosts, bills and alternatives included", designs()),
     ):
         print(title)
         for name, figure, ratio, limit in rows:

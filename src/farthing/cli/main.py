@@ -17,6 +17,7 @@ from farthing.errors import FarthingError
 COMMANDS: Final = {
     "infer": "farthing.cli.infer:infer",
     "train": "farthing.cli.train:train",
+    "design": "farthing.cli.design:design",
     "sweep": "farthing.cli.sweep:sweep",
     "gpu": "farthing.cli.gpu:gpu",
     "chip": "farthing.cli.chip:chip",

@@ -195,7 +195,10 @@ def _changes(
     name, way = best.kind
     before = best.figures["usd_per_million_tokens"]
     card = {name: tasks[name]}
-    price = shop.price(name) if way == "own" else shop.rental(name)
+    # What is sold with its cards has one price for all.
+    machine = best.kit.machine
+    item = machine.host.id if machine.included and machine.host else name
+    price = shop.price(item) if way == "own" else shop.rental(name)
     own = terms.ownership
     asked: list[tuple[str, Shop, Terms]] = []
     if way == "own":
@@ -207,7 +210,7 @@ def _changes(
         ]
     if price is not None:
         for factor, words in ((0.8, "20% cheaper"), (1.2, "20% dearer")):
-            asked.append((f"{name} {words}", shop.at_price(name, price.usd * factor, way), terms))
+            asked.append((f"{item} {words}", shop.at_price(item, price.usd * factor, way), terms))
     if terms.demand.tokens_per_s:
         asked += [
             ("half the demand", shop, with_demand(terms, 0.5)),

@@ -153,11 +153,14 @@ def _prices(rows: Sequence[BillRow]) -> Iterator[BuildWarning]:
     stale = [row for row in rows if row.stale]
     if stale:
         oldest = min(stale, key=lambda row: row.date)
-        yield BuildWarning(
-            kind="price",
-            text=f"{len(stale)} of {len(rows)} prices are older than six months; the oldest is that of "
-            f"{oldest.item}, {oldest.date or 'without a date'}",
-        )
+        day = oldest.date or "without a date"
+        words = f"the price of {oldest.item} is older than six months: {day}"
+        if len(stale) > 1:
+            words = (
+                f"{len(stale)} of {len(rows)} prices are older than six months; the oldest is that of "
+                f"{oldest.item}, {day}"
+            )
+        yield BuildWarning(kind="price", text=words)
 
 
 def copy_cluster(shop: Shop, found: Found) -> Cluster:

@@ -73,8 +73,12 @@ class KitFinder:
         if alike not in self._kits:
             before = self.tried
             together: dict[Any, list[Kit]] = {}
+            timing: dict[int, Any] = {}
             for kit in self._worth(card):
-                together.setdefault(_timing(kit, self.shop), []).append(kit)
+                machine = kit.machine
+                if id(machine) not in timing:
+                    timing[id(machine)] = _timing(machine, self.shop)
+                together.setdefault((timing[id(machine)], kit.spans), []).append(kit)
             self._kits[alike] = [Kits(kits) for kits in together.values()], self.tried - before
         else:
             self.tried += self._kits[alike][1]
@@ -184,12 +188,12 @@ class KitFinder:
         )
 
 
-def _timing(kit: Kit, shop: Shop) -> tuple[Any, ...]:
-    """Kits that are timed together: they differ in the rates of links alone."""
-    group = kit.machine.group(shop)
+def _timing(machine: Machine, shop: Shop) -> tuple[Any, ...]:
+    """Machines that are timed together: they differ in the rates of links alone."""
+    group = machine.group(shop)
     link = group.intra_link
     kind = link.kind if link.kind == "pcie" else link.id
-    return kit.machine.cards, kind, group.host_copy, kit.spans
+    return machine.cards, kind, group.host_copy
 
 
 def worth(terms: Terms, objectives: Collection[DesignObjective]) -> list[tuple[float, float]]:

@@ -6,6 +6,7 @@ import datetime
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from farthing import catalog
 from farthing.catalog.prices import STALE_AFTER_DAYS, is_stale, prices
@@ -64,6 +65,10 @@ class Shop:
     @functools.cached_property
     def _known(self) -> dict[str, Price | None]:
         return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Another process may be handed a shop while this one looks up prices.
+        return {name: value for name, value in list(self.__dict__.items()) if name != "_known"}
 
     def _price(self, item: str) -> Price | None:
         if item in self.given_usd:
