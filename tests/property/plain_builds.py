@@ -99,11 +99,7 @@ def best(
     objective: DesignObjective,
 ) -> tuple[float, Figures] | None:
     """The least of an objective (the most tokens a second with a minus), and a build that has it."""
-    found = [
-        (value_of(one, objective), one)
-        for one in builds(shop, tasks, terms, ways)
-        if keeps(one, terms)
-    ]
+    found = [(value_of(one, objective), one) for one in builds(shop, tasks, terms, ways) if keeps(one, terms)]
     return min(found, key=lambda one: one[0], default=None)
 
 
@@ -432,6 +428,7 @@ def _speeds(task: Task, group: HostGroup, most: int) -> list[tuple[Split, Speed]
         tpot_s=none,
         busy_w=none,
         idle_w=0.0,
+        least_busy_w=none,
         weight_bytes=none,
     )
     found = exact(task, cluster, rows) if splits else rows

@@ -71,6 +71,8 @@ class Copies:
         When all its places are taken, other users' prompts counted.
     busy_w, idle_w
         Of one of its cards.
+    least_busy_w
+        Of one of its cards, so that no slower link makes a token take less energy beyond that at rest.
     weight_bytes
         On one of its cards.
     """
@@ -86,6 +88,7 @@ class Copies:
     tpot_s: Column
     busy_w: Column
     idle_w: float
+    least_busy_w: Column
     weight_bytes: Column
 
     @property
@@ -249,12 +252,16 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
         requests = np.asarray(serving.requests_per_s) * sequences / own
         tokens = requests * load.output_tokens
         busy_s: Any = step_s
+        # Slower links draw out prompts and steps unevenly; a token's share of the steps alone only grows.
+        decoding_share = step_s * tokens / sequences * max(load.output_tokens - 1, 1) / load.output_tokens
     else:
         ttft, tpot = untraced(found.ttft_s), np.zeros(len(sizes))
         requests, tokens = found.requests_per_s, found.paid_tokens_per_s
-        busy_s = np.asarray(found.batch_prefill_s)
+        busy_s, decoding_share = np.asarray(found.batch_prefill_s), 1.0
     compute, moved = load_shares(run, memory, run.replica_sequences, busy_s)
     draw = {"idle_w": card.idle_w}
+    busy_w = accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, **draw)
+    idle_w = float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw))
     shape = (len(sizes),)
 
     def column(value: Any) -> Column:
@@ -270,8 +277,9 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
         requests_per_s=column(requests),
         ttft_s=column(ttft),
         tpot_s=column(tpot),
-        busy_w=column(accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, **draw)),
-        idle_w=float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw)),
+        busy_w=column(busy_w),
+        idle_w=idle_w,
+        least_busy_w=column(idle_w + (busy_w - idle_w) * decoding_share),
         weight_bytes=column(untraced(memory.weight_bytes)),
     )
 
@@ -306,7 +314,7 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
 def _empty(card: Accelerator) -> Copies:
     none, no_ints = np.empty(0), np.empty(0, dtype=np.int64)
     return Copies(
-        no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none
+        no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none, none
     )
 
 

@@ -2,8 +2,8 @@
 
 A faster link never makes an estimate slower. So a machine that costs and draws no more, whose links and slots
 are no slower and whose memory loads as much, leaves nothing to another with the same ports on its board (a
-faster port may need a dearer switch); nor does a network to one that with each number of hosts some other beats
-in speed, price and power.
+faster port may need a dearer switch); nor does a network to one that with each number of hosts some other
+beats in speed, price and power.
 """
 
 from __future__ import annotations
