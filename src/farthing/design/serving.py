@@ -29,8 +29,8 @@ from farthing.search.rank import pareto_front
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MOST_CARDS: Final = 512
-"""Of one copy."""
+MOST_CARDS: Final = 128
+"""Of one copy: more are better cut into copies, where the model fits at all."""
 
 FEW: Final = 48
 """Builds that are timed to find what the others have to beat."""
