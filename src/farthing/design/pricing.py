@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from copy import copy as shallow
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +13,13 @@ from numpy.typing import NDArray
 
 from farthing.design.machines import Machine
 from farthing.design.networks import Network, fabric
+from farthing.design.shop import Shop
 from farthing.predict.energy import electricity_usd_per_s
+from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.predict.money import cost_usd_per_s, hosting_usd_per_s, rental_usd_per_s, usd_per_million_tokens
 from farthing.predict.ownership import load_curve, mean_load, owned_usd_per_s
 from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership
-from farthing.records.hardware import Accelerator
+from farthing.records.hardware import Accelerator, HostGroup
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -56,9 +57,7 @@ class Kit:
 
     def of(self, card: Accelerator, usd: float) -> Kit:
         """The same with another card that goes into it."""
-        return dataclasses.replace(
-            self, machine=dataclasses.replace(self.machine, accelerator=card), card_usd=usd
-        )
+        return replace(self, machine=replace(self.machine, accelerator=card), card_usd=usd)
 
 
 _LEAST: Final = {
@@ -80,13 +79,13 @@ _LEAST: Final = {
 """Columns of `Kits`, and whether less is better."""
 
 
-_COLUMNS: Final = (*_LEAST, "switch_usd", "switch_w", "cable_usd")
+_COLUMNS: Final = (*_LEAST, "switch_usd", "switch_w", "cable_usd", "way_of")
 
 
 class Kits:
     """Kits as columns."""
 
-    def __init__(self, kits: Sequence[Kit]) -> None:
+    def __init__(self, kits: Sequence[Kit], shop: Shop) -> None:
         self.kits = list(kits)
         self.card: Accelerator | None = None
 
@@ -113,6 +112,7 @@ class Kits:
         self.cable_usd = column(lambda kit: kit.network.cable_usd if kit.network else 0.0)
         self.joined = np.array([kit.network is not None for kit in self.kits], dtype=bool)
         self.memory_bytes = column(lambda kit: kit.machine.memory_bytes or np.inf)
+        self._groups, self.way_of = _ways(self.kits, shop)
 
     def __len__(self) -> int:
         return len(self.kits)
@@ -153,6 +153,11 @@ class Kits:
         own = self.kits[row]
         return own if self.card is None else own.of(self.card, float(self.card_usd[row]))
 
+    def ways(self, card: Accelerator) -> tuple[list[HostGroup], NDArray[np.int64]]:
+        """Hosts with a card and the different links that there are, and which of them each kit has."""
+        used, way_of = np.unique(self.way_of, return_inverse=True)
+        return [replace(self._groups[way], accelerator=card) for way in used.tolist()], way_of
+
     def fabric(self, ports: NDArray[np.int64]) -> tuple[Column, Column]:
         """Switches and cables of so many ports; kits along the first axis."""
         switches, cables = np.zeros(ports.shape), np.zeros(ports.shape)
@@ -163,6 +168,25 @@ class Kits:
             switches[mine], cables[mine] = table[0][own], table[1][own]
         # The provider joins what is rented.
         return np.where(_over(self.rented), 0.0, switches), np.where(_over(self.rented), 0.0, cables)
+
+
+def _ways(kits: Sequence[Kit], shop: Shop) -> tuple[list[HostGroup], NDArray[np.int64]]:
+    """The different links of some kits, and which of them each kit has."""
+    ways: dict[Any, tuple[int, HostGroup]] = {}
+    machines: dict[int, HostGroup] = {}
+    way_of = []
+    for kit in kits:
+        if id(kit.machine) not in machines:
+            machines[id(kit.machine)] = kit.machine.group(shop)
+        group = machines[id(kit.machine)]
+        network = kit.network if kit.spans else None
+        link, nics = (network.link, network.nics) if network else (None, 1)
+        memory = host_memory_bytes_per_s(group) if group.host_copy else 0.0
+        key = (group.intra_link.id, memory, link and link.id, nics)
+        if key not in ways:
+            ways[key] = len(ways), replace(group, network=link, nics_per_host=nics)
+        way_of.append(ways[key][0])
+    return [group for _, group in ways.values()], np.array(way_of, dtype=np.int64)
 
 
 @functools.lru_cache(maxsize=256)
@@ -260,7 +284,7 @@ def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         found = _with(kits, copy, terms, copies, per_host)
     else:
         found = _most(kits, copy, terms, per_host)
-    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+    return replace(found, possible=found.possible & legal & kept(found, terms))
 
 
 def kept(found: Priced, terms: Terms) -> Mask:
@@ -368,9 +392,7 @@ def _most(kits: Kits, copy: Copy, terms: Terms, per_host: NDArray[np.int64]) -> 
     """As many copies as the limits allow: each further one costs, draws and takes room."""
     shape = per_host.shape
     # Limits that further copies do not break, or may even keep, come after.
-    growing = dataclasses.replace(
-        terms, limits=dataclasses.replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0)
-    )
+    growing = replace(terms, limits=replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0))
     low = np.zeros(shape)
     high = np.full(shape, float(terms.limits.most_hosts * int(kits.cards.max(initial=1)) + 1))
     while (high - low).max(initial=0.0) > 1:
