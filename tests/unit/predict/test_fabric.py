@@ -113,7 +113,11 @@ def test_columns_of_links_are_the_links_one_by_one():
             for name in ("bytes_per_s", "latency_s", "efficiency")
         },
     )
-    group = dataclasses.replace(clusters[0].groups[0], network=column, nics_per_host=np.array([1, 1, 1]))
+    group = dataclasses.replace(
+        clusters[0].groups[0],
+        network=column,
+        nics_per_host=np.array([one.groups[0].nics_per_host for one in clusters]),
+    )
     together = dataclasses.replace(clusters[0], groups=(group,), network=column)
     axis = parallel_axis(together, group, 8)
     for place, cluster in enumerate(clusters):
