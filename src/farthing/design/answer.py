@@ -149,6 +149,11 @@ def _check(
             "state the demand (tokens_per_s); or ask for the most tokens a second "
             "(objective tokens-per-s) within a limit on capital, money an hour, power or accelerators"
         )
+    if demand.tokens_per_s and "tokens-per-s" in (objective, *front):
+        raise InvalidInput(
+            "a demand says how many tokens a second there are: leave out tokens_per_s to ask for the most of "
+            "them within a limit, or ask for another objective than tokens-per-s"
+        )
     if objective == "capital" and ways != "own":
         raise InvalidInput("what is rented takes no capital: ask for ways own with the objective capital")
 

@@ -71,6 +71,8 @@ class Copies:
         When all its places are taken, other users' prompts counted.
     busy_w, idle_w
         Of one of its cards.
+    least_busy_w
+        Of one of its cards, so that no slower link makes a token take less energy beyond that at rest.
     weight_bytes
         On one of its cards.
     """
@@ -86,6 +88,7 @@ class Copies:
     tpot_s: Column
     busy_w: Column
     idle_w: float
+    least_busy_w: Column
     weight_bytes: Column
 
     @property
@@ -259,18 +262,23 @@ def _timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> dict[str
         requests = np.asarray(serving.requests_per_s) * sequences / own
         tokens = requests * load.output_tokens
         busy_s: Any = step_s
+        # Slower links draw out prompts and steps unevenly; a token's share of the steps alone only grows.
+        decoding_share = step_s * tokens / sequences * max(load.output_tokens - 1, 1) / load.output_tokens
     else:
         ttft, tpot = untraced(found.ttft_s), 0.0
         requests, tokens = found.requests_per_s, found.paid_tokens_per_s
-        busy_s = np.asarray(found.batch_prefill_s)
+        busy_s, decoding_share = np.asarray(found.batch_prefill_s), 1.0
     compute, moved = load_shares(run, memory, run.replica_sequences, busy_s)
-    busy_w = accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, idle_w=card.idle_w)
+    draw = {"idle_w": card.idle_w}
+    busy_w = accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, **draw)
+    idle_w = accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw)
     values = {
         "tokens_per_s": tokens,
         "requests_per_s": requests,
         "ttft_s": ttft,
         "tpot_s": tpot,
         "busy_w": busy_w,
+        "least_busy_w": idle_w + (busy_w - idle_w) * decoding_share,
         "weight_bytes": untraced(memory.weight_bytes),
     }
     return {
@@ -319,7 +327,7 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
 
 
 def _empty(card: Accelerator) -> Copies:
-    none = {name: np.empty(0) for name in (*FIGURES, "weight_bytes")}
+    none = {name: np.empty(0) for name in (*FIGURES, "least_busy_w", "weight_bytes")}
     return _copies(card, np.empty((0, 4), dtype=np.int64), np.empty(0, dtype=np.int64), none)
 
 

@@ -1,8 +1,9 @@
 """Machines and networks of an accelerator, without those that another beats in every way.
 
 A faster link never makes an estimate slower. So a machine that costs and draws no more, whose links and slots
-are no slower and whose memory loads as much, leaves nothing to another; nor does a network to one that with
-each number of hosts some other beats in speed, price and power.
+are no slower and whose memory loads as much, leaves nothing to another with the same ports on its board (a
+faster port may need a dearer switch); nor does a network to one that with each number of hosts some other
+beats in speed, price and power.
 """
 
 from __future__ import annotations
@@ -97,10 +98,10 @@ class KitFinder:
         return found
 
     def _worth(self, card: Accelerator) -> Iterator[Kit]:
-        by_count: dict[tuple[int, bool], list[Machine]] = {}
+        by_kind: dict[Any, list[Machine]] = {}
         for machine in machines(self.shop, card, self.ownership):
-            by_count.setdefault((machine.cards, machine.included), []).append(machine)
-        for alike in by_count.values():
+            by_kind.setdefault((machine.cards, machine.included, *self._ports(machine)), []).append(machine)
+        for alike in by_kind.values():
             self.tried += len(alike) + 2 * sum(len(self._networks_of(machine)) for machine in alike)
             for machine in self._unbeaten(alike):
                 yield Kit(machine=machine, network=None, spans=False)
@@ -162,12 +163,18 @@ class KitFinder:
         for row in np.flatnonzero(~gone).tolist():
             yield alike[row]
 
+    def _ports(self, machine: Machine) -> tuple[str, int]:
+        """Of the board: which link and how many; of no account where there is one host."""
+        if self.hosts < 2 or machine.host is None:
+            return "", 0
+        return onboard_link(self.shop, machine.host), machine.host.onboard_ports or 1
+
     def _figures(self, machine: Machine) -> tuple[float, ...]:
         """What is compared of machines; less is better."""
         host, card = machine.host, machine.accelerator
         assert host is not None
         group = machine.group(self.shop)
-        inside, onboard = group.intra_link, self.shop.links[onboard_link(self.shop, host)]
+        inside = group.intra_link
         # Memory beyond what the card's weights take to load makes no difference.
         loads = min((machine.memory_bytes or np.inf) - SYSTEM_BYTES, card.memory_bytes)
         return (
@@ -176,9 +183,6 @@ class KitFinder:
             inside.latency_s,
             -(host_memory_bytes_per_s(group) if group.host_copy else 0.0),
             -loads,
-            -onboard.bytes_per_s * onboard.efficiency,
-            onboard.latency_s,
-            -float(host.onboard_ports or 1),
             -float(machine.free_slots),
             -machine.free_slot_bytes_per_s,
         )

@@ -121,6 +121,7 @@ class Kits:
     def ideal(self) -> Kits:
         """One kit that is as good as the best of these in everything; they must have as many cards."""
         found = shallow(self)
+        found._forget()
         found.kits = self.kits[:1]
         for name, least in _LEAST.items():
             values = getattr(self, name)
@@ -128,10 +129,19 @@ class Kits:
         found.switch_usd = found.switch_w = found.cable_usd = np.zeros(1)
         return found
 
+    @functools.cached_property
+    def unjoined(self) -> Kits:
+        """The same with a network that costs and draws nothing."""
+        found = shallow(self)
+        found._forget()
+        for name in ("network_usd", "network_w", "switch_usd", "switch_w", "cable_usd"):
+            setattr(found, name, np.zeros(len(self)))
+        return found
+
     def where(self, rows: NDArray[Any]) -> Kits:
         """Some of them."""
         found = shallow(self)
-        found.__dict__.pop("ideal", None)
+        found._forget()
         found.kits = [self.kits[row] for row in np.arange(len(self))[rows].tolist()]
         for name in _COLUMNS:
             setattr(found, name, getattr(self, name)[rows])
@@ -143,10 +153,15 @@ class Kits:
         The kits themselves are made of the card one by one, as they are asked for (`kit`).
         """
         found = shallow(self) if usd is not None else self.where(self.included)
-        found.__dict__.pop("ideal", None)
+        found._forget()
         found.card = card
         found.card_usd = np.where(found.included, 0.0, usd or 0.0)
         return found
+
+    def _forget(self) -> None:
+        """What was worked out of others, which a shallow copy brings along."""
+        for name in ("ideal", "unjoined"):
+            self.__dict__.pop(name, None)
 
     def kit(self, row: int) -> Kit:
         """One of them."""
@@ -201,6 +216,8 @@ def _fabric_table(switch_ports: int) -> tuple[Column, Column]:
 class Copy:
     """What pricing needs of one copy, columns (rows of copies).
 
+    ``least_busy_w`` is what a card draws at work so that no slower link makes a token take less energy.
+
     ``hosts`` is what one copy needs where it spans hosts, for each kit and row, 0 where it cannot; ``legal``
     whether a host can load its weights.
     """
@@ -210,6 +227,7 @@ class Copy:
     ttft_s: Column
     tpot_s: Column
     busy_w: Column
+    least_busy_w: Column
     idle_w: Column
     hosts: NDArray[np.int64]
     legal: Mask
@@ -274,9 +292,7 @@ def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         What is bought, what it does, under which terms.
     """
     per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
-    legal = copy.legal & np.where(_over(kits.spans), copy.hosts > 1, per_host > 0)
-    # Whoever rents takes machines of as many cards as a copy has.
-    legal &= ~_over(kits.rented) | (_over(kits.cards) == copy.cards)
+    legal = _legal(kits, copy, per_host)
     if terms.demand.tokens_per_s:
         with np.errstate(divide="ignore", invalid="ignore"):
             copies = np.ceil(terms.demand.tokens_per_s / copy.tokens_per_s * (1 - 1e-12))
@@ -285,6 +301,42 @@ def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
     else:
         found = _most(kits, copy, terms, per_host)
     return replace(found, possible=found.possible & legal & kept(found, terms))
+
+
+def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
+    """Figures that none of these builds beats, nor any with slower links.
+
+    Parameters
+    ----------
+    kits, copy, terms
+        As in `priced`; the copies are timed as if links took no time.
+    """
+    if terms.demand.tokens_per_s:
+        return priced(kits, dataclasses.replace(copy, busy_w=copy.least_busy_w), terms)
+    # Slower copies may be fewer, or more where they draw less: of cost and draw, what one copy takes is sure,
+    # and of the price of tokens, what it is with all places of a host taken and no network.
+    resting = dataclasses.replace(copy, busy_w=copy.idle_w)
+    per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
+    legal = _legal(kits, copy, per_host)
+    free = dataclasses.replace(terms, limits=dataclasses.replace(terms.limits, usd_per_million_tokens=0))
+    most = _most(kits, resting, free, per_host)
+    one = _with(kits.unjoined, resting, terms, np.ones(legal.shape), per_host)
+    full = _with(kits.unjoined, resting, terms, np.maximum(per_host, 1.0), per_host)
+    found = dataclasses.replace(
+        most,
+        capital_usd=one.capital_usd,
+        power_w=one.power_w,
+        average_power_w=one.average_power_w,
+        usd_per_s=one.usd_per_s,
+        usd_per_million_tokens=full.usd_per_million_tokens,
+    )
+    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+
+
+def _legal(kits: Kits, copy: Copy, per_host: NDArray[np.int64]) -> Mask:
+    legal = copy.legal & np.where(_over(kits.spans), copy.hosts > 1, per_host > 0)
+    # Whoever rents takes machines of as many cards as a copy has.
+    return np.asarray(legal & (~_over(kits.rented) | (_over(kits.cards) == copy.cards)))
 
 
 def kept(found: Priced, terms: Terms) -> Mask:
@@ -383,7 +435,8 @@ def _rented_share(terms: Terms, copies: Column, copy: Copy) -> Any:
     total: Any = 0.0
     hours = load_curve(terms.demand.trough_share)
     for share in hours:
-        needed = np.ceil(terms.demand.tokens_per_s * share / copy.tokens_per_s * (1 - 1e-12))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            needed = np.ceil(terms.demand.tokens_per_s * share / copy.tokens_per_s * (1 - 1e-12))
         total = total + np.minimum(np.maximum(needed, 1.0), copies)
     return total / len(hours) / np.maximum(copies, 1.0)
 
@@ -399,4 +452,15 @@ def _most(kits: Kits, copy: Copy, terms: Terms, per_host: NDArray[np.int64]) -> 
         middle = np.floor((low + high) / 2)
         fits = kept(_with(kits, copy, growing, middle, per_host), growing) | (middle == 0)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    limit = terms.limits.usd_per_million_tokens
+    if limit:
+        # A copy that opens another host or switch makes tokens dearer: without it they may be cheap enough.
+        least = _with(kits.unjoined, copy, terms, np.maximum(per_host, 1.0), per_host).usd_per_million_tokens
+        low = np.where(least <= limit * (1 + 1e-12), low, 0.0)
+        while True:
+            found = _with(kits, copy, terms, low, per_host)
+            dear = (low > 0) & (found.usd_per_million_tokens > limit * (1 + 1e-12))
+            if not dear.any():
+                return found
+            low = low - dear
     return _with(kits, copy, terms, low, per_host)

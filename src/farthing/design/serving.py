@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from farthing.design.copies import Copies, Task, bound, exact, joined_hosts
 from farthing.design.kits import KitFinder
 from farthing.design.machines import SYSTEM_BYTES
-from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, priced
+from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, hoped, priced
 from farthing.design.shop import Shop
 from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.records.design import DesignObjective, Way, Ways
@@ -133,7 +133,8 @@ def _best_of_each_size(rows: Copies) -> Copy:
     np.minimum.at(tpot, place, rows.tpot_s)
     # Work above rest, for a token: where a copy does more in the same time it also draws more.
     per_token = np.full(count, np.inf)
-    np.minimum.at(per_token, place, (rows.busy_w - rows.idle_w) / np.maximum(rows.tokens_per_s, 1e-300))
+    work_w = rows.least_busy_w - rows.idle_w
+    np.minimum.at(per_token, place, work_w / np.maximum(rows.tokens_per_s, 1e-300))
     busy = rows.idle_w + per_token * tokens
     return Copy(
         cards=sizes,
@@ -141,6 +142,7 @@ def _best_of_each_size(rows: Copies) -> Copy:
         ttft_s=ttft,
         tpot_s=tpot,
         busy_w=busy,
+        least_busy_w=busy,
         idle_w=np.full(count, rows.idle_w),
         hosts=np.empty((0, count), dtype=np.int64),
         legal=np.ones((1, count), dtype=bool),
@@ -227,7 +229,7 @@ class Search:
         best = offer.best
         needed = -(-best.cards[None, :] // kits.cards[:, None])
         copy = dataclasses.replace(best, hosts=needed)
-        least: Column = priced(kits, copy, self.terms).objective(self.objective).min(axis=1)
+        least: Column = hoped(kits, copy, self.terms).objective(self.objective).min(axis=1)
         return least
 
     def best(self, top: int, way: Way | None = None) -> list[Found]:
@@ -271,8 +273,8 @@ class Search:
         if not len(kits):
             return
 
-        def useful(hoped: Priced) -> Mask:
-            values = hoped.objective(self.objective)
+        def useful(best: Priced) -> Mask:
+            values = best.objective(self.objective)
             limit = worst
             if promising and values.size > FEW:
                 limit = min(limit, float(np.partition(values, FEW, axis=None)[FEW]))
@@ -315,11 +317,10 @@ class Search:
         """
         rows = offer.rows
         # First with the best of all kits at once, then with each.
-        hoped = useful(priced(kits.ideal, _copy(kits.ideal, rows), self.terms))
-        rows = rows.where(hoped[0])
+        rows = rows.where(useful(hoped(kits.ideal, _copy(kits.ideal, rows), self.terms))[0])
         if not len(rows):
             return None
-        wanted = useful(priced(kits, _copy(kits, rows), self.terms))
+        wanted = useful(hoped(kits, _copy(kits, rows), self.terms))
         kept = np.asarray(wanted.any(axis=0))
         if not kept.any():
             return None
@@ -351,8 +352,8 @@ class Search:
         for number in order:
             group = self.groups[number]
 
-            def useful(hoped: Priced, points: Column = points) -> Mask:
-                values = np.stack([hoped.objective(name) for name in objectives], axis=-1)
+            def useful(best: Priced, points: Column = points) -> Mask:
+                values = np.stack([best.objective(name) for name in objectives], axis=-1)
                 return _unbeaten(values, points)
 
             timed = self._timed(group.offer, group.kits, useful)
@@ -410,6 +411,7 @@ def _copy(kits: Kits, rows: Copies) -> Copy:
         ttft_s=rows.ttft_s,
         tpot_s=rows.tpot_s,
         busy_w=rows.busy_w,
+        least_busy_w=rows.least_busy_w,
         idle_w=np.full(len(rows), rows.idle_w),
         hosts=hosts,
         legal=rows.weight_bytes[None, :] + SYSTEM_BYTES <= kits.memory_bytes[:, None],
