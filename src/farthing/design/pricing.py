@@ -312,17 +312,17 @@ def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         As in `priced`; the copies are timed as if links took no time.
     """
     if terms.demand.tokens_per_s:
-        return priced(kits, dataclasses.replace(copy, busy_w=copy.least_busy_w), terms)
+        return priced(kits, replace(copy, busy_w=copy.least_busy_w), terms)
     # Slower copies may be fewer, or more where they draw less: of cost and draw, what one copy takes is sure,
     # and of the price of tokens, what it is with all places of a host taken and no network.
-    resting = dataclasses.replace(copy, busy_w=copy.idle_w)
+    resting = replace(copy, busy_w=copy.idle_w)
     per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
     legal = _legal(kits, copy, per_host)
-    free = dataclasses.replace(terms, limits=dataclasses.replace(terms.limits, usd_per_million_tokens=0))
+    free = replace(terms, limits=replace(terms.limits, usd_per_million_tokens=0))
     most = _most(kits, resting, free, per_host)
     one = _with(kits.unjoined, resting, terms, np.ones(legal.shape), per_host)
     full = _with(kits.unjoined, resting, terms, np.maximum(per_host, 1.0), per_host)
-    found = dataclasses.replace(
+    found = replace(
         most,
         capital_usd=one.capital_usd,
         power_w=one.power_w,
@@ -330,7 +330,7 @@ def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         usd_per_s=one.usd_per_s,
         usd_per_million_tokens=full.usd_per_million_tokens,
     )
-    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+    return replace(found, possible=found.possible & legal & kept(found, terms))
 
 
 def _legal(kits: Kits, copy: Copy, per_host: NDArray[np.int64]) -> Mask:
