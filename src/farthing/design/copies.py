@@ -206,20 +206,30 @@ def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
     alive = (counts <= room) & (counts > 0)
     # The last row repeats where the steps have it.
     alive[-1] &= ~(counts[:-1] == counts[-1]).any(axis=0)
-    if not alive.any():
+    # Splits without any room are out before, numbers without room after they were timed with the others.
+    some = alive.any(axis=0)
+    if not some.any():
         return _empty(card)
+    sizes, counts, alive = sizes[some], np.maximum(counts[:, some], 1), alive[:, some]
     step, split = np.nonzero(alive)
-    return timed(task, about, sizes[split], counts[step, split] * sizes[split, 2])
+    found = _timed(task, about, sizes, counts * sizes[:, 2])
+    return _copies(
+        card,
+        sizes[split],
+        counts[step, split] * sizes[split, 2],
+        {name: values[step, split] for name, values in found.items()},
+    )
 
 
 def exact(task: Task, cluster: Cluster, rows: Copies) -> Copies:
     """The rows again, on a cluster as it is."""
     sizes = np.stack([rows.tp, rows.pp, rows.dp, rows.ep], axis=1)
-    return timed(task, _about(task, cluster), sizes, rows.sequences)
+    card = cluster.groups[0].accelerator
+    return _copies(card, sizes, rows.sequences, _timed(task, _about(task, cluster), sizes, rows.sequences))
 
 
-def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
-    """What splits with so many sequences do.
+def _timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> dict[str, Column]:
+    """What splits with so many sequences do: figures in the shape of the sequences.
 
     Parameters
     ----------
@@ -228,7 +238,7 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
     sizes
         Rows of tp, pp, dp and ep.
     sequences
-        Of the whole copy, one a row.
+        Of the whole copy, one a row of sizes, or a table with a column for each of them.
     """
     run = _run(task, about, sizes, sequences)
     memory = run.memory()
@@ -255,32 +265,37 @@ def timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> Copies:
         # Slower links draw out prompts and steps unevenly; a token's share of the steps alone only grows.
         decoding_share = step_s * tokens / sequences * max(load.output_tokens - 1, 1) / load.output_tokens
     else:
-        ttft, tpot = untraced(found.ttft_s), np.zeros(len(sizes))
+        ttft, tpot = untraced(found.ttft_s), 0.0
         requests, tokens = found.requests_per_s, found.paid_tokens_per_s
         busy_s, decoding_share = np.asarray(found.batch_prefill_s), 1.0
     compute, moved = load_shares(run, memory, run.replica_sequences, busy_s)
     draw = {"idle_w": card.idle_w}
     busy_w = accelerator_power_w(card.tdp_w, compute_share=compute, memory_share=moved, **draw)
-    idle_w = float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw))
-    shape = (len(sizes),)
+    idle_w = accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, **draw)
+    values = {
+        "tokens_per_s": tokens,
+        "requests_per_s": requests,
+        "ttft_s": ttft,
+        "tpot_s": tpot,
+        "busy_w": busy_w,
+        "least_busy_w": idle_w + (busy_w - idle_w) * decoding_share,
+        "weight_bytes": untraced(memory.weight_bytes),
+    }
+    return {
+        name: np.broadcast_to(np.asarray(value, dtype=float), sequences.shape)
+        for name, value in values.items()
+    }
 
-    def column(value: Any) -> Column:
-        return np.broadcast_to(np.asarray(value, dtype=float), shape)
 
+def _copies(card: Accelerator, sizes: Ints, sequences: Ints, found: dict[str, Column]) -> Copies:
     return Copies(
         tp=sizes[:, 0],
         pp=sizes[:, 1],
         dp=sizes[:, 2],
         ep=sizes[:, 3],
         sequences=sequences,
-        tokens_per_s=column(tokens),
-        requests_per_s=column(requests),
-        ttft_s=column(ttft),
-        tpot_s=column(tpot),
-        busy_w=column(busy_w),
-        idle_w=idle_w,
-        least_busy_w=column(idle_w + (busy_w - idle_w) * decoding_share),
-        weight_bytes=column(untraced(memory.weight_bytes)),
+        idle_w=float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w)),
+        **found,
     )
 
 
@@ -312,10 +327,8 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
 
 
 def _empty(card: Accelerator) -> Copies:
-    none, no_ints = np.empty(0), np.empty(0, dtype=np.int64)
-    return Copies(
-        no_ints, no_ints, no_ints, no_ints, no_ints, none, none, none, none, none, card.idle_w, none, none
-    )
+    none = {name: np.empty(0) for name in (*FIGURES, "least_busy_w", "weight_bytes")}
+    return _copies(card, np.empty((0, 4), dtype=np.int64), np.empty(0, dtype=np.int64), none)
 
 
 def _about(task: Task, cluster: Cluster) -> Subject:

@@ -79,7 +79,7 @@ class KitFinder:
                 if id(machine) not in timing:
                     timing[id(machine)] = _timing(machine, self.shop)
                 together.setdefault((timing[id(machine)], kit.spans), []).append(kit)
-            self._kits[alike] = [Kits(kits) for kits in together.values()], self.tried - before
+            self._kits[alike] = [Kits(kits, self.shop) for kits in together.values()], self.tried - before
         else:
             self.tried += self._kits[alike][1]
         found = [kits.of(card, price.usd if price is not None else None) for kits in self._kits[alike][0]]
@@ -91,7 +91,7 @@ class KitFinder:
         if price is None:
             return []
         found = [
-            Kits([Kit(machine=machine, network=None, spans=False, card_usd_per_hour=price.usd)])
+            Kits([Kit(machine=machine, network=None, spans=False, card_usd_per_hour=price.usd)], self.shop)
             for machine in rented(card)
         ]
         self.tried += len(found)

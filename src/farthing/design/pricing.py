@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from copy import copy as shallow
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,11 +13,13 @@ from numpy.typing import NDArray
 
 from farthing.design.machines import Machine
 from farthing.design.networks import Network, fabric
+from farthing.design.shop import Shop
 from farthing.predict.energy import electricity_usd_per_s
+from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.predict.money import cost_usd_per_s, hosting_usd_per_s, rental_usd_per_s, usd_per_million_tokens
 from farthing.predict.ownership import load_curve, mean_load, owned_usd_per_s
 from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership
-from farthing.records.hardware import Accelerator
+from farthing.records.hardware import Accelerator, HostGroup
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -56,9 +57,7 @@ class Kit:
 
     def of(self, card: Accelerator, usd: float) -> Kit:
         """The same with another card that goes into it."""
-        return dataclasses.replace(
-            self, machine=dataclasses.replace(self.machine, accelerator=card), card_usd=usd
-        )
+        return replace(self, machine=replace(self.machine, accelerator=card), card_usd=usd)
 
 
 _LEAST: Final = {
@@ -80,13 +79,13 @@ _LEAST: Final = {
 """Columns of `Kits`, and whether less is better."""
 
 
-_COLUMNS: Final = (*_LEAST, "switch_usd", "switch_w", "cable_usd")
+_COLUMNS: Final = (*_LEAST, "switch_usd", "switch_w", "cable_usd", "way_of")
 
 
 class Kits:
     """Kits as columns."""
 
-    def __init__(self, kits: Sequence[Kit]) -> None:
+    def __init__(self, kits: Sequence[Kit], shop: Shop) -> None:
         self.kits = list(kits)
         self.card: Accelerator | None = None
 
@@ -113,6 +112,7 @@ class Kits:
         self.cable_usd = column(lambda kit: kit.network.cable_usd if kit.network else 0.0)
         self.joined = np.array([kit.network is not None for kit in self.kits], dtype=bool)
         self.memory_bytes = column(lambda kit: kit.machine.memory_bytes or np.inf)
+        self._groups, self.way_of = _ways(self.kits, shop)
 
     def __len__(self) -> int:
         return len(self.kits)
@@ -168,6 +168,11 @@ class Kits:
         own = self.kits[row]
         return own if self.card is None else own.of(self.card, float(self.card_usd[row]))
 
+    def ways(self, card: Accelerator) -> tuple[list[HostGroup], NDArray[np.int64]]:
+        """Hosts with a card and the different links that there are, and which of them each kit has."""
+        used, way_of = np.unique(self.way_of, return_inverse=True)
+        return [replace(self._groups[way], accelerator=card) for way in used.tolist()], way_of
+
     def fabric(self, ports: NDArray[np.int64]) -> tuple[Column, Column]:
         """Switches and cables of so many ports; kits along the first axis."""
         switches, cables = np.zeros(ports.shape), np.zeros(ports.shape)
@@ -178,6 +183,25 @@ class Kits:
             switches[mine], cables[mine] = table[0][own], table[1][own]
         # The provider joins what is rented.
         return np.where(_over(self.rented), 0.0, switches), np.where(_over(self.rented), 0.0, cables)
+
+
+def _ways(kits: Sequence[Kit], shop: Shop) -> tuple[list[HostGroup], NDArray[np.int64]]:
+    """The different links of some kits, and which of them each kit has."""
+    ways: dict[Any, tuple[int, HostGroup]] = {}
+    machines: dict[int, HostGroup] = {}
+    way_of = []
+    for kit in kits:
+        if id(kit.machine) not in machines:
+            machines[id(kit.machine)] = kit.machine.group(shop)
+        group = machines[id(kit.machine)]
+        network = kit.network if kit.spans else None
+        link, nics = (network.link, network.nics) if network else (None, 1)
+        memory = host_memory_bytes_per_s(group) if group.host_copy else 0.0
+        key = (group.intra_link.id, memory, link and link.id, nics)
+        if key not in ways:
+            ways[key] = len(ways), replace(group, network=link, nics_per_host=nics)
+        way_of.append(ways[key][0])
+    return [group for _, group in ways.values()], np.array(way_of, dtype=np.int64)
 
 
 @functools.lru_cache(maxsize=256)
@@ -276,7 +300,7 @@ def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         found = _with(kits, copy, terms, copies, per_host)
     else:
         found = _most(kits, copy, terms, per_host)
-    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+    return replace(found, possible=found.possible & legal & kept(found, terms))
 
 
 def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
@@ -288,17 +312,17 @@ def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         As in `priced`; the copies are timed as if links took no time.
     """
     if terms.demand.tokens_per_s:
-        return priced(kits, dataclasses.replace(copy, busy_w=copy.least_busy_w), terms)
+        return priced(kits, replace(copy, busy_w=copy.least_busy_w), terms)
     # Slower copies may be fewer, or more where they draw less: of cost and draw, what one copy takes is sure,
     # and of the price of tokens, what it is with all places of a host taken and no network.
-    resting = dataclasses.replace(copy, busy_w=copy.idle_w)
+    resting = replace(copy, busy_w=copy.idle_w)
     per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
     legal = _legal(kits, copy, per_host)
-    free = dataclasses.replace(terms, limits=dataclasses.replace(terms.limits, usd_per_million_tokens=0))
+    free = replace(terms, limits=replace(terms.limits, usd_per_million_tokens=0))
     most = _most(kits, resting, free, per_host)
     one = _with(kits.unjoined, resting, terms, np.ones(legal.shape), per_host)
     full = _with(kits.unjoined, resting, terms, np.maximum(per_host, 1.0), per_host)
-    found = dataclasses.replace(
+    found = replace(
         most,
         capital_usd=one.capital_usd,
         power_w=one.power_w,
@@ -306,7 +330,7 @@ def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
         usd_per_s=one.usd_per_s,
         usd_per_million_tokens=full.usd_per_million_tokens,
     )
-    return dataclasses.replace(found, possible=found.possible & legal & kept(found, terms))
+    return replace(found, possible=found.possible & legal & kept(found, terms))
 
 
 def _legal(kits: Kits, copy: Copy, per_host: NDArray[np.int64]) -> Mask:
@@ -421,9 +445,7 @@ def _most(kits: Kits, copy: Copy, terms: Terms, per_host: NDArray[np.int64]) -> 
     """As many copies as the limits allow: each further one costs, draws and takes room."""
     shape = per_host.shape
     # Limits that further copies do not break, or may even keep, come after.
-    growing = dataclasses.replace(
-        terms, limits=dataclasses.replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0)
-    )
+    growing = replace(terms, limits=replace(terms.limits, ttft_s=0, tpot_s=0, usd_per_million_tokens=0))
     low = np.zeros(shape)
     high = np.full(shape, float(terms.limits.most_hosts * int(kits.cards.max(initial=1)) + 1))
     while (high - low).max(initial=0.0) > 1:

@@ -29,8 +29,8 @@ from farthing.search.rank import pareto_front
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-MOST_CARDS: Final = 512
-"""Of one copy."""
+MOST_CARDS: Final = 128
+"""Of one copy: more are better cut into copies, where the model fits at all."""
 
 FEW: Final = 48
 """Builds that are timed to find what the others have to beat."""
@@ -325,7 +325,7 @@ class Search:
         if not kept.any():
             return None
         rows, wanted = rows.where(kept), wanted[:, kept]
-        ways, way_of = _ways(kits, self.shop)
+        ways, way_of = kits.ways(offer.card)
         mine = np.zeros((len(ways), len(rows)), dtype=bool)
         np.logical_or.at(mine, way_of, wanted)
         way, row = np.nonzero(mine)
@@ -424,21 +424,6 @@ def _found(offer: _Offer, kits: Kits, rows: Copies, found: Priced, kit: int, row
     figures |= {name: float(getattr(one, name)[0]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]
     return Found(kits.kit(kit), offer.task, one, 0, figures)
-
-
-def _ways(kits: Kits, shop: Shop) -> tuple[list[HostGroup], NDArray[np.int64]]:
-    """The different links of some kits, and which of them each kit has."""
-    ways: dict[Any, tuple[int, HostGroup]] = {}
-    way_of = []
-    for row in range(len(kits)):
-        kit = kits.kit(row)
-        network = kit.network if kit.spans else None
-        link, nics = (network.link, network.nics) if network else (None, 1)
-        group = kit.machine.group(shop, 1, link, nics)
-        memory = host_memory_bytes_per_s(group) if group.host_copy else 0.0
-        key = (group.intra_link.id, memory, link and link.id, nics)
-        way_of.append(ways.setdefault(key, (len(ways), group))[0])
-    return [group for _, group in ways.values()], np.array(way_of, dtype=np.int64)
 
 
 def _cluster(groups: Sequence[HostGroup], hosts: int) -> Cluster:

@@ -64,15 +64,14 @@ def _scatter(result: DesignResult, across: str, up: str) -> Chart:
     (x_name, x_unit, x_of), (y_name, y_unit, y_of) = _FIGURES[across], _FIGURES[up]
 
     def points(builds: Sequence[Build], labelled: bool) -> tuple[Point, ...]:
-        found = []
-        last = ""
+        found, named = [], set()
         for build in builds:
-            label = _label(build)
-            # Neighbours that are alike need no second name.
-            shown, last = (label if labelled and label != last else ""), label
-            found.append(
-                Point(x=x_of(build), y=y_of(build), label=shown, detail=f"{label}; {_detail(build)}")
-            )
+            # One name for each accelerator: the pointer tells the rest.
+            kind = build.accelerator + (", rented" if build.way == "rent" else "")
+            shown = kind if labelled and kind not in named else ""
+            named.add(kind)
+            detail = f"{_label(build)}; {_detail(build)}"
+            found.append(Point(x=x_of(build), y=y_of(build), label=shown, detail=detail))
         return tuple(found)
 
     series = []
@@ -131,12 +130,14 @@ def _tokens_per_usd(result: DesignResult) -> Chart:
         )
         for way, name in (("own", "bought"), ("rent", "rented"))
     ]
+    drawn = tuple(one for one in series if one.points)
     return Chart(
         title="Tokens for a dollar",
-        kind="stacked-bar",
+        # Stacked, so that each build takes one line; alone, its value stands once.
+        kind="stacked-bar" if len(drawn) > 1 else "bar",
         x=Axis(title="tokens for a dollar", unit="million"),
         y=Axis(title="build"),
-        series=tuple(one for one in series if one.points),
+        series=drawn,
         note=_demand(result) if result.task == "inference" else "",
     )
 
@@ -149,8 +150,9 @@ def _expenses(builds: Sequence[Build]) -> Chart:
         points = []
         for build in builds:
             value = sum(one.usd_per_s for one in build.expenses if one.name == name) * HOUR
-            if value > 0:
-                points.append(Point(x=value, label=_label(build)))
+            # The first part names all builds, so that they stay in order.
+            if value > 0 or name == names[0]:
+                points.append(Point(x=max(value, 0.0), label=_label(build)))
         series.append(Series(name=name, points=tuple(points)))
     return Chart(
         title="Where the money goes",

@@ -99,3 +99,28 @@ def test_axes_of_columns() -> None:
     axis = parallel_axis(cluster, cluster.groups[0], sizes)
     assert axis.inside.tolist() == [1, 2, 8, 8, 8]
     assert axis.hosts.tolist() == [1, 1, 1, 2, 4]
+
+
+def test_columns_of_links_are_the_links_one_by_one():
+    """What a design times together is what each cluster gives alone."""
+    texts = ["4x2:rtx-4090@10gbe", "4x2:rtx-4090@25gbe", "4x2:rtx-4090@200g-roce"]
+    clusters = [parse_cluster(text) for text in texts]
+    networks = [cluster.network for cluster in clusters]
+    column = dataclasses.replace(
+        networks[0],
+        **{
+            name: np.array([getattr(network, name) for network in networks])
+            for name in ("bytes_per_s", "latency_s", "efficiency")
+        },
+    )
+    group = dataclasses.replace(
+        clusters[0].groups[0],
+        network=column,
+        nics_per_host=np.array([one.groups[0].nics_per_host for one in clusters]),
+    )
+    together = dataclasses.replace(clusters[0], groups=(group,), network=column)
+    axis = parallel_axis(together, group, 8)
+    for place, cluster in enumerate(clusters):
+        own = parallel_axis(cluster, cluster.groups[0], 8)
+        assert axis.across_bytes_per_s[place] == own.across_bytes_per_s
+        assert axis.across_latency_s[place] == own.across_latency_s

@@ -129,3 +129,11 @@ def test_columns_equal_scalars() -> None:
 
 def test_single_tokens_have_no_interference_by_nobody() -> None:
     assert interference_s(0.1, 0, output_tokens=1, waiting_share=0.0) == 0
+
+
+def test_prompts_that_share_passes_hold_up_the_others_less():
+    alone, shared = replica(), replica(shared_prefill_s=0.005)
+    assert shared.ttft_s < alone.ttft_s
+    assert shared.tpot_s < alone.tpot_s
+    # A prompt never takes longer beside others than by itself.
+    assert replica(shared_prefill_s=1.0) == alone
