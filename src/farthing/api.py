@@ -25,6 +25,7 @@ from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
 from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
+from farthing.catalog.tables import row, table, table_prices
 from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
@@ -100,8 +101,11 @@ __all__ = [
     "read_sweep",
     "refit",
     "rental_price",
+    "row",
     "search",
     "sweep",
+    "table",
+    "table_prices",
     "train",
     "update_prices",
     "use_prices",
@@ -761,36 +765,6 @@ def formats() -> Mapping[str, NumberFormat]:
 def engines() -> Mapping[str, Engine]:
     """All engines by id."""
     return catalog.engines()
-
-
-def table(name: str) -> Mapping[str, Any]:
-    """A table of the catalogue by id: ``links nics switches hosts engines formats``.
-
-    Raises
-    ------
-    UnknownName
-        For another name.
-    """
-    tables = {
-        "links": catalog.links,
-        "nics": catalog.nics,
-        "switches": catalog.switches,
-        "hosts": catalog.hosts,
-        "engines": catalog.engines,
-        "formats": catalog.formats,
-    }
-    if name not in tables:
-        raise UnknownName("table", name, tables)
-    return tables[name]()
-
-
-def row(name: str, id: str) -> Any:
-    """One row of a `table`; raises `UnknownName` with the nearest ids."""
-    rows = table(name)
-    if id.strip().lower() not in rows:
-        singular = {"nics": "network card", "switches": "switch", "formats": "number format"}
-        raise UnknownName(singular.get(name, name[:-1]), id, rows, f"see: farthing catalog list {name}")
-    return rows[id.strip().lower()]
 
 
 def citation(key: str) -> str:

@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from farthing import catalog
-from farthing.catalog import prices as prices_module
 from farthing.catalog.load import read_table
 from farthing.catalog.prices import part_price, prices
 from farthing.errors import CatalogError, InvalidInput, UnknownName
@@ -161,7 +160,7 @@ def test_switches_cards_and_cables_of_each_rate_are_priced() -> None:
     assert {2.5, 10, 25, 40, 100, 200} <= rates
 
 
-def test_newest_price_wins_and_the_lower_median_among_equals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newest_price_wins_and_the_lower_median_among_equals() -> None:
     rows = [
         Price(item="nic-25g", kind=kind, usd=usd, per="unit", date=date, source="a shop")
         for kind, usd, date in (
@@ -172,8 +171,7 @@ def test_newest_price_wins_and_the_lower_median_among_equals(monkeypatch: pytest
             ("purchase", 80.0, "2025-01"),
         )
     ]
-    monkeypatch.setattr(prices_module, "_by_item", lambda: {"nic-25g": rows})
-    found = part_price(" NIC-25G ")
+    found = part_price(" NIC-25G ", among=rows)
     assert found
     assert (found.usd, found.date) == (70.0, "2025-01")
 

@@ -1,4 +1,4 @@
-"""``farthing catalog``: links, network cards, switches, hosts, engines and number formats."""
+"""``farthing catalog``: parts and where they stand, what tokens cost elsewhere, engines, number formats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,24 @@ from click.shell_completion import CompletionItem
 
 from farthing.cli.options import Command, Word, option, output_options
 
-TABLES = ("links", "nics", "switches", "hosts", "engines", "formats")
+TABLES = (
+    "links",
+    "nics",
+    "switches",
+    "hosts",
+    "parts",
+    "countries",
+    "hosting",
+    "facilities",
+    "engines",
+    "formats",
+)
+"""Tables whose rows have ids."""
+
+LISTS = (*TABLES, "host-parts", "resale", "api-prices")
+
+WORDS = ("id", "name", "other_names", "host", "part", "item", "model", "provider")
+"""Fields that are searched."""
 
 
 def _complete_row(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -20,21 +37,38 @@ def _complete_row(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [CompletionItem(id) for id in rows if id.startswith(incomplete.lower())]
 
 
-@click.group("catalog", short_help="Links, network cards, hosts, engines, formats.")
+@click.group("catalog", short_help="Links, network cards, hosts, parts, countries, engines, formats.")
 def catalog() -> None:
-    """The rest of the catalogue: links, network cards, switches, hosts, engines, number formats."""
+    """The rest of the catalogue: parts of clusters, places, what tokens cost elsewhere, engines, formats."""
 
 
 @catalog.command("list", cls=Command, short_help="One line for each row of a table.")
-@click.argument("table", type=Word(TABLES), metavar="TABLE")
+@click.argument("table", type=Word(LISTS), metavar="TABLE")
 @option("Filter", "--search", metavar="TEXT", help="Only those with this text in id or name.")
 @output_options
 def list_rows(table: str, search: str | None, as_json: bool) -> None:
-    """One line for each row of TABLE: links, nics, switches, hosts, engines or formats.
+    """One line for each row of TABLE.
+
+    \b
+    links        between cards, and between hosts
+    nics         network cards
+    switches     between hosts
+    hosts        machines without their accelerators
+    host-parts   what a host is made of that somebody builds
+    parts        boards, processors, memory, power supplies, cables
+    countries    price of electricity, and what a socket carries
+    hosting      rent of space in data centres
+    facilities   data centres by their overhead of power
+    resale       what used accelerators kept of their price
+    api-prices   what providers ask for the tokens of a model
+    engines      software that serves or trains
+    formats      number formats
 
     \b
     Examples:
       farthing catalog list links --search ib-
+      farthing catalog list api-prices --search llama-3.3
+      farthing catalog list parts --search psu
       farthing catalog list formats --search q4
       farthing catalog list hosts --json
     """
@@ -43,13 +77,17 @@ def list_rows(table: str, search: str | None, as_json: bool) -> None:
 
     rows: list[Any] = list(api.table(table).values())
     if search:
-        rows = [row for row in rows if search.lower() in f"{row.id} {row.name}".lower()]
+        rows = [
+            row
+            for row in rows
+            if search.lower() in " ".join(str(getattr(row, word, "")) for word in WORDS).lower()
+        ]
     if as_json:
         show_json(rows)
     else:
         from farthing.report.catalog import row_list
 
-        show(row_list(table, rows))
+        show(row_list(table, rows, api.table_prices(table)))
 
 
 @catalog.command("show", cls=Command, short_help="All facts of one row, with its source.")
@@ -74,4 +112,4 @@ def show_row(table: str, name: str, as_json: bool) -> None:
     else:
         from farthing.report.catalog import row_report
 
-        show(row_report(row))
+        show(row_report(row, api.table_prices(table).get(row.id)))

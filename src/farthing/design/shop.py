@@ -54,9 +54,12 @@ class Shop:
 
         Examples
         --------
-        >>> shop = market()
-        >>> shop.price("rtx-3090").kind, shop.price("article-server-8").usd
-        ('used', 20000.0)
+        >>> new, used = (
+        ...     Price(item="rtx-3090", kind=kind, usd=usd, per="unit", date="2026-10")
+        ...     for kind, usd in (("purchase", 1500.0), ("used", 800.0))
+        ... )
+        >>> market(rows=[new, used]).price("rtx-3090").usd
+        800.0
         """
         if item not in self._known:
             self._known[item] = self._price(item)

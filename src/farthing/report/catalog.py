@@ -1,21 +1,40 @@
-"""Links, network cards, switches, hosts, engines and number formats, as a list or one in full."""
+"""Tables of the catalogue, as a list or one row in full."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from farthing.records.api_price import ApiPrice
+from farthing.records.country import Country
 from farthing.records.engine import Engine
-from farthing.records.hardware import Host, Link, Nic, NumberFormat, Switch
+from farthing.records.hardware import Host, Link, Nic, NumberFormat, Price, Switch
+from farthing.records.hosting import Facility, Hosting
+from farthing.records.parts import HostPart, Part
+from farthing.records.resale import Resale
 from farthing.report import layout
 from farthing.report.prices import mark
 from farthing.units import format_bytes, format_quantity, format_seconds, format_usd, unit_of
 
-Row = Link | Nic | Switch | Host | Engine | NumberFormat
+Row = (
+    Link
+    | Nic
+    | Switch
+    | Host
+    | HostPart
+    | Part
+    | Country
+    | Hosting
+    | Facility
+    | Resale
+    | ApiPrice
+    | Engine
+    | NumberFormat
+)
 
 
 def _gbit(bytes_per_s: float) -> str:
@@ -26,9 +45,16 @@ def _known(value: float, text: str) -> str:
     return text if value else "-"
 
 
-def _price(row: Any) -> str:
-    return _known(row.price_usd, format_usd(row.price_usd) + mark(row.price_date))
+def _price(row: Any, prices: Mapping[str, Price]) -> str:
+    price = prices.get(row.id)
+    if price is not None:
+        return format_usd(price.usd) + mark(price.date)
+    usd = getattr(row, "price_usd", 0.0)
+    return _known(usd, format_usd(usd) + mark(row.price_date) if usd else "")
 
+
+_PRICED: Final = ("nics", "switches", "hosts", "parts")
+"""Tables whose last column is a price."""
 
 _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]]]]] = {
     "links": (
@@ -48,7 +74,6 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             r.name,
             str(r.ports),
             _known(r.power_w, f"{r.power_w:g} W"),
-            _price(r),
         ),
     ),
     "switches": (
@@ -59,7 +84,6 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             str(r.ports),
             _gbit(r.bytes_per_s),
             _known(r.power_w, f"{r.power_w:g} W"),
-            _price(r),
         ),
     ),
     "hosts": (
@@ -70,7 +94,39 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
             str(r.slots),
             _known(r.pcie_generation, f"{r.pcie_generation}.0 x{r.pcie_lanes_per_slot}"),
             format_bytes(r.memory_bytes, binary=True),
-            _price(r),
+        ),
+    ),
+    "host-parts": (("host", "part", "count"), lambda r: (r.host, r.part, str(r.quantity))),
+    "parts": (("id", "name", "kind", "price"), lambda r: (r.id, r.name, r.kind)),
+    "countries": (
+        ("id", "name", "USD/kWh at home", "in business", "socket", "date"),
+        lambda r: (
+            r.id,
+            r.name,
+            f"{r.usd_per_kwh_household:.3f}",
+            _known(r.usd_per_kwh_business, f"{r.usd_per_kwh_business:.3f}"),
+            f"{r.volts:g} V {r.circuit_amperes:g} A",
+            r.date,
+        ),
+    ),
+    "hosting": (
+        ("id", "name", "USD/kW/month", "with power", "date"),
+        lambda r: (r.id, r.name, f"{r.usd_per_kw_month:,.2f}", "yes" if r.includes_power else "no", r.date),
+    ),
+    "facilities": (("id", "name", "PUE", "date"), lambda r: (r.id, r.name, f"{r.pue:g}", r.date)),
+    "resale": (
+        ("accelerator", "age", "of its launch price", "date"),
+        lambda r: (r.item, f"{r.age_years:.1f} years", layout.percent(r.share), r.date),
+    ),
+    "api-prices": (
+        ("model", "provider", "weights", "read", "written", "date"),
+        lambda r: (
+            r.model,
+            r.provider,
+            r.weight_format or "-",
+            f"{r.usd_per_million_input:.4g}",
+            f"{r.usd_per_million_output:.4g}",
+            r.date,
         ),
     ),
     "engines": (
@@ -110,24 +166,47 @@ _COLUMNS: Final[dict[str, tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]
 }
 
 
-def row_list(table: str, rows: Sequence[Row]) -> RenderableType:
+def row_list(table: str, rows: Sequence[Row], prices: Mapping[str, Price] | None = None) -> RenderableType:
     """One line for each row of a table.
 
     Parameters
     ----------
     table
-        ``links nics switches hosts engines formats``.
+        Its name, as `farthing.api.table` knows it.
     rows
         In the order in which they are shown.
+    prices
+        What rows cost, by id; by default what they say themselves.
     """
     header, cells = _COLUMNS[table]
-    note = " One-way rates of one port." if table == "links" else ""
+    lines = [(*cells(row), *((_price(row, prices or {}),) if table in _PRICED else ())) for row in rows]
+    note = _NOTES.get(table, "")
+    if not rows or hasattr(rows[0], "id"):
+        note += f" farthing catalog show {table} ID tells more."
     return Group(
-        layout.columns(header, map(cells, rows), left=2),
+        layout.columns(header, lines, left=2),
         Text(),
-        Text(f"{len(rows)} {table}.{note} farthing catalog show {table} ID tells more.", style="dim"),
+        Text(f"{len(rows)} {'rows' if table not in _PLURAL else table}.{note}", style="dim"),
     )
 
+
+_NOTES: Final = {
+    "links": " One-way rates of one port.",
+    "api-prices": " USD for a million tokens of prompts, and of answers.",
+}
+
+_PLURAL: Final = (
+    "links",
+    "nics",
+    "switches",
+    "hosts",
+    "parts",
+    "countries",
+    "facilities",
+    "engines",
+    "formats",
+)
+"""Tables that are called what their rows are."""
 
 _ENDINGS: Final = (("_bytes_per_s", " bandwidth"), ("_bytes", ""), ("_s", ""), ("_w", ""), ("_usd", ""))
 
@@ -144,7 +223,7 @@ def _label(field: str) -> str:
 def _facts(row: Row) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(row):
         value, unit = getattr(row, field.name), unit_of(field.name)
-        if field.name in ("id", "name", "notes", "source") or value in ("", 0, 0.0):
+        if field.name in ("id", "name", "notes", "source", "mains_source") or value in ("", 0, 0.0):
             continue
         if isinstance(value, bool):
             words = "yes" if value else "no"
@@ -159,16 +238,25 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
         yield _label(field.name), words
 
 
-def row_report(row: Row) -> RenderableType:
+def row_report(row: Any, price: Price | None = None) -> RenderableType:
     """All facts of one row, with its source.
 
     Parameters
     ----------
     row
-        A record of the catalogue.
+        A record of the catalogue that has an id.
+    price
+        What it costs, where that is not in the row itself.
     """
-    parts: list[RenderableType] = [layout.heading(row.name, row.id), layout.facts(_facts(row))]
-    for title, text in (("Notes", getattr(row, "notes", "")), ("Source", row.source)):
+    facts = list(_facts(row))
+    sources = [("Source", row.source), ("Source of the mains", getattr(row, "mains_source", ""))]
+    if price is not None:
+        facts = [(label, words) for label, words in facts if label not in ("price", "price date")]
+        facts += [("price", format_usd(price.usd)), ("price date", f"{price.date}{mark(price.date)}")]
+        if price.source != row.source:
+            sources.append(("Source of the price", price.source))
+    parts: list[RenderableType] = [layout.heading(row.name, row.id), layout.facts(facts)]
+    for title, text in (("Notes", getattr(row, "notes", "")), *sources):
         if text:
             parts += [Text(), layout.heading(title), layout.indented(Text(text))]
     return Group(*parts)

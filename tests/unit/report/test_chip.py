@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from farthing import api
+from farthing.estimate import chip
+from farthing.records.hardware import Price
 from farthing.report.chip import chip_comparison, chip_list, chip_report, facts
 
 Render = Callable[..., str]
+
+
+@pytest.fixture(autouse=True)
+def _price_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are compared, not markets: every card costs the same, whatever prices ship."""
+
+    def asked(name: str) -> Price:
+        return Price(item=name, kind="purchase", usd=35_000.0, per="unit", date="2023-09-27", source="a shop")
+
+    monkeypatch.setattr(chip, "purchase_price", asked)
 
 
 def test_a_line_for_each(render: Render) -> None:
