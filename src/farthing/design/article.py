@@ -1,0 +1,310 @@
+"""The five designs of the article of 2023-09-27, under its own assumptions and as they would be built today.
+
+``catalog/data/article_designs.toml`` holds the article's cards, links, machines and prices; here they become a
+shop, and each design a build of it, timed and priced as every other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+from farthing import catalog
+from farthing.catalog.shapes import find_model
+from farthing.design.given import given_build
+from farthing.design.shop import Shop, market
+from farthing.errors import CatalogError, UnknownName
+from farthing.records.design import Build, Ownership
+from farthing.records.hardware import Price, Switch
+from farthing.records.model import Model
+from farthing.records.parts import Part
+from farthing.records.plan import InferencePlan
+from farthing.records.workload import InferenceWorkload
+
+FILE: Final = "article_designs.toml"
+WEIGHT_FORMAT: Final = "fp16"
+
+_TABLES: Final = {
+    *("source", "date", "model", "workload", "ownership", "prices", "design"),
+    *("accelerators", "links", "hosts", "nics", "switches", "parts"),
+}
+_NEW: Final[dict[str, Any]] = {"switches": Switch, "parts": Part}
+"""Tables that may hold what the catalogue lacks."""
+
+_HARDWARE: Final = ("accelerator", "accelerators_per_host", "host", "hosts", "nic", "switch", "sequences")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleDesign:
+    """One design.
+
+    Attributes
+    ----------
+    id, title
+        Which one.
+    accelerator, accelerators_per_host, host, hosts, nic, switch, sequences
+        As of `given_build`, with the article's parts.
+    plan
+        How a copy is split.
+    filled
+        What changes to keep all cards busy: fields of the plan, and ``sequences``.
+    today
+        Parts that do the same now.
+    """
+
+    id: str
+    title: str
+    accelerator: str
+    accelerators_per_host: int
+    host: str
+    hosts: int
+    nic: str = ""
+    switch: str = ""
+    sequences: int
+    plan: Mapping[str, Any]
+    filled: Mapping[str, Any]
+    today: Mapping[str, str]
+
+    def at_work(self, filled: bool) -> tuple[InferencePlan, int]:
+        """The plan and the sequences of one copy, as printed or with all cards busy."""
+        chosen = {**self.plan, **(self.filled if filled else {})}
+        sequences = chosen.pop("sequences", self.sequences)
+        return InferencePlan(weight_format=WEIGHT_FORMAT, **chosen), sequences
+
+    def parts(self) -> dict[str, Any]:
+        """What `given_build` takes of it."""
+        return {name: getattr(self, name) for name in _HARDWARE if name != "sequences"}
+
+
+def _refuse(record: str, field: str, problem: str) -> CatalogError:
+    return CatalogError(FILE, record, field, problem)
+
+
+@functools.cache
+def article_file() -> Mapping[str, Any]:
+    """The shipped data file as it stands."""
+    data = tomllib.loads((resources.files("farthing.catalog") / "data" / FILE).read_text("utf-8"))
+    if unknown := set(data) - _TABLES:
+        raise _refuse("(file)", min(unknown), f"no such table; known: {', '.join(sorted(_TABLES))}")
+    return data
+
+
+def article_designs() -> dict[str, ArticleDesign]:
+    """The designs by id.
+
+    Raises
+    ------
+    CatalogError
+        A field that a design does not have, or one that is missing.
+
+    Examples
+    --------
+    >>> list(article_designs())
+    ['pipeline', 'roce', 'hybrid', 'server-4090', 'server-h100']
+    """
+    known = {field.name for field in dataclasses.fields(ArticleDesign)}
+    found = {}
+    for row in article_file()["design"]:
+        key = str(row.get("id", "(no id)"))
+        _check(key, row, known)
+        if missing := known - {"nic", "switch"} - set(row):
+            raise _refuse(key, min(missing), "is missing")
+        found[key] = ArticleDesign(**row)
+    return found
+
+
+def article_design(name: str) -> ArticleDesign:
+    """One of the designs.
+
+    Raises
+    ------
+    UnknownName
+        No such design.
+    """
+    designs = article_designs()
+    if name not in designs:
+        raise UnknownName("design", name, designs)
+    return designs[name]
+
+
+def _check(record: str, row: Mapping[str, Any], known: set[str]) -> None:
+    if unknown := set(row) - known:
+        raise _refuse(record, min(unknown), f"no such field; known: {', '.join(sorted(known))}")
+
+
+def article_model() -> Model:
+    """LLaMA-2 70B as the article counts it.
+
+    Examples
+    --------
+    >>> article_model().kv_heads
+    64
+    """
+    changes = dict(article_file()["model"])
+    return find_model(changes.pop("id"), **changes)
+
+
+def article_workload() -> InferenceWorkload:
+    """What it counts of a request."""
+    return InferenceWorkload(**article_file()["workload"])
+
+
+def article_ownership() -> Ownership:
+    """Its years and its electricity."""
+    return Ownership(**article_file()["ownership"])
+
+
+def article_shop(design: ArticleDesign) -> Shop:
+    """What a design is built of, at the article's prices.
+
+    Parameters
+    ----------
+    design
+        Its tensor parallel size says how much of a message a ring sends over the article's links.
+
+    Raises
+    ------
+    CatalogError
+        A record that the catalogue does not have, or a field that records do not have.
+
+    Examples
+    --------
+    >>> article_shop(article_design("pipeline")).price("rtx-4090").usd
+    1600.0
+    """
+    data = article_file()
+    day, source = str(data["date"]), str(data["source"])
+    offers = {
+        item: [
+            Price(item=item, kind="purchase", usd=float(usd), per="unit", date=day, source=source),
+        ]
+        for item, usd in data["prices"].items()
+    }
+    return Shop(
+        accelerators=_changed("accelerators", catalog.accelerators()),
+        hosts=_changed("hosts", catalog.hosts()),
+        nics=_changed("nics", catalog.nics()),
+        switches=_changed("switches", catalog.switches()),
+        parts=_changed("parts", catalog.parts()),
+        links=_links(design),
+        host_parts={},
+        offers=offers,
+        today=datetime.date.fromisoformat(day),
+    )
+
+
+def _changed(table: str, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Records of the catalogue with what the article says of them, and those that it adds."""
+    found = dict(known)
+    for key, changes in article_file().get(table, {}).items():
+        kind = type(found[key]) if key in found else _NEW.get(table)
+        if kind is None:
+            raise _refuse(key, table, "the catalogue has no such record to change")
+        _check(key, changes, {field.name for field in dataclasses.fields(kind)})
+        if key in found:
+            found[key] = dataclasses.replace(found[key], **changes)
+        else:
+            found[key] = kind(id=key, source=str(article_file()["source"]), **changes)
+    return found
+
+
+def _links(design: ArticleDesign) -> dict[str, Any]:
+    found = dict(catalog.links())
+    ranks = int(design.plan["tp"])
+    for key, changes in article_file()["links"].items():
+        _check(key, changes, {"bytes_per_s", "ring"})
+        rate = float(changes["bytes_per_s"])
+        if changes.get("ring") and ranks > 1:
+            rate *= 2 * (ranks - 1) / ranks
+        found[key] = dataclasses.replace(
+            found[key], bytes_per_s=rate, latency_s=0.0, efficiency=1.0, per_accelerator=False
+        )
+    return found
+
+
+def article_build(name: str, *, filled: bool = False) -> Build:
+    """A design under the article's own assumptions.
+
+    Parameters
+    ----------
+    name
+        ``pipeline``, ``roce``, ``hybrid``, ``server-4090`` or ``server-h100``.
+    filled
+        With all cards kept busy, for throughput and cost; else one batch alone, for latency.
+
+    Raises
+    ------
+    UnknownName
+        No such design.
+
+    Examples
+    --------
+    >>> built = article_build("hybrid")
+    >>> built.capital_usd, round(built.power_w)
+    (19400.0, 5000)
+    """
+    design = article_design(name)
+    plan, sequences = design.at_work(filled)
+    return given_build(
+        article_shop(design),
+        article_model(),
+        article_workload(),
+        plan,
+        **design.parts(),
+        sequences=sequences,
+        ownership=article_ownership(),
+        ideal=True,
+    )
+
+
+def shop_of_today(shop: Shop | None = None) -> Shop:
+    """The catalogue with the article's machines, which nobody has offered since, at its prices.
+
+    Parameters
+    ----------
+    shop
+        Instead of the catalogue as it is.
+    """
+    shop = market() if shop is None else shop
+    article = article_shop(article_design("server-4090"))
+    old = "article-server-8"
+    return dataclasses.replace(shop, hosts={**shop.hosts, old: article.hosts[old]})
+
+
+def build_of_today(
+    name: str, workload: InferenceWorkload, plan: InferencePlan, sequences: int, *, shop: Shop | None = None
+) -> Build:
+    """A design with the catalogue's facts and prices, and the model's own heads.
+
+    Parameters
+    ----------
+    name
+        As of `article_build`.
+    workload, plan, sequences
+        What one copy serves, how it is split, and how many sequences decode together.
+    shop
+        Instead of `shop_of_today`.
+
+    Raises
+    ------
+    UnknownName
+        No such design.
+    Infeasible
+        The sequences do not fit.
+    """
+    design = article_design(name)
+    return given_build(
+        shop_of_today() if shop is None else shop,
+        catalog.model(str(article_file()["model"]["id"])),
+        workload,
+        plan,
+        **{**design.parts(), **design.today},
+        sequences=sequences,
+        ownership=article_ownership(),
+    )
