@@ -52,8 +52,8 @@ class ArticleDesign:
         As of `given_build`, with the article's parts.
     plan
         How a copy is split.
-    filled
-        What changes to keep all cards busy: fields of the plan, and ``sequences``.
+    overlapped
+        What changes where one batch is sent while another is computed: fields of the plan.
     today
         Parts that do the same now.
     """
@@ -68,14 +68,14 @@ class ArticleDesign:
     switch: str = ""
     sequences: int
     plan: Mapping[str, Any]
-    filled: Mapping[str, Any]
+    overlapped: Mapping[str, Any]
     today: Mapping[str, str]
 
-    def at_work(self, filled: bool) -> tuple[InferencePlan, int]:
-        """The plan and the sequences of one copy, as printed or with all cards busy."""
-        chosen = {**self.plan, **(self.filled if filled else {})}
-        sequences = chosen.pop("sequences", self.sequences)
-        return InferencePlan(weight_format=WEIGHT_FORMAT, **chosen), sequences
+    def split(self, overlapped: bool = False) -> InferencePlan:
+        """The plan of one copy."""
+        return InferencePlan(
+            weight_format=WEIGHT_FORMAT, **{**self.plan, **(self.overlapped if overlapped else {})}
+        )
 
     def parts(self) -> dict[str, Any]:
         """What `given_build` takes of it."""
@@ -228,15 +228,15 @@ def _links(design: ArticleDesign) -> dict[str, Any]:
     return found
 
 
-def article_build(name: str, *, filled: bool = False) -> Build:
+def article_build(name: str, *, overlapped: bool = False) -> Build:
     """A design under the article's own assumptions.
 
     Parameters
     ----------
     name
         ``pipeline``, ``roce``, ``hybrid``, ``server-4090`` or ``server-h100``.
-    filled
-        With all cards kept busy, for throughput and cost; else one batch alone, for latency.
+    overlapped
+        One batch is sent while another is computed: what the article takes for throughput and cost.
 
     Raises
     ------
@@ -250,14 +250,13 @@ def article_build(name: str, *, filled: bool = False) -> Build:
     (19400.0, 5000)
     """
     design = article_design(name)
-    plan, sequences = design.at_work(filled)
     return given_build(
         article_shop(design),
         article_model(),
         article_workload(),
-        plan,
+        design.split(overlapped),
         **design.parts(),
-        sequences=sequences,
+        sequences=design.sequences,
         ownership=article_ownership(),
         ideal=True,
     )
