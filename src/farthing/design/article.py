@@ -1,7 +1,7 @@
 """The five designs of the article of 2023-09-27, under its own assumptions and as they would be built today.
 
-``catalog/data/article_designs.toml`` holds the article's cards, links, machines and prices; here they become a
-shop, and each design a build of it, timed and priced as every other.
+``catalog/data/article_designs.toml`` holds the article's cards, links, machines and prices; here they become
+a shop, and each design a build of it, timed and priced as every other.
 """
 
 from __future__ import annotations
@@ -89,7 +89,17 @@ def _refuse(record: str, field: str, problem: str) -> CatalogError:
 @functools.cache
 def article_file() -> Mapping[str, Any]:
     """The shipped data file as it stands."""
-    data = tomllib.loads((resources.files("farthing.catalog") / "data" / FILE).read_text("utf-8"))
+    return checked(tomllib.loads((resources.files("farthing.catalog") / "data" / FILE).read_text("utf-8")))
+
+
+def checked(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data, if all of its tables are known.
+
+    Raises
+    ------
+    CatalogError
+        An unknown table.
+    """
     if unknown := set(data) - _TABLES:
         raise _refuse("(file)", min(unknown), f"no such table; known: {', '.join(sorted(_TABLES))}")
     return data
@@ -276,34 +286,56 @@ def shop_of_today(shop: Shop | None = None) -> Shop:
     return dataclasses.replace(shop, hosts={**shop.hosts, old: article.hosts[old]})
 
 
-def build_of_today(
-    name: str, workload: InferenceWorkload, plan: InferencePlan, sequences: int, *, shop: Shop | None = None
+def real_build(
+    name: str,
+    workload: InferenceWorkload,
+    *,
+    shop: Shop | None = None,
+    parts: bool = True,
+    ideal: bool = False,
 ) -> Build:
-    """A design with the catalogue's facts and prices, and the model's own heads.
+    """A design with the model's own heads: the article's batch, or as much of it as the memory holds.
 
     Parameters
     ----------
     name
         As of `article_build`.
-    workload, plan, sequences
-        What one copy serves, how it is split, and how many sequences decode together.
+    workload
+        What one copy serves.
     shop
         Instead of `shop_of_today`.
+    parts
+        Machines and network of today, or else the article's.
+    ideal
+        Paper arithmetic.
 
     Raises
     ------
     UnknownName
         No such design.
     Infeasible
-        The sequences do not fit.
+        Not one sequence in each stage fits.
+
+    Examples
+    --------
+    >>> built = real_build("server-4090", InferenceWorkload(prompt_tokens=512, output_tokens=256))
+    >>> built.tokens_per_s < article_build("server-4090").tokens_per_s / 5
+    True
     """
     design = article_design(name)
-    return given_build(
-        shop_of_today() if shop is None else shop,
-        catalog.model(str(article_file()["model"]["id"])),
-        workload,
-        plan,
-        **{**design.parts(), **design.today},
-        sequences=sequences,
-        ownership=article_ownership(),
-    )
+
+    def of(sequences: int) -> Build:
+        return given_build(
+            shop_of_today() if shop is None else shop,
+            catalog.model(str(article_file()["model"]["id"])),
+            workload,
+            design.split(),
+            **{**design.parts(), **(design.today if parts else {})},
+            sequences=sequences,
+            ownership=article_ownership(),
+            ideal=ideal,
+        )
+
+    few = of(int(design.plan.get("micro_batches", 1)))
+    most = few.inference.largest_batch_size if few.inference is not None else 1
+    return of(min(most, design.sequences))

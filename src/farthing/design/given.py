@@ -128,7 +128,7 @@ def given_build(
     load = dataclasses.replace(workload, batch_size=sequences)
     terms = Terms(
         demand=demand or Demand(),
-        limits=DesignLimits(hosts=hosts),
+        limits=DesignLimits(most_hosts=hosts),
         ownership=ownership or Ownership(),
     )
     machine = _machine(shop, card, each, host, terms.ownership)
@@ -413,6 +413,8 @@ def _with_engine(plan: InferencePlan, cluster: Cluster, ideal: bool) -> Inferenc
     if not plan.engine and not ideal:
         chosen = dataclasses.replace(plan, engine=usual_engine(cluster, plan.weight_format).id)
     if chosen.engine:
+        if catalog.engine(chosen.engine).kind != "serving":
+            raise InvalidInput(f"{chosen.engine} trains models: choose one that serves them, such as vllm")
         for reason, asked in refusals(catalog.engine(chosen.engine), cluster, chosen):
             if np.any(asked):
                 raise InvalidInput(str(reason))
