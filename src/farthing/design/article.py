@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import functools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -21,7 +21,7 @@ from farthing.design.given import given_build
 from farthing.design.shop import Shop, market
 from farthing.errors import CatalogError, UnknownName
 from farthing.records.design import Build, Ownership
-from farthing.records.hardware import Price, Switch
+from farthing.records.hardware import Accelerator, Price, Switch
 from farthing.records.model import Model
 from farthing.records.parts import Part
 from farthing.records.plan import InferencePlan
@@ -286,28 +286,37 @@ def shop_of_today(shop: Shop | None = None) -> Shop:
     return dataclasses.replace(shop, hosts={**shop.hosts, old: article.hosts[old]})
 
 
-def real_build(
-    name: str,
-    workload: InferenceWorkload,
-    *,
-    shop: Shop | None = None,
-    parts: bool = True,
-    ideal: bool = False,
-) -> Build:
-    """A design with the model's own heads: the article's batch, or as much of it as the memory holds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A design when one more of the article's assumptions has given way; ``what`` says which."""
+
+    what: str
+    build: Build
+
+
+REAL: Final = (
+    "requests and memory are real",
+    "dense rates, fp32 sums",
+    "real links and powers",
+    "real kernels and engine",
+    "parts and prices of today",
+)
+"""What gives way, in this order."""
+
+
+def steps(name: str, workload: InferenceWorkload, *, shop: Shop | None = None) -> tuple[Step, ...]:
+    """A design from the article's assumptions to the catalogue's, one after the other.
+
+    Each step keeps the split, and the article's sequences or as many as the memory holds.
 
     Parameters
     ----------
     name
         As of `article_build`.
     workload
-        What one copy serves.
+        What one copy serves, once requests are real.
     shop
         Instead of `shop_of_today`.
-    parts
-        Machines and network of today, or else the article's.
-    ideal
-        Paper arithmetic.
 
     Raises
     ------
@@ -318,24 +327,68 @@ def real_build(
 
     Examples
     --------
-    >>> built = real_build("server-4090", InferenceWorkload(prompt_tokens=512, output_tokens=256))
-    >>> built.tokens_per_s < article_build("server-4090").tokens_per_s / 5
-    True
+    >>> found = steps("server-4090", InferenceWorkload(prompt_tokens=512, output_tokens=256))
+    >>> len(found), found[-1].build.tokens_per_s < found[0].build.tokens_per_s / 5
+    (6, True)
     """
     design = article_design(name)
+    cards, old = catalog.accelerators(), article_shop(design)
+    with_memory = dataclasses.replace(old, accelerators=_cards(old, cards, MEMORY))
+    dense = dataclasses.replace(old, accelerators=_cards(old, cards, (*MEMORY, *RATES)))
+    real = dataclasses.replace(old, accelerators=cards, links=catalog.links())
+    wide = dataclasses.replace(design.split(), compute_format="bf16")
+    shops = (
+        (with_memory, design.split(), True),
+        (dense, wide, True),
+        (real, wide, True),
+        (real, design.split(), False),
+    )
+    found = [
+        _filled(design, workload, used, plan, design.parts(), ideal=ideal) for used, plan, ideal in shops
+    ]
+    now = shop_of_today() if shop is None else shop
+    found.append(_filled(design, workload, now, design.split(), {**design.parts(), **design.today}))
+    return (
+        Step(what="as the article has it", build=article_build(name)),
+        *(Step(what=what, build=build) for what, build in zip(REAL, found, strict=True)),
+    )
+
+
+MEMORY: Final = ("memory_bytes", "memory_bytes_per_s")
+RATES: Final = ("fp16_flop_per_s", "fp16_fp32_accumulate_flop_per_s", "bf16_flop_per_s")
+
+
+def _cards(old: Shop, cards: Mapping[str, Accelerator], fields: Sequence[str]) -> dict[str, Accelerator]:
+    """The article's cards with some fields of the catalogue's."""
+    return {
+        key: dataclasses.replace(card, **{field: getattr(cards[key], field) for field in fields})
+        for key, card in old.accelerators.items()
+    }
+
+
+def _filled(
+    design: ArticleDesign,
+    workload: InferenceWorkload,
+    shop: Shop,
+    plan: InferencePlan,
+    parts: Mapping[str, Any],
+    *,
+    ideal: bool = False,
+) -> Build:
+    """With the article's sequences, or as many as the memory holds."""
 
     def of(sequences: int) -> Build:
         return given_build(
-            shop_of_today() if shop is None else shop,
+            shop,
             catalog.model(str(article_file()["model"]["id"])),
             workload,
-            design.split(),
-            **{**design.parts(), **(design.today if parts else {})},
+            plan,
+            **parts,
             sequences=sequences,
             ownership=article_ownership(),
             ideal=ideal,
         )
 
-    few = of(int(design.plan.get("micro_batches", 1)))
+    few = of(max(int(plan.micro_batches), 1))
     most = few.inference.largest_batch_size if few.inference is not None else 1
     return of(min(most, design.sequences))
