@@ -273,6 +273,7 @@ def _rows(plan: InferencePlan, sequences: int) -> Copies:
         tpot_s=none,
         busy_w=none,
         idle_w=0.0,
+        least_busy_w=none,
         weight_bytes=none,
     )
 
