@@ -149,7 +149,7 @@ def given_build(
     task = Task(model=model, workload=load, plan=_with_engine(plan, cluster, ideal), ideal=ideal)
     timed = exact(task, cluster, rows)
     _check_main_memory(machine, float(timed.weight_bytes[0]))
-    found, possible = of_copies(task, kit, timed, copies, terms)
+    found, possible = of_copies(shop, task, kit, timed, copies, terms)
     if not possible:
         raise InvalidInput(
             f"{host or 'the provider'}: {copies} copies on {hosts} hosts cannot be put together"

@@ -426,9 +426,11 @@ def _found(task: Task, kits: Kits, rows: Copies, found: Priced, kit: int, row: i
     return Found(kits.kit(kit), task, one, 0, figures)
 
 
-def of_copies(task: Task, kit: Kit, rows: Copies, copies: int, terms: Terms) -> tuple[Found, bool]:
+def of_copies(
+    shop: Shop, task: Task, kit: Kit, rows: Copies, copies: int, terms: Terms
+) -> tuple[Found, bool]:
     """One kit with so many of one copy, that is timed on it already; and whether such a build can be."""
-    kits = Kits([kit])
+    kits = Kits([kit], shop)
     found = priced(kits, _copy(kits, rows), terms, copies)
     return _found(task, kits, rows, found, 0, 0), bool(found.possible[0, 0])
 
