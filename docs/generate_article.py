@@ -409,7 +409,7 @@ def caution(builds: Sequence[Build]) -> Iterator[str]:
     assumed = [build for build in builds if build_assumed(build)]
     if assumed:
         names = ", ".join(dict.fromkeys(catalog.accelerator(one.accelerator).name for one in assumed))
-        yield f"No measurements of such cards are behind the constants of {names}: take their places with care."
+        yield f"No measurements are behind the constants of {names}: take their places with care."
 
 
 def build_assumed(build: Build) -> bool:
