@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 
 from farthing.catalog.prices import api_prices, is_stale
 from farthing.design.pricing import Terms
@@ -101,12 +102,14 @@ def _is_old(date: str, today: datetime.date) -> bool:
 def _beside(
     name: str, usd: float, date: str, source: str, stale: bool, own: Found | None, terms: Terms
 ) -> Alternative:
-    paid = float("inf")
+    paid = None
     if own is not None:
         sold = sold_tokens_per_s(own, terms)
-        paid = float(
-            break_even_s(own.figures["capital_usd"], running_usd_per_s(own, terms), usd * sold / 1e6)
+        asked_usd_per_s = usd * sold / 1e6
+        after_s = float(
+            break_even_s(own.figures["capital_usd"], running_usd_per_s(own, terms), asked_usd_per_s)
         )
+        paid = after_s if math.isfinite(after_s) else None
     return Alternative(
         name=name,
         usd_per_million_tokens=usd,
@@ -137,9 +140,9 @@ def load_curve(own: Found | None, rent: Found | None, terms: Terms) -> tuple[Loa
     )
 
 
-def _at(found: Found | None, share: float, terms: Terms) -> float:
+def _at(found: Found | None, share: float, terms: Terms) -> float | None:
     if found is None:
-        return float("inf")
+        return None
     figures, own = found.figures, terms.ownership
     peak = terms.demand.tokens_per_s or figures["tokens_per_s"]
     usd_per_s = figures["usd_per_s"]

@@ -203,7 +203,7 @@ def worth(terms: Terms, objectives: Collection[DesignObjective]) -> list[tuple[f
 
     Examples
     --------
-    >>> from farthing.records.design import Demand, DesignLimits
+    >>> from farthing.records.design import Demand, DesignLimits, Ownership
     >>> terms = Terms(demand=Demand(tokens_per_s=1), limits=DesignLimits(power_w=9000), ownership=Ownership())
     >>> len(worth(terms, ["usd"])), worth(terms, ["capital"])
     (2, [(1.0, 0.0), (0.0, 1.0)])

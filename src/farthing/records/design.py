@@ -277,7 +277,7 @@ class Alternative:
     usd_per_million_tokens
         For the demand in question.
     break_even_s
-        Until what was bought has paid for itself; infinite where it never does.
+        Until what was bought has paid for itself; None where it never does.
     date, source
         Of the price.
     stale
@@ -286,7 +286,7 @@ class Alternative:
 
     name: str
     usd_per_million_tokens: float
-    break_even_s: float
+    break_even_s: float | None
     date: str
     source: str
     stale: bool
@@ -294,11 +294,14 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPoint:
-    """What a million tokens cost where the mean demand is this share of the busiest hour's [USD]."""
+    """What a million tokens cost where the mean demand is this share of the busiest hour's [USD].
+
+    ``own`` and ``rent`` are None where there is nothing to own or to rent.
+    """
 
     share: float
-    own: float
-    rent: float
+    own: float | None
+    rent: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,7 +280,7 @@ def _expenses(result: DesignResult, build: Build) -> Iterator[RenderableType]:
 def _beside(result: DesignResult) -> Iterator[RenderableType]:
     """Renting and APIs beside owning."""
     own = next((build for build in result.best if build.way == "own"), None)
-    found = [one for one in result.alternatives if one.break_even_s or not own]
+    found = [one for one in result.alternatives if one.break_even_s != 0 or not own]
     if not found:
         return
     note = "when the best build to own has paid for itself against it" if own else ""
@@ -307,18 +307,18 @@ def _beside(result: DesignResult) -> Iterator[RenderableType]:
     yield Text()
 
 
-def _months(seconds: float) -> str:
+def _months(seconds: float | None) -> str:
     """Until something has paid for itself.
 
     Examples
     --------
-    >>> _months(36 * MONTH), _months(5 * DAY), _months(math.inf)
+    >>> _months(36 * MONTH), _months(5 * DAY), _months(None)
     ('36 months', '5 days', 'never')
     """
+    if seconds is None or seconds > LONG:
+        return "never"
     if seconds < MONTH:
         return f"{math.ceil(seconds / DAY)} days"
-    if seconds > LONG:
-        return "never"
     return f"{seconds / MONTH:.0f} months"
 
 
@@ -326,7 +326,7 @@ def _load(result: DesignResult) -> Iterator[RenderableType]:
     points = result.load_curve
     if not points:
         return
-    kinds = [name for name in ("own", "rent") if any(math.isfinite(getattr(p, name)) for p in points)]
+    kinds = [name for name in ("own", "rent") if any(getattr(p, name) is not None for p in points)]
     yield layout.heading("Less to do", "USD a million tokens over the mean demand, the machines staying")
     rows = [
         (layout.percent(point.share), *(_usd_per_million(getattr(point, name)) for name in kinds))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -168,8 +167,8 @@ def _load(result: DesignResult) -> Chart:
     series = []
     for name, words in (("own", "own"), ("rent", "rent")):
         values = [(point.share, getattr(point, name)) for point in points]
-        if any(math.isfinite(usd) for _, usd in values):
-            line = tuple(Point(x=100 * share, y=usd) for share, usd in values)
+        line = tuple(Point(x=100 * share, y=usd) for share, usd in values if usd is not None)
+        if line:
             series.append(Series(name=words, points=line, style="line"))
     apis = [one for one in result.alternatives if one.name.startswith("API ")][:APIS]
     for one in apis if series else []:

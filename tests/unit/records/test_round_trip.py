@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import farthing
-from farthing import catalog, records
+from farthing import api, catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.load import table
 from farthing.design.compare import compare_cards
@@ -21,6 +21,7 @@ from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Accuracy, Refusal, Validation
 from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
+from farthing.records.design import DesignResult
 from farthing.records.efficiency import CollectiveEfficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
@@ -184,6 +185,7 @@ def samples() -> list[Any]:
         serving,
         training,
         *searched,
+        designed(),
         farthing.search(
             "llama-2-7b", "1x4:a100-sxm-80gb", task="training", tp=1, front=("step", "usd")
         ).result,
@@ -193,6 +195,19 @@ def samples() -> list[Any]:
             for one, cluster in ((training, "1x8:a100-sxm-80gb"),)
         ),
     ]
+
+
+def designed() -> DesignResult:
+    """A design with a front, warnings, and alternatives to own."""
+    return api.design(
+        "llama-3.3-70b",
+        tokens_per_s=100,
+        accelerators=["rtx-4090"],
+        front=("usd", "tpot"),
+        site="datacentre",
+        weight_format="int8",
+        most_hosts=2,
+    )
 
 
 @pytest.fixture(scope="module")
