@@ -34,9 +34,10 @@ format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md
+docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md, docs/article.md
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_accuracy.py
+	$(BIN)/python docs/generate_article.py
 
 layouts: $(STAMP) ## write docs/layouts.md: published layouts beside the best found
 	$(BIN)/python docs/generate_layouts.py

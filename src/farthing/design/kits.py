@@ -113,7 +113,7 @@ class KitFinder:
 
     def _networks_of(self, machine: Machine) -> tuple[Network, ...]:
         assert machine.host is not None  # machines to buy have one
-        key = (machine.host.id, machine.cards)
+        key = _plugs(machine)
         if key not in self._networks:
             self._networks[key] = tuple(networks(self.shop, machine))
         return self._networks[key]
@@ -124,7 +124,7 @@ class KitFinder:
         What only joins hosts to the world need not be quick.
         """
         assert machine.host is not None
-        key = (machine.host.id, machine.cards, spans)
+        key = (*_plugs(machine), spans)
         if key not in self._worthy:
             found = self._networks_of(machine)
             links = np.array(
@@ -186,6 +186,19 @@ class KitFinder:
             -float(machine.free_slots),
             -machine.free_slot_bytes_per_s,
         )
+
+
+def _plugs(machine: Machine) -> tuple[Any, ...]:
+    """What decides which networks a machine can have."""
+    host = machine.host
+    assert host is not None  # machines to buy have one
+    return (
+        host.onboard_link,
+        host.onboard_ports,
+        machine.free_slots,
+        machine.free_slot_bytes_per_s,
+        machine.cards,
+    )
 
 
 def _timing(machine: Machine, shop: Shop) -> tuple[Any, ...]:

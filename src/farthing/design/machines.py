@@ -142,8 +142,10 @@ def takes(host: Host, card: Accelerator) -> bool:
     return card.form == "PCIe" and host.kind != "soc" and not host.cards_included
 
 
-def machines(shop: Shop, card: Accelerator, ownership: Ownership) -> Iterator[Machine]:
-    """Every host that takes a card and has a price, with each number of cards."""
+def machines(
+    shop: Shop, card: Accelerator, ownership: Ownership, cards_per_host: int = 0
+) -> Iterator[Machine]:
+    """Every host that takes a card and has a price, with each number of cards, or with a given one."""
     for host in shop.hosts.values():
         if not takes(host, card):
             continue
@@ -154,6 +156,9 @@ def machines(shop: Shop, card: Accelerator, ownership: Ownership) -> Iterator[Ma
             counts: tuple[int, ...] = (host.cards_included,)
         else:
             counts = tuple(sorted({*(cards for cards in CARDS if cards <= host.slots), host.slots}))
+        if cards_per_host:
+            fits = cards_per_host in counts if host.cards_included else cards_per_host <= host.slots
+            counts = (cards_per_host,) if fits else ()
         for cards in counts:
             found = _machine(shop, card, cards, host, usd, ownership)
             if found is not None:

@@ -281,7 +281,7 @@ class Terms:
         return float(mean_load(self.demand.trough_share))
 
 
-def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
+def priced(kits: Kits, copy: Copy, terms: Terms, copies: int = 0) -> Priced:
     """Every kit with every row of copies.
 
     With a demand, as few copies as carry it; without one, as many as the limits allow.
@@ -290,14 +290,18 @@ def priced(kits: Kits, copy: Copy, terms: Terms) -> Priced:
     ----------
     kits, copy, terms
         What is bought, what it does, under which terms.
+    copies
+        So many, whatever the demand; 0 leaves it open.
     """
     per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
     legal = _legal(kits, copy, per_host)
-    if terms.demand.tokens_per_s:
+    if copies:
+        found = _with(kits, copy, terms, np.full(legal.shape, float(copies)), per_host)
+    elif terms.demand.tokens_per_s:
         with np.errstate(divide="ignore", invalid="ignore"):
-            copies = np.ceil(terms.demand.tokens_per_s / copy.tokens_per_s * (1 - 1e-12))
-        copies = np.broadcast_to(np.minimum(copies, MOST_COPIES), legal.shape)
-        found = _with(kits, copy, terms, copies, per_host)
+            needed = np.ceil(terms.demand.tokens_per_s / copy.tokens_per_s * (1 - 1e-12))
+        needed = np.broadcast_to(np.minimum(needed, MOST_COPIES), legal.shape)
+        found = _with(kits, copy, terms, needed, per_host)
     else:
         found = _most(kits, copy, terms, per_host)
     return replace(found, possible=found.possible & legal & kept(found, terms))

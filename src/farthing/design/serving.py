@@ -301,7 +301,7 @@ class Search:
             )
         )
         kit, row = best[order[0]]
-        yield _found(offer, kits, rows, found, int(kit), int(row))
+        yield _found(offer.task, kits, rows, found, int(kit), int(row))
 
     def _timed(
         self, offer: _Offer, kits: Kits, useful: Callable[[Priced], Mask]
@@ -365,7 +365,7 @@ class Search:
             mine = pareto_front(flat)
             for place in mine[_unbeaten(flat[mine], points)].tolist():
                 kit, row = divmod(place, len(rows))
-                builds.append(_found(group.offer, group.kits, rows, found, kit, row))
+                builds.append(_found(group.offer.task, group.kits, rows, found, kit, row))
             if builds:
                 points = np.array([[_value(build, name) for name in objectives] for build in builds]) * signs
                 kept = pareto_front(points)
@@ -418,12 +418,21 @@ def _copy(kits: Kits, rows: Copies) -> Copy:
     )
 
 
-def _found(offer: _Offer, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
+def _found(task: Task, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
     figures = {name: float(getattr(found, name)[kit, row]) for name in _FIGURES}
     one = rows.at(kit, row)
     figures |= {name: float(getattr(one, name)[0]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]
-    return Found(kits.kit(kit), offer.task, one, 0, figures)
+    return Found(kits.kit(kit), task, one, 0, figures)
+
+
+def of_copies(
+    shop: Shop, task: Task, kit: Kit, rows: Copies, copies: int, terms: Terms
+) -> tuple[Found, bool]:
+    """One kit with so many of one copy, that is timed on it already; and whether such a build can be."""
+    kits = Kits([kit], shop)
+    found = priced(kits, _copy(kits, rows), terms, copies)
+    return _found(task, kits, rows, found, 0, 0), bool(found.possible[0, 0])
 
 
 def _cluster(groups: Sequence[HostGroup], hosts: int) -> Cluster:

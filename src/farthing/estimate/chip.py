@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from farthing import catalog
-from farthing.catalog.prices import purchase_price
+from farthing.catalog.prices import prices, purchase_price
 from farthing.errors import InvalidInput, UnknownName
 from farthing.predict import chip as formulas
 from farthing.predict.trace import Number, named, term_of, tracing, untraced
 from farthing.records.chip import Chip, ChipCost, Process, YieldModel
+from farthing.records.hardware import Price
 from farthing.records.term import Term
 from farthing.units import GIB
 
@@ -372,10 +373,21 @@ def _plain(value: Number) -> float:
     return float(untraced(value))
 
 
+def new_price(id: str) -> Price | None:
+    """What a new one is sold for: a used one may go for less than its materials.
+
+    Examples
+    --------
+    >>> new_price("v100-pcie-16gb").kind
+    'launch'
+    """
+    return purchase_price(id, among=[price for price in prices() if price.kind != "used"])
+
+
 def _sold(cost: ChipCost, total: Number) -> ChipCost:
     """With what it is sold for, and the derivation."""
     terms: tuple[Term, ...] = tuple(term for term in (term_of(total),) if term is not None)
-    price = purchase_price(cost.id)
+    price = new_price(cost.id)
     if price is None:
         return replace(cost, terms=terms)
     margin = formulas.margin_share(total, price.usd)

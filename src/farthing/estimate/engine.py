@@ -8,7 +8,7 @@ from typing import Final
 from farthing import catalog
 from farthing.predict.trace import Number
 from farthing.records.engine import Engine
-from farthing.records.hardware import Cluster
+from farthing.records.hardware import Accelerator, Cluster
 from farthing.records.plan import InferencePlan
 
 _BY_FAMILY: Final = {
@@ -38,12 +38,23 @@ def usual_engine(cluster: Cluster, weight_format: str) -> Engine:
     if not own and all(card.vendor == "Apple" for card in cards):
         own = "mlx"
     vllm = catalog.engine("vllm")
-    servers = all(
-        card.vendor in vllm.vendors.split() and card.kind in ("gpu", "tpu", "npu") for card in cards
-    )
+    servers = all(runs_on(vllm, card) and card.kind in ("gpu", "tpu", "npu") for card in cards)
     if own:
         return catalog.engine(own)
     return vllm if servers and not cluster.is_mixed else catalog.engine("llama.cpp")
+
+
+def runs_on(engine: Engine, card: Accelerator) -> bool:
+    """Whether an engine runs on an accelerator: by its vendor, and by what its requirements leave out.
+
+    Examples
+    --------
+    >>> vllm = catalog.engine("vllm")
+    >>> [runs_on(vllm, catalog.accelerator(name)) for name in ("t4", "p100-pcie-16gb", "m2-ultra")]
+    [True, False, False]
+    """
+    known = not engine.vendors or card.vendor.lower() in engine.vendors.lower()
+    return known and card.architecture not in engine.unsupported.split()
 
 
 def chosen_note(engine: Engine) -> str:
@@ -89,5 +100,5 @@ def refusals(engine: Engine, cluster: Cluster, plan: InferencePlan) -> Iterator[
     if cluster.is_mixed and not engine.mixed_accelerators:
         yield f"{name} does not run one model on unlike cards", plan.tp * plan.pp > 1
     for group in cluster.groups:
-        runs = not engine.vendors or group.accelerator.vendor.lower() in engine.vendors.lower()
+        runs = runs_on(engine, group.accelerator)
         yield f"{engine.name} does not run on {group.accelerator.name}", not runs

@@ -17,6 +17,8 @@ class Engine:
         ``serving`` or ``training``.
     vendors
         Space-separated accelerator vendors that it runs on.
+    unsupported
+        Space-separated architectures of these that it does not run on.
     weight_formats, kv_formats
         Space-separated ids of number formats that it loads; empty means the 16-bit ones only.
     tensor_parallel, pipeline_parallel, expert_parallel, data_parallel
@@ -47,6 +49,7 @@ class Engine:
     version: str
     kind: str
     vendors: str
+    unsupported: str = ""
     weight_formats: str = ""
     kv_formats: str = ""
     tensor_parallel: bool = False

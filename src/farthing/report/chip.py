@@ -16,7 +16,7 @@ from farthing.units import format_bytes, format_usd
 
 _NOTE = (
     "Materials alone, in USD: development, masks, test, losses in assembly and transport are not counted. "
-    "price: of one piece, new, used or at launch. margin: 1 - total / price. ~: a part has no known price."
+    "price: of a new one. margin: 1 - total / price. ~: a part has no known price."
 )
 
 
