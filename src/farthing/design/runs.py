@@ -13,8 +13,8 @@ import numpy as np
 from farthing.design.copies import PERFECT, free_of_links
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis
-from farthing.estimate.training import TRAINING_MEMORY_SHARE, training_run
-from farthing.predict.energy import accelerator_power_w
+from farthing.estimate.training import training_run
+from farthing.predict.fabric import joined_cards
 from farthing.records.estimate import TrainingEstimate
 from farthing.records.hardware import Accelerator, Cluster, HostGroup
 from farthing.records.model import Model
@@ -24,7 +24,7 @@ from farthing.search.training_choice import Chooser
 from farthing.search.training_columns import blocks
 from farthing.search.training_question import Question
 from farthing.search.training_ranking import rank
-from farthing.search.training_space import card_numbers, training_space
+from farthing.search.training_space import TrainingSpace, card_numbers, training_space
 
 BOUNDLESS_BYTES: Final = 1e18
 """Memory in which every plan fits."""
@@ -76,6 +76,21 @@ class Job:
             # These go together in ways that only the caller knows.
             return self.given
         return {**NARROW, **self.given}
+
+    @functools.cached_property
+    def _spaces(self) -> dict[Any, TrainingSpace]:
+        return {}
+
+    def space(self, cluster: Cluster, given: Mapping[str, Any]) -> TrainingSpace:
+        """All legal plans; of cards only how many there are, and which of them are joined, matters."""
+        group = cluster.groups[0]
+        shared = group.accelerator.unified_memory or group.accelerator.kind == "cpu"
+        key = (cluster.count, joined_cards(group), shared, given is self.narrow)
+        if given is not self.narrow and given is not self.given:
+            return training_space(self.model, cluster, self.workload, given)
+        if key not in self._spaces:
+            self._spaces[key] = training_space(self.model, cluster, self.workload, given)
+        return self._spaces[key]
 
     @property
     def steps(self) -> float:
@@ -154,17 +169,6 @@ class Runs:
             self._numbers[most] = frozenset(card_numbers(job.model, job.workload, job.given, most))
         return cards in self._numbers[most]
 
-    def busy_w(self, compute_share: float) -> float:
-        """Draw of a card that spends such a share of its peak."""
-        return float(
-            accelerator_power_w(
-                self.card.tdp_w,
-                compute_share=min(compute_share, 1.0),
-                memory_share=TRAINING_MEMORY_SHARE,
-                idle_w=self.card.idle_w,
-            )
-        )
-
 
 def way_of(group: HostGroup) -> tuple[Any, ...]:
     """What of a group's links and memory decides its times: less is faster, but for the first."""
@@ -193,7 +197,7 @@ def _best(
 ) -> TrainingEstimate | None:
     """The quickest of all legal plans; ``free`` of the time that collectives take of their own."""
     try:
-        space = training_space(job.model, cluster, job.workload, given)
+        space = job.space(cluster, given)
         questions = []
         for variant in space.variants:
             run = training_run(job.model, cluster, job.workload, variant, ideal=job.ideal)

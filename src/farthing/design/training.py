@@ -1,440 +1,332 @@
-"""The best builds to train a model: every part and number of hosts, the hopeless ones left out by proof.
-
-What a card can do at best is known from one card with all the memory that it wants: so many cards are at most
-so many times as fast (`farthing.design.runs.Alone`). Builds are looked at in the order of what they promise,
-first by that bound, then by the best plan on links that take no time, then as they are, until nothing that is
-left can be better than what was found.
-"""
+"""The answer about training: the best builds, what renting asks beside owning, and what would change it."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Final, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from farthing.design.kits import KitFinder
-from farthing.design.machines import SYSTEM_BYTES, machine_cluster
-from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, alone
-from farthing.design.runs import Job, Runs, way_of
-from farthing.design.serving import SLACK, Count
+from farthing.catalog.prices import is_stale
+from farthing.design.alternatives import with_price
+from farthing.design.bill import run_build
+from farthing.design.pricing import Kit, Kits, Terms
+from farthing.design.runs import Job
+from farthing.design.serving import Count
+from farthing.design.shared import SHARED
 from farthing.design.shop import Shop
-from farthing.predict.energy import accelerator_power_w
-from farthing.records.design import DesignObjective, Way, Ways
-from farthing.records.estimate import TrainingEstimate
-from farthing.records.hardware import Accelerator, Cluster, Link
-
-Column = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-OBJECTIVES: Final[dict[str, str]] = {
-    "usd": "run_usd",
-    "capital": "capital_usd",
-    "power": "power_w",
-    "run": "run_s",
-}
-"""Of a training run, and the figure that each looks at; less is better."""
-
-HOSTS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-"""Numbers of hosts that are tried, beside those just above the fewest that can be in time."""
-
-NEAR: Final = 1.25
-"""Up to so many times the fewest hosts that can be in time, every number is tried."""
-
-RENTED_NETWORK: Final = "100gbe"
-"""What joins rented hosts, each by one port, where the renter does not say. An assumption: what providers
-join their machines with is not in their prices."""
-
-TOLERANCE: Final = 0.01
-"""What a build must promise over the best known to be looked at: less than that no prediction can tell."""
-
-_FIGURES: Final = (
-    "copies",
-    "hosts",
-    "accelerators",
-    "switches",
-    "cables",
-    "capital_usd",
-    "resting_w",
-    "power_w",
-    "average_power_w",
-    "rented_share",
-    "usd_per_s",
-    "usd_per_million_tokens",
-    "tokens_per_s",
+from farthing.design.training_search import (
+    OBJECTIVES,
+    FoundRun,
+    TrainingSearch,
+    rank,
+    run_figures,
+    run_priced,
 )
+from farthing.errors import InvalidInput
+from farthing.estimate.cost import CostBasis
+from farthing.predict.energy import electricity_usd_per_s
+from farthing.predict.money import hosting_usd_per_s
+from farthing.predict.ownership import break_even_s
+from farthing.records.design import (
+    Alternative,
+    CostChange,
+    Demand,
+    DesignLimits,
+    DesignObjective,
+    DesignResult,
+    Ownership,
+    Way,
+    Ways,
+)
+from farthing.records.hardware import Link
+from farthing.records.model import Model
+from farthing.records.search import Limits, Removed
+from farthing.records.workload import TrainingWorkload
+from farthing.units import format_quantity, format_seconds, format_usd
+
+LIMITS: Final[Mapping[str, tuple[str, DesignObjective]]] = {
+    "run_s": ("the run's time", "run"),
+    "run_usd": ("the run's money", "usd"),
+    "capital_usd": ("the capital", "capital"),
+    "usd_per_s": ("the money an hour", "usd"),
+    "usd_per_million_tokens": ("the price of tokens", "usd"),
+    "power_w": ("the power", "power"),
+    "accelerators": ("the number of accelerators", "usd"),
+}
+"""Limits in words, and what is best where one of them falls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is searched; as of `TrainingSearch`."""
+
+    shop: Shop
+    job: Job
+    terms: Terms
+    accelerators: Sequence[str]
+    ways: Ways
+    objective: DesignObjective
+    rented_network: Link
+    top: int
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRun:
-    """One build: a kit, how many hosts of it, the run on them, and the figures of both."""
+class _Answer:
+    """The best of each kind, the best of each way of paying, and the counts."""
 
-    kit: Kit
-    cluster: Cluster
-    estimate: TrainingEstimate
-    figures: dict[str, float]
-
-    @property
-    def way(self) -> Way:
-        """Own or rent."""
-        return "rent" if self.kit.rented else "own"
-
-    @property
-    def kind(self) -> tuple[str, Way]:
-        """Builds that differ in it are shown beside each other."""
-        return self.kit.machine.accelerator.id, self.way
+    best: list[FoundRun]
+    ways: dict[Way, FoundRun]
+    count: Count
 
 
-@dataclass(slots=True)
-class _Group:
-    """Kits of as many cards, on each number of hosts."""
+def design_training(
+    shop: Shop,
+    model: Model,
+    workload: TrainingWorkload,
+    given: Mapping[str, Any],
+    *,
+    plan_limits: Limits,
+    limits: DesignLimits,
+    ownership: Ownership,
+    rented_network: Link,
+    ways: Ways = "either",
+    objective: DesignObjective = "usd",
+    accelerators: Sequence[str] = (),
+    top: int = 10,
+    ideal: bool = False,
+    workers: int = 1,
+) -> DesignResult:
+    """The best builds that train a model.
 
-    runs: Runs
-    kits: Kits
-    hosts: Ints
-
-    @property
-    def kind(self) -> tuple[str, Way]:
-        return self.runs.card.id, "rent" if self.kits.rented[0] else "own"
-
-
-@dataclass(slots=True)
-class _Open:
-    """Kits of a group on one number of hosts, of which some are not timed yet.
-
-    ``least_s`` is what a step takes at least, by kit; ``left`` says which kits may still be timed.
-    """
-
-    group: _Group
-    hosts: int
-    least_s: Column
-    left: NDArray[np.bool_]
-    ways: list[tuple[Any, ...]] = field(default_factory=list)
-    way: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-
-
-class TrainingSearch:
-    """All builds out of a shop that train a model.
+    What is bought counts for as long as the run takes it: its price over the years that it is owned, and its
+    electricity.
 
     Parameters
     ----------
-    shop, job, terms
-        What is on offer; what is trained; under which terms.
-    accelerators
-        That may be used.
-    ways
-        Owning, renting, or either.
-    objective
-        What is best.
+    shop
+        What is on offer.
+    model, workload
+        What is trained, on how many tokens; each build makes the same steps.
+    given
+        Fields of `TrainingPlan` that are fixed, or lists of which one is chosen; the rest is searched.
+    plan_limits
+        What of each card's memory stays free.
+    limits, ownership, ways
+        What is asked, and under which terms.
     rented_network
         What joins rented hosts.
+    objective
+        What is best: ``usd`` of the run, ``capital``, ``power``, or the shortest ``run``.
+    accelerators
+        Only these; empty for all.
+    top
+        Builds that are returned, each of another accelerator or way of paying.
+    ideal
+        Paper arithmetic.
+    workers
+        Processes that share the search; more than one needs a script that guards its entry.
+
+    Raises
+    ------
+    InvalidInput
+        Questions that contradict themselves.
     """
+    _check(workload, limits, ways, objective, top)
+    terms = Terms(demand=Demand(), limits=limits, ownership=ownership)
+    basis = CostBasis(usd_per_kwh=ownership.usd_per_kwh, years=ownership.years, pue=ownership.pue)
+    question = _Question(
+        shop=shop,
+        job=Job(
+            model=model,
+            workload=workload,
+            given={"offload": "none", **given},
+            limits=plan_limits,
+            basis=basis,
+            ideal=ideal,
+        ),
+        terms=terms,
+        accelerators=accelerators or tuple(shop.accelerators),
+        ways=ways,
+        objective=objective,
+        rented_network=rented_network,
+        top=top,
+    )
+    answer = _answered(question, workers)
+    return DesignResult(
+        task="training",
+        model=model.id,
+        objective=objective,
+        demand=terms.demand,
+        limits=limits,
+        ownership=ownership,
+        ways=ways,
+        condition=shop.condition,
+        candidates=answer.count.candidates,
+        evaluated=answer.count.evaluated,
+        removed=tuple(Removed(rule=rule, candidates=count) for rule, count in answer.count.removed.items()),
+        best=tuple(run_build(shop, one, terms) for one in answer.best),
+        alternatives=tuple(_alternatives(shop, answer.ways, terms)),
+        sensitivity=tuple(_changes(answer.best[0], terms)) if answer.best else (),
+        miss="" if answer.best else _miss(question),
+    )
 
-    def __init__(
-        self,
-        shop: Shop,
-        job: Job,
-        terms: Terms,
-        *,
-        accelerators: Sequence[str],
-        ways: Ways = "either",
-        objective: DesignObjective = "usd",
-        rented_network: Link,
-    ) -> None:
-        self.shop, self.job, self.terms, self.ways, self.objective = shop, job, terms, ways, objective
-        self.rented_network = rented_network
-        self.count = Count()
-        self.groups: list[_Group] = []
-        judged: set[DesignObjective] = {objective, *(("usd",) if terms.limits.run_usd else ())}  # type: ignore[arg-type]
-        self._finder = KitFinder(shop, terms, ways, judged)
-        self._queue: list[tuple[float, int, int, _Open | None]] = []
-        for name in accelerators:
-            self._add(shop.accelerators[name])
 
-    def _add(self, card: Accelerator) -> None:
-        kits = list(self._kits(card))
-        if not kits:
-            return
-        runs = Runs(self.job, card)
-        if runs.alone is None:
-            self.count.remove("accelerators that cannot compute such a plan")
-            return
-        added = False
-        for one in kits:
-            hosts = self._hosts(runs, int(one.cards[0]), spans=bool(one.spans[0]))
-            self.count.candidates += len(one) * len(hosts)
-            if len(hosts):
-                added = True
-                self.groups.append(_Group(runs, one, hosts))
-        if not added:
-            self.count.remove("accelerators that are too slow, however many")
-
-    def _kits(self, card: Accelerator) -> Iterator[Kits]:
-        """To buy and to rent; what joins hosts to the world alone is of no use here."""
-        owned, rented = self._finder.owned(card), self._finder.rented(card)
-        if self.ways != "rent" and not owned:
-            what = "price" if self.shop.price(card.id) is None else "host with a price"
-            self.count.remove(f"accelerators without a {what} to buy them")
-        if self.ways != "own" and not rented:
-            self.count.remove("accelerators that nobody is known to rent out")
-        for kits in owned:
-            useful = kits.where(~kits.joined | kits.spans)
-            if len(useful):
-                yield useful
-        yield from rented
-        if rented and card.datacenter_licence:
-            # Clusters for rent are of whole hosts; cards for games stand alone.
-            widest = max((kits.kit(0) for kits in rented), key=lambda kit: kit.machine.cards)
-            yield Kits(
-                [
-                    Kit(
-                        machine=widest.machine,
-                        network=None,
-                        spans=True,
-                        card_usd_per_hour=widest.card_usd_per_hour,
-                    )
-                ]
-            )
-
-    def _hosts(self, runs: Runs, cards: int, *, spans: bool) -> Ints:
-        """Numbers of hosts that are tried."""
-        limits = self.terms.limits
-        most = limits.hosts if spans else 1
-        if limits.accelerators:
-            most = min(most, limits.accelerators // cards)
-        least = 2 if spans else 1
-        fewest = least
-        if limits.run_s:
-            assert runs.alone is not None  # cards without it are left out
-            whole_s = runs.alone.step_s * self.job.steps
-            fewest = max(int(np.ceil(whole_s / cards / limits.run_s * (1 - SLACK))), least)
-        near = range(fewest, int(fewest * NEAR) + 2)
-        wanted = sorted({*HOSTS, *near, most})
-        return np.array(
-            [
-                hosts
-                for hosts in wanted
-                if max(least, fewest) <= hosts <= most and runs.legal(hosts * cards, most * cards)
-            ],
-            dtype=np.int64,
+def _check(
+    workload: TrainingWorkload, limits: DesignLimits, ways: Ways, objective: DesignObjective, top: int
+) -> None:
+    if objective not in OBJECTIVES:
+        raise InvalidInput(f"no objective {objective!r} in training; there are {', '.join(OBJECTIVES)}")
+    if ways not in get_args(Ways):
+        raise InvalidInput(f"ways must be own, rent or either, not {ways!r}")
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InvalidInput(f"top must be a whole number of at least 1, not {top!r}")
+    if not workload.training_tokens:
+        raise InvalidInput("say how many tokens the run trains on (training_tokens), e.g. 100B")
+    for name in ("ttft_s", "tpot_s"):
+        if getattr(limits, name):
+            raise InvalidInput(f"limits: {name} is for inference; training has run_s and run_usd")
+    if objective != "run" and not limits.run_s:
+        raise InvalidInput(
+            "say within what time the run must end (run_s): without it the slowest is cheapest"
         )
+    bounds = (limits.capital_usd, limits.usd_per_s, limits.power_w, limits.accelerators, limits.run_usd)
+    if objective == "run" and not any(bounds):
+        raise InvalidInput(
+            "the shortest run needs a limit on the run's money (run_usd), capital, money an hour, power or "
+            "accelerators"
+        )
+    if objective == "capital" and ways != "own":
+        raise InvalidInput("what is rented takes no capital: ask for ways own with the objective capital")
 
-    def best(self, top: int, way: Way | None = None) -> list[FoundRun]:
-        """The best build of each of so many kinds, the best first; of one way of paying where it is given."""
-        queue: list[tuple[float, int, _Open | None, _Group, int]] = []
-        number = 0
-        for group in self.groups:
-            if way is not None and group.kind[1] != way:
-                continue
-            assert group.runs.alone is not None
-            step_s = group.runs.alone.step_s / (group.hosts * int(group.kits.cards[0]))
-            least = self._promised(group, group.hosts, step_s[None, :]).min(axis=0)
-            for place in np.flatnonzero(np.isfinite(least)).tolist():
-                number += 1
-                queue.append((float(least[place]), number, None, group, int(group.hosts[place])))
-        heapq.heapify(queue)
-        found: dict[tuple[str, Way], FoundRun] = {}
-        while queue:
-            promise, _, opened, group, hosts = heapq.heappop(queue)
-            if promise > _worth(self._worst(found, group.kind, top)):
-                if promise > _worth(self._worst(found, None, top)):
-                    break
-                continue
-            if opened is None:
-                opened = self._opened(group, hosts)
-            else:
-                for build in self._timed(opened, _worth(self._worst(found, group.kind, top))):
-                    before = found.get(build.kind)
-                    if before is None or rank(build, self.objective) < rank(before, self.objective):
-                        found[build.kind] = build
-            promises = self._promises(opened)
-            least_left = float(promises.min())
-            if np.isfinite(least_left):
-                number += 1
-                heapq.heappush(queue, (least_left, number, opened, group, hosts))
-        order = sorted(found, key=lambda kind: rank(found[kind], self.objective))
-        return [found[kind] for kind in order[:top]]
 
-    def _worst(self, found: dict[tuple[str, Way], FoundRun], kind: tuple[str, Way] | None, top: int) -> float:
-        """What a build must not exceed to be of use: its kind's best, or the last of the best kinds."""
-        values = {one: rank(build, self.objective)[0] for one, build in found.items()}
-        own = values[kind] if kind in values else np.inf
-        others = sorted(values.values())
-        return min(own, others[top - 1] if len(others) >= top else np.inf)
+def _answered(question: _Question, workers: int) -> _Answer:
+    names = question.accelerators
+    workers = min(workers, len(names) // SHARED + 1)
+    if workers < 2:
+        return _answer(question)
+    # Neighbours in the catalogue are alike: dealing them out gives each process as much to do.
+    shares = [dataclasses.replace(question, accelerators=names[start::workers]) for start in range(workers)]
+    with ProcessPoolExecutor(workers - 1, mp_context=get_context("spawn")) as pool:
+        others = [pool.submit(_answer, share) for share in shares[1:]]
+        answers = [_answer(shares[0]), *(other.result() for other in others)]
+    best = sorted(
+        (build for one in answers for build in one.best), key=lambda build: rank(build, question.objective)
+    )
+    ways: dict[Way, FoundRun] = {}
+    count = Count()
+    for one in answers:
+        for way, build in one.ways.items():
+            ways[way] = min(ways.get(way, build), build, key=lambda each: rank(each, question.objective))
+        count.candidates += one.count.candidates
+        count.evaluated += one.count.evaluated
+        for rule, removed in one.count.removed.items():
+            count.remove(rule, removed)
+    return _Answer(best[: question.top], ways, count)
 
-    def _opened(self, group: _Group, hosts: int) -> _Open:
-        """A number of hosts with the bound of perfect links."""
-        hoped = group.runs.hoped_step_s(hosts * int(group.kits.cards[0]))
-        count = len(group.kits)
-        return _Open(group, hosts, np.full(count, hoped), np.full(count, np.isfinite(hoped)))
 
-    def _promises(self, opened: _Open) -> Column:
-        """What each kit that is not timed yet can reach."""
-        found = self._promised(opened.group, np.array([opened.hosts]), opened.least_s[:, None])[:, 0]
-        return np.where(opened.left, found, np.inf)
+def _search(question: _Question) -> TrainingSearch:
+    return TrainingSearch(
+        question.shop,
+        question.job,
+        question.terms,
+        accelerators=question.accelerators,
+        ways=question.ways,
+        objective=question.objective,
+        rented_network=question.rented_network,
+    )
 
-    def _timed(self, opened: _Open, worst: float) -> Iterator[FoundRun]:
-        """Builds with links of the middle speed among those that are of use: it halves what is left."""
-        group = opened.group
-        if not opened.ways:
-            self._set_ways(opened)
-        opened.left &= self._promises(opened) <= worst
-        useful = sorted(set(opened.way[opened.left].tolist()), key=lambda way: opened.ways[way][1:])
-        if not useful:
-            return
-        chosen = useful[len(useful) // 2]
-        mine = opened.left & (opened.way == chosen)
-        kit = group.kits.kit(int(np.flatnonzero(mine)[0]))
-        estimate = group.runs.best(self._cluster(kit, opened.hosts))
-        opened.left &= ~mine
-        self.count.evaluated += int(mine.sum())
-        if estimate is None:
-            return
-        # What is slower in some link and faster in none is no quicker.
-        for way in useful:
-            if way != chosen and _slower(opened.ways[way], opened.ways[chosen]):
-                rows = opened.way == way
-                opened.least_s[rows] = np.maximum(opened.least_s[rows], estimate.step_s)
-        yield from self._chosen(group.kits.where(mine), opened.hosts, group.runs, estimate)
 
-    def _set_ways(self, opened: _Open) -> None:
-        known: dict[tuple[Any, ...], int] = {}
-        places = [
-            known.setdefault(way_of(self._cluster(kit, opened.hosts).groups[0]), len(known))
-            for kit in (opened.group.kits.kit(row) for row in range(len(opened.group.kits)))
+def _answer(question: _Question) -> _Answer:
+    search = _search(question)
+    best = search.best(question.top)
+    ways: dict[Way, FoundRun] = {}
+    for way in ("own", "rent"):
+        known = [build for build in best if build.way == way] or search.best(1, way)
+        if known:
+            ways[way] = known[0]
+    return _Answer(best, ways, search.count)
+
+
+def _alternatives(shop: Shop, ways: Mapping[Way, FoundRun], terms: Terms) -> Iterator[Alternative]:
+    """Renting beside the best build to own."""
+    rent, own = ways.get("rent"), ways.get("own")
+    if rent is None:
+        return
+    card = rent.kit.machine.accelerator.id
+    price = shop.rental(card)
+    assert price is not None  # it was rented at that price
+    usd, paid = rent.figures["usd_per_million_tokens"], float("inf")
+    if own is not None:
+        ownership = terms.ownership
+        running = electricity_usd_per_s(own.figures["average_power_w"], ownership.usd_per_kwh)
+        running += hosting_usd_per_s(own.figures["power_w"], ownership.usd_per_kw_month)
+        # The rent of as many tokens as the own hardware trains on in a second.
+        paid = float(
+            break_even_s(own.figures["capital_usd"], running, usd * own.figures["tokens_per_s"] / 1e6)
+        )
+    yield Alternative(
+        name=f"rent {rent.figures['accelerators']:,.0f} x {card}",
+        usd_per_million_tokens=usd,
+        break_even_s=paid,
+        date=price.date,
+        source=f"{price.provider}: {price.source}" if price.provider else price.source,
+        stale=is_stale(price, shop.today),
+    )
+
+
+def _changes(best: FoundRun, terms: Terms) -> Iterator[CostChange]:
+    """What the best build's tokens cost if one thing changes and the build stays as it is."""
+    own, card = terms.ownership, best.kit.machine.accelerator.id
+    before = best.figures["usd_per_million_tokens"]
+    asked: list[tuple[str, Kit, Terms]] = []
+    if best.way == "own":
+        asked += [
+            ("electricity at half the price", best.kit, with_price(terms, usd_per_kwh=own.usd_per_kwh / 2)),
+            ("electricity at twice the price", best.kit, with_price(terms, usd_per_kwh=own.usd_per_kwh * 2)),
+            ("a year less of use", best.kit, with_price(terms, years=max(own.years - 1, 0.5))),
+            ("a year more of use", best.kit, with_price(terms, years=own.years + 1)),
         ]
-        opened.ways, opened.way = list(known), np.array(places, dtype=np.int64)
-
-    def _cluster(self, kit: Kit, hosts: int) -> Cluster:
-        if hosts == 1:
-            return machine_cluster(kit.machine, self.shop)
-        if kit.network is None:
-            return machine_cluster(kit.machine, self.shop, hosts, self.rented_network)
-        return machine_cluster(kit.machine, self.shop, hosts, kit.network.link, kit.network.nics)
-
-    def _chosen(
-        self, kits: Kits, hosts: int, runs: Runs, estimate: TrainingEstimate
-    ) -> Iterator[FoundRun]:
-        """The best of kits that time alike."""
-        column = np.array([hosts])
-        cards = int(kits.cards[0]) * hosts
-        busy = np.array([runs.busy_w(estimate.hfu)])
-        priced = alone(kits, self._copy(runs, kits, column, np.array([estimate.run_s]), busy), self.terms)
-        values = self._objective(priced, np.array([[estimate.run_s]]))[:, 0]
-        loads = sum(part.value for part in estimate.memory.parts if part.name == "weights")
-        values = np.where(loads + SYSTEM_BYTES <= kits.memory_bytes, values, np.inf)
-        if not np.isfinite(values).any():
-            return
-        ties = np.flatnonzero(values <= _looser(float(values.min())))
-        order = np.lexsort((priced.capital_usd[ties, 0], priced.usd_per_s[ties, 0]))
-        row = int(ties[order[0]])
-        figures = {name: float(np.asarray(getattr(priced, name))[row, 0]) for name in _FIGURES[:-1]}
-        figures["tokens_per_s"] = self.job.workload.training_tokens / estimate.run_s
-        figures["run_s"] = estimate.run_s
-        figures["run_usd"] = figures["usd_per_s"] * estimate.run_s
-        assert cards == estimate.accelerators  # every plan uses all cards
-        kit = kits.kit(row)
-        yield FoundRun(kit, self._cluster(kit, hosts), estimate, figures)
-
-    def _promised(self, group: _Group, hosts: Ints, step_s: Column) -> Column:
-        """What each kit's objective is at least on so many hosts, if a step takes at least so long.
-
-        Parameters
-        ----------
-        group, hosts
-            Kits, and numbers of hosts: the rows and columns of the answer.
-        step_s
-            By kit, or one row for all, and by number of hosts.
-        """
-        runs, limits = group.runs, self.terms.limits
-        assert runs.alone is not None
-        cards = hosts * int(group.kits.cards[0])
-        run_s = np.broadcast_to(step_s * self.job.steps, (len(group.kits), len(hosts)))
-        work_s = runs.alone.work_s / cards
-        # Work is the same however long it takes: a quicker run draws more, but needs no more energy.
-        quickest = np.maximum(step_s.min(axis=0), 1e-300)
-        busy = self._busy(runs.card, np.where(np.isfinite(quickest), work_s / quickest, 0.0))
-        whole = self._copy(runs, group.kits, hosts, quickest * self.job.steps, busy)
-        found = alone(group.kits, whole, self._without_power)
-        values = self._objective(found, run_s)
-        if limits.power_w or self.objective == "power":
-            longest = limits.run_s / self.job.steps if limits.run_s else np.inf
-            slow = self._copy(
-                runs, group.kits, hosts, quickest * self.job.steps, self._busy(runs.card, work_s / longest)
+    if not best.kit.machine.included:
+        for factor, words in ((0.8, "20% cheaper"), (1.2, "20% dearer")):
+            kit = dataclasses.replace(
+                best.kit,
+                card_usd=best.kit.card_usd * factor,
+                card_usd_per_hour=best.kit.card_usd_per_hour * factor,
             )
-            drawn = alone(group.kits, slow, self.terms)
-            if self.objective == "power":
-                values = np.where(np.isfinite(values), drawn.power_w, np.inf)
-            values = np.where(drawn.possible, values, np.inf)
-        return values
-
-    @property
-    def _without_power(self) -> Terms:
-        from dataclasses import replace
-
-        return replace(self.terms, limits=replace(self.terms.limits, power_w=0.0))
-
-    def _busy(self, card: Accelerator, share: Column) -> Column:
-        return np.asarray(
-            accelerator_power_w(
-                card.tdp_w,
-                compute_share=np.minimum(share, 1.0),
-                memory_share=0.5,
-                idle_w=card.idle_w,
-            )
-        )
-
-    def _copy(self, runs: Runs, kits: Kits, hosts: Ints, run_s: Column, busy_w: Column) -> Copy:
-        """Runs as what pricing needs of a copy; one for each number of hosts."""
-        count = len(hosts)
-        return Copy(
-            cards=hosts * int(kits.cards[0]),
-            tokens_per_s=np.where(np.isfinite(run_s), self.job.workload.training_tokens / run_s, 0.0),
-            ttft_s=np.zeros(count),
-            tpot_s=np.zeros(count),
-            busy_w=busy_w,
-            idle_w=np.full(count, runs.busy_w(0.0) if False else _idle_w(runs.card)),
-            hosts=np.broadcast_to(hosts, (len(kits), count)),
-            legal=np.ones((len(kits), count), dtype=bool),
-        )
-
-    def _objective(self, priced: Priced, run_s: Column) -> Column:
-        """Figures of builds that keep the limits; infinite where they do not."""
-        limits = self.terms.limits
-        run_s = np.broadcast_to(run_s, priced.usd_per_s.shape)
-        with np.errstate(invalid="ignore"):
-            run_usd = priced.usd_per_s * run_s
-        good = priced.possible & np.isfinite(run_s)
-        for limit, values in ((limits.run_s, run_s), (limits.run_usd, run_usd)):
-            if limit:
-                good = good & (values <= limit * (1 + 1e-12))
-        values = {"usd": run_usd, "capital": priced.capital_usd, "power": priced.power_w, "run": run_s}
-        return np.where(good, values[self.objective], np.inf)
+            asked.append((f"{card} {words}", kit, terms))
+    for what, kit, under in asked:
+        priced = run_priced(Kits([kit]), round(best.figures["hosts"]), best.estimate, under)
+        usd = run_figures(priced, 0, best.estimate)["usd_per_million_tokens"]
+        yield CostChange(what=what, usd_per_million_tokens=usd, factor=usd / before if before else 1.0)
 
 
-def _idle_w(card: Accelerator) -> float:
-    return float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w))
+def _miss(question: _Question) -> str:
+    """Which single limit is in the way: what the best build would do without it."""
+    limits = question.terms.limits
+    helped = []
+    for name, (what, aim) in LIMITS.items():
+        if not getattr(limits, name):
+            continue
+        freed = dataclasses.replace(question.terms, limits=dataclasses.replace(limits, **{name: 0}))
+        if aim == "capital" and question.ways != "own":
+            aim = question.objective
+        found = _search(dataclasses.replace(question, terms=freed, objective=aim)).best(1)
+        if found:
+            value = found[0].figures[name]
+            helped.append(f"without the limit on {what}, {found[0].kind[0]} would do ({_shown(name, value)})")
+    return "; ".join(helped) or "no single limit is in the way: loosen several, or allow more hosts"
 
 
-def _slower(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether links are no faster than others in anything."""
-    return one[0] == other[0] and all(mine >= its for mine, its in zip(one[1:], other[1:], strict=True))
-
-
-def _worth(value: float) -> float:
-    """What a build must promise to be looked at beside one of such an objective."""
-    return value * (1 - TOLERANCE) if np.isfinite(value) else value
-
-
-def _looser(value: float) -> float:
-    return value + abs(value) * SLACK if np.isfinite(value) else value
-
-
-def rank(build: FoundRun, objective: DesignObjective) -> tuple[float, ...]:
-    """By which builds are put in order: the objective, then money, then time; less is better."""
-    figures = build.figures
-    first = float(f"{figures[OBJECTIVES[objective]]:.10g}")
-    return first, figures["run_usd"], figures["capital_usd"], figures["run_s"]
+def _shown(name: str, value: float) -> str:
+    if name == "run_s":
+        return format_seconds(value)
+    if name == "power_w":
+        return format_quantity(value, "W")
+    if name == "accelerators":
+        return f"{value:,.0f}"
+    if name == "usd_per_s":
+        return f"{format_usd(value * 3600)} an hour"
+    return format_usd(value)

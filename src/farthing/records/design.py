@@ -230,8 +230,8 @@ class Build:
     inference, training
         All about one copy; one of them, by the task.
     run_s, run_usd
-        Of the whole training run, where that is the task, failures counted; what was bought counts for as long
-        as the run takes it.
+        Of the whole training run, where that is the task, failures counted; what was bought counts for as
+        long as the run takes it.
     """
 
     way: Way
