@@ -220,6 +220,10 @@ def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
     >>> chosen_accelerators(["RTX-3090"]), len(chosen_accelerators("hopper")) > 3
     (('rtx-3090',), True)
     """
+    if not isinstance(given, (str, list, tuple)):
+        raise InvalidInput(
+            f"accelerators must be names, not {given!r}; their most is a limit: DesignLimits(accelerators=8)"
+        )
     names = [given] if isinstance(given, str) else list(given)
     cards = catalog.accelerators()
     found: dict[str, None] = {}
