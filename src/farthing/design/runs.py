@@ -34,13 +34,20 @@ NARROW: Final[dict[str, Any]] = {
     "recompute_layers": 1,
     "sequence_parallel": True,
     "rank_order": "tp-cp-dp-pp",
-    "schedule": ("1f1b", "interleaved"),
-    "interleave": (1, 2, 4),
-    "recompute_share": (0.25, 0.5, 0.75, 1.0),
+    "schedule": ("1f1b", "zero-bubble"),
+    "recompute_share": (0.5, 1.0),
+    "micro_batch_size": (1, 2, 4, 8),
     "zero_stage": (1, 3),
 }
 """Choices that builds are compared by unless they are given; what others give is little, and the plan of each
 build that is shown comes from a search of all."""
+
+
+TIED: Final = (
+    ("recompute", "recompute_layers", "recompute_share"),
+    ("schedule", "interleave", "first_spared", "last_spared"),
+)
+"""Fields of a plan that allow each other only some values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +78,10 @@ class Job:
     @functools.cached_property
     def narrow(self) -> Mapping[str, Any]:
         """What is fixed of the plans that builds are compared by."""
-        tied = {"schedule", "interleave", "recompute", "recompute_layers", "recompute_share"}
-        if tied & set(self.given):
-            # These go together in ways that only the caller knows.
-            return self.given
-        return {**NARROW, **self.given}
+        # What goes together is left as the caller has it.
+        given = set(self.given)
+        loose = {name for fields in TIED if given & set(fields) for name in fields}
+        return {**{name: value for name, value in NARROW.items() if name not in loose}, **self.given}
 
     @functools.cached_property
     def _spaces(self) -> dict[Any, TrainingSpace]:

@@ -39,7 +39,7 @@ OBJECTIVES: Final[dict[str, str]] = {
 }
 """Of a training run, and the figure that each looks at; less is better."""
 
-HOSTS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+HOSTS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
 """Numbers of hosts that are tried, beside those just above the fewest that can be in time."""
 
 NEAR: Final = 1.1

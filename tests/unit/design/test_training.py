@@ -334,3 +334,29 @@ def test_step_by_roofline(result: DesignResult) -> None:
         work = 6 * 1.0e9 * 20e9  # fewer parameters than the model has
         assert build.run_s > work / peak / build.accelerators
     assert np.isfinite(result.best[0].run_usd)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"recompute": "none"},
+        {"recompute": "full", "recompute_share": [0.25, 1.0]},
+        {"schedule": "interleaved", "interleave": 2, "pp": 2},
+        {"zero_stage": 3},
+        {"offload": "optimizer"},
+    ],
+    ids=lambda given: ",".join(given),
+)
+def test_what_is_given_may_go_with_what_is_compared(given: dict[str, Any]) -> None:
+    job = Job(
+        model=MODEL,
+        workload=TrainingWorkload(sequence_tokens=2048, global_batch_size=64, training_tokens=1e9),
+        given={"offload": "none", **given},
+        limits=Limits(),
+        basis=CostBasis(),
+    )
+    found = Runs(job, catalog.accelerator("h100-sxm")).best(parse_cluster("1x8:h100-sxm"))
+    assert found is not None
+    for name, value in given.items():
+        allowed = value if isinstance(value, list) else [value]
+        assert getattr(found.plan, name) in allowed
