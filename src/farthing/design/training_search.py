@@ -212,7 +212,10 @@ class TrainingSearch:
         if limits.run_s:
             assert runs.alone is not None  # cards without it are left out
             whole_s = runs.alone.step_s * self.job.steps
-            fewest = max(int(np.ceil(whole_s / cards / limits.run_s * (1 - SLACK))), least)
+            needed = np.ceil(whole_s / cards / limits.run_s * (1 - SLACK))
+            fewest = int(min(max(needed, least), most + 1))
+        if fewest > most:
+            return np.empty(0, dtype=np.int64)
         near = range(fewest, int(fewest * NEAR) + 2)
         wanted = sorted({*HOSTS, *near, most})
         return np.array(

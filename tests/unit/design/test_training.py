@@ -162,6 +162,12 @@ def test_what_is_in_the_way_is_named() -> None:
     assert "without the limit on the run's time, rtx-3090 would do" in found.miss
 
 
+def test_a_run_without_end_is_no_build() -> None:
+    found = asked(training_tokens=1e30, accelerators=["rtx-3090"], ways="own")
+    assert not found.best
+    assert found.miss
+
+
 def test_nothing_helps() -> None:
     found = design(
         catalog.model("llama-3.1-405b"),
