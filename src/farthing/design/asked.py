@@ -221,9 +221,7 @@ def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
     (('rtx-3090',), True)
     """
     if not isinstance(given, (str, list, tuple)):
-        raise InvalidInput(
-            f"accelerators must be names, not {given!r}; their most is a limit: DesignLimits(most_accelerators=8)"
-        )
+        raise InvalidInput(f"accelerators must be names, not {given!r}; a limit is most_accelerators=8")
     names = [given] if isinstance(given, str) else list(given)
     cards = catalog.accelerators()
     found: dict[str, None] = {}

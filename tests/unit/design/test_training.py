@@ -27,7 +27,7 @@ QUESTION: dict[str, Any] = {
     "training_tokens": 20e9,
     "run_s": 20 * DAY,
     "accelerators": CARDS,
-    "hosts": 8,
+    "most_hosts": 8,
 }
 
 
@@ -143,7 +143,7 @@ def test_the_shortest_run_within_a_capital() -> None:
     [
         ({"run_usd": 450.0}, "run_usd"),
         ({"power_w": 4000.0}, "power_w"),
-        ({"accelerators": 4}, "accelerators"),
+        ({"most_accelerators": 4}, "accelerators"),
         ({"usd_per_s": 0.5 / 3600}, "usd_per_s"),
         ({"capital_usd": 15_000.0}, "capital_usd"),
     ],
@@ -175,7 +175,7 @@ def test_nothing_helps() -> None:
         training_tokens=1e12,
         run_s=DAY,
         accelerators=["rtx-3090"],
-        hosts=1,
+        most_hosts=1,
     )
     assert not found.best
     assert "no single limit" in found.miss
@@ -186,7 +186,7 @@ def test_rented_hosts_are_joined_by_an_assumption() -> None:
         "ways": "rent",
         "accelerators": ["h100-sxm"],
         "training_tokens": 2e12,
-        "hosts": 64,
+        "most_hosts": 64,
     }
     build = asked(**changes).best[0]
     assert build.hosts > 1
@@ -295,7 +295,7 @@ def test_no_cluster_beats_the_bounds(card: str, model: str) -> None:
         ({"kv_format": "fp8"}, "unknown option 'kv_format'"),
         ({"top": 0}, "top must be"),
         ({"ways": "steal"}, "ways must be"),
-        ({"hosts": 0}, "hosts must be at least 1"),
+        ({"most_hosts": 0}, "most_hosts must be at least 1"),
         ({"workload": 3}, "TrainingWorkload needed"),
     ],
 )
@@ -320,7 +320,7 @@ def test_serving_refuses_limits_of_a_run() -> None:
 
 def test_a_workload_record_does_as_well(result: DesignResult) -> None:
     load = TrainingWorkload(sequence_tokens=4096, global_batch_size=1024, training_tokens=20e9)
-    again = design(MODEL, task="training", workload=load, run_s=20 * DAY, accelerators=CARDS, hosts=8)
+    again = design(MODEL, task="training", workload=load, run_s=20 * DAY, accelerators=CARDS, most_hosts=8)
     assert [dataclasses.replace(build) for build in again.best] == list(result.best)
 
 
