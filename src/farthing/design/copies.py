@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,6 +151,16 @@ class Task:
     workload: InferenceWorkload
     plan: InferencePlan
     ideal: bool = False
+
+
+def joined(parts: Sequence[Copies]) -> Copies:
+    """Rows of the same accelerator, one after the other."""
+    columns: dict[str, Any] = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in dataclasses.fields(Copies)
+        if isinstance(getattr(parts[0], field.name), np.ndarray)
+    }
+    return dataclasses.replace(parts[0], **columns)
 
 
 def splits(task: Task, most_cards: int, cluster: Cluster) -> NDArray[np.int64]:

@@ -8,14 +8,14 @@ are in the order of what they promise, until nothing that is left can be better 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.design.copies import Copies, Task, bound, exact, joined_hosts
+from farthing.design.copies import PERFECT, Copies, Task, bound, exact, joined, joined_hosts
 from farthing.design.kits import KitFinder
 from farthing.design.machines import SYSTEM_BYTES
 from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, hoped, priced
@@ -108,6 +108,42 @@ class _Group:
     least: Column
     """The least objective that each kit can reach."""
 
+    @property
+    def kind(self) -> tuple[str, Way]:
+        """Of its builds."""
+        return self.offer.card.id, "rent" if self.kits.rented[0] else "own"
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Rows of copies that may be of use, with some links each.
+
+    ``wanted`` says which rows are wanted with which links, ``way_of`` which links each kit has.
+    """
+
+    offer: _Offer
+    kits: Kits
+    rows: Copies
+    links: list[HostGroup]
+    way_of: NDArray[np.int64]
+    wanted: Mask
+
+    @property
+    def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Links and row of what is wanted."""
+        way, row = np.nonzero(self.wanted)
+        return way, row
+
+    @property
+    def flat(self) -> Copies:
+        """What is wanted, one after the other."""
+        return self.rows.where(self.places[1])
+
+    @property
+    def flat_links(self) -> list[HostGroup]:
+        """The links of each."""
+        return [self.links[way] for way in self.places[0].tolist()]
+
 
 @dataclass(slots=True)
 class _Offer:
@@ -156,11 +192,12 @@ class _Best:
         self.builds: dict[tuple[str, Way], Found] = {}
         self._ranks: dict[tuple[str, Way], tuple[float, ...]] = {}
 
-    def take(self, kind: tuple[str, Way], build: Found) -> None:
-        """Keep a build if it is the best of its kind."""
-        own = rank(build, self.objective)
-        if kind not in self._ranks or own < self._ranks[kind]:
-            self._ranks[kind], self.builds[kind] = own, build
+    def take(self, builds: Iterable[Found]) -> None:
+        """Keep those that are the best of their kinds."""
+        for build in builds:
+            own = rank(build, self.objective)
+            if build.kind not in self._ranks or own < self._ranks[build.kind]:
+                self._ranks[build.kind], self.builds[build.kind] = own, build
 
     def worst(self, kind: tuple[str, Way] | None = None) -> float:
         """What a build must not exceed to be of use: the last of the best kinds, or its own kind's best."""
@@ -267,35 +304,38 @@ class Search:
         )
         best = _Best(self.objective, top)
         # A few promising builds of each kind first: the better the best known, the fewer are left to time.
-        for promising in (True, False):
+        for few in (FEW, 0):
+            done = set()
             for promise, number in queue:
                 group = self.groups[number]
-                kind: tuple[str, Way] = (group.offer.card.id, "rent" if group.kits.rented[0] else "own")
                 if promise > _looser(best.worst()):
                     break
-                if promise > _looser(best.worst(kind)) or (promising and kind in best.builds):
+                if group.kind in done:
                     continue
-                for build in self._evaluated(group, best.worst(kind), promising):
-                    best.take(kind, build)
+                done.add(group.kind)
+                groups = [group] if few else self._of(group.kind)
+                best.take(self._evaluated(groups, best.worst(group.kind), few))
         return best.first
 
-    def _evaluated(self, group: _Group, worst: float, promising: bool) -> Iterator[Found]:
-        """The best build of a group, unless it exceeds an objective; of all, or of some that promise most."""
-        kits = group.kits.where(group.least <= _looser(worst))
-        if not len(kits):
-            return
+    def _of(self, kind: tuple[str, Way]) -> list[_Group]:
+        """The groups of one kind."""
+        return [group for group in self.groups if group.kind == kind]
+
+    def _evaluated(self, groups: Sequence[_Group], worst: float, few: int = 0) -> Iterator[Found]:
+        """The best build of each of some groups of one kind that does not exceed an objective.
+
+        With ``few``, of so many that promise most.
+        """
 
         def useful(best: Priced) -> Mask:
             values = best.objective(self.objective)
             limit = worst
-            if promising and values.size > FEW:
-                limit = min(limit, float(np.partition(values, FEW, axis=None)[FEW]))
+            if few and values.size > few:
+                limit = min(limit, float(np.partition(values, few, axis=None)[few]))
             return np.asarray(np.isfinite(values) & (values <= _looser(limit)))
 
-        timed = self._timed(group.offer, kits, useful)
-        if timed is not None:
-            rows, found = timed
-            yield from self._chosen(group.offer, kits, rows, found, found.objective(self.objective))
+        for offer, kits, rows, found in self._timed(groups, useful, worst):
+            yield from self._chosen(offer, kits, rows, found, found.objective(self.objective))
 
     def _chosen(
         self, offer: _Offer, kits: Kits, rows: Copies, found: Priced, values: Column
@@ -316,18 +356,47 @@ class Search:
         yield _found(offer.task, kits, rows, found, int(kit), int(row))
 
     def _timed(
-        self, offer: _Offer, kits: Kits, useful: Callable[[Priced], Mask]
-    ) -> tuple[Copies, Priced] | None:
-        """Rows that may be of use on some kits, timed as they are, with their prices; None where none may.
+        self, groups: Sequence[_Group], useful: Callable[[Priced], Mask], worst: float = np.inf
+    ) -> Iterator[tuple[_Offer, Kits, Copies, Priced]]:
+        """Builds that may be of use, timed as they are, with their prices.
 
         Parameters
         ----------
-        offer, kits
-            What is timed on what; the kits differ in links and prices alone.
+        groups
+            Where they are looked for.
         useful
             Which builds may be of use, from what they can do at best.
+        worst
+            Kits that promise no better are left out at once.
         """
-        rows = offer.rows
+        together: dict[Any, list[_Selection]] = {}
+        for group in groups:
+            selection = self._selected(group, useful, worst)
+            if selection is not None:
+                # Racks that switches join are as many cards inside as they have hosts: each size by itself.
+                domain = selection.links[0].intra_link
+                apart = group.kits.cards[0] if domain.domain else 0
+                key = (id(group.offer), group.kits.rented[0], domain.kind, domain.domain and domain.id, apart)
+                together.setdefault((*key, selection.links[0].host_copy), []).append(selection)
+        for selections in together.values():
+            offer = selections[0].offer
+            rows = joined([one.flat for one in selections])
+            links = [link for one in selections for link in one.flat_links]
+            real = exact(offer.task, _cluster(links, self.terms.limits.most_hosts), rows)
+            start = 0
+            for one in selections:
+                count = len(one.flat)
+                mine = real.where(np.arange(start, start + count))
+                start += count
+                self.count.evaluated += int(one.wanted[one.way_of].sum())
+                yield (offer, one.kits, *self._priced(one, mine))
+
+    def _selected(self, group: _Group, useful: Callable[[Priced], Mask], worst: float) -> _Selection | None:
+        """Rows of copies that may be of use on some kits of a group; None where none may."""
+        kits = group.kits.where(group.least <= _looser(worst))
+        if not len(kits):
+            return None
+        rows = group.offer.rows
         # First with the best of all kits at once, then with each.
         rows = rows.where(useful(hoped(kits.ideal, _copy(kits.ideal, rows), self.terms))[0])
         if not len(rows):
@@ -337,47 +406,46 @@ class Search:
         if not kept.any():
             return None
         rows, wanted = rows.where(kept), wanted[:, kept]
-        ways, way_of = kits.ways(offer.card)
-        mine = np.zeros((len(ways), len(rows)), dtype=bool)
-        np.logical_or.at(mine, way_of, wanted)
-        way, row = np.nonzero(mine)
-        cluster = _cluster([ways[number] for number in way.tolist()], self.terms.limits.most_hosts)
-        real = exact(offer.task, cluster, rows.where(row)).spread(rows, (way, row), len(ways))
-        self.count.evaluated += int(mine[way_of].sum())
-        copy = _copy(kits, rows)
-        timed = dataclasses.replace(
+        links, way_of = kits.ways(group.offer.card)
+        by_way = np.zeros((len(links), len(rows)), dtype=bool)
+        np.logical_or.at(by_way, way_of, wanted)
+        return _Selection(group.offer, kits, rows, links, way_of, by_way)
+
+    def _priced(self, one: _Selection, timed: Copies) -> tuple[Copies, Priced]:
+        """Copies by kit and row, and their builds."""
+        real = timed.spread(one.rows, one.places, len(one.links))
+        copy = _copy(one.kits, one.rows)
+        told = dataclasses.replace(
             copy,
-            legal=copy.legal & mine[way_of],
-            tokens_per_s=real.tokens_per_s[way_of],
-            ttft_s=real.ttft_s[way_of],
-            tpot_s=real.tpot_s[way_of],
-            busy_w=real.busy_w[way_of],
+            legal=copy.legal & one.wanted[one.way_of],
+            tokens_per_s=real.tokens_per_s[one.way_of],
+            ttft_s=real.ttft_s[one.way_of],
+            tpot_s=real.tpot_s[one.way_of],
+            busy_w=real.busy_w[one.way_of],
         )
-        return real.on(way_of), priced(kits, timed, self.terms)
+        return real.on(one.way_of), priced(one.kits, told, self.terms)
 
     def front(self, objectives: Sequence[DesignObjective]) -> list[Found]:
         """Builds that none beats in all objectives, in the order of the first."""
         signs = np.array([-1.0 if name == "tokens-per-s" else 1.0 for name in objectives])
         points = np.empty((0, len(objectives)))
         builds: list[Found] = []
-        order = sorted(range(len(self.groups)), key=lambda number: float(self.groups[number].least.min()))
-        for number in order:
-            group = self.groups[number]
+        kinds = dict.fromkeys(
+            group.kind for group in sorted(self.groups, key=lambda group: float(group.least.min()))
+        )
+        for kind in kinds:
 
             def useful(best: Priced, points: Column = points) -> Mask:
                 values = np.stack([best.objective(name) for name in objectives], axis=-1)
                 return _unbeaten(values, points)
 
-            timed = self._timed(group.offer, group.kits, useful)
-            if timed is None:
-                continue
-            rows, found = timed
-            values = np.stack([found.objective(name) for name in objectives], axis=-1)
-            flat = values.reshape(-1, len(objectives))
-            mine = pareto_front(flat)
-            for place in mine[_unbeaten(flat[mine], points)].tolist():
-                kit, row = divmod(place, len(rows))
-                builds.append(_found(group.offer.task, group.kits, rows, found, kit, row))
+            for offer, kits, rows, found in self._timed(self._of(kind), useful):
+                values = np.stack([found.objective(name) for name in objectives], axis=-1)
+                flat = values.reshape(-1, len(objectives))
+                mine = pareto_front(flat)
+                for place in mine[_unbeaten(flat[mine], points)].tolist():
+                    kit, row = divmod(place, len(rows))
+                    builds.append(_found(offer.task, kits, rows, found, kit, row))
             if builds:
                 points = np.array([[_value(build, name) for name in objectives] for build in builds]) * signs
                 kept = pareto_front(points)
@@ -448,20 +516,28 @@ def of_copies(
 
 
 def _cluster(groups: Sequence[HostGroup], hosts: int) -> Cluster:
-    """Hosts whose links are columns, a row for each of some groups."""
+    """Hosts whose links and cards are columns, a row for each of some groups.
+
+    Copies that lie in one host have no network, and never use one.
+    """
     first = groups[0]
-    network = first.network
-    joined = network is not None
+    networks = [one.network or PERFECT for one in groups]
     group = dataclasses.replace(
         first,
-        hosts=hosts if joined else 1,
+        hosts=hosts,
+        accelerators_per_host=_numbers([one.accelerators_per_host for one in groups]),
         intra_link=_column([one.intra_link for one in groups]),
-        network=_column([one.network for one in groups if one.network]) if joined else None,
-        nics_per_host=cast(Any, np.array([one.nics_per_host for one in groups])) if joined else 1,
-        host_memory_bytes_per_s=cast(Any, np.array([host_memory_bytes_per_s(one) for one in groups])),
+        network=_column(networks),
+        nics_per_host=_numbers([one.nics_per_host for one in groups]),
+        host_memory_bytes_per_s=_numbers([host_memory_bytes_per_s(one) for one in groups]),
         host=None,
     )
     return Cluster(name=first.accelerator.id, groups=(group,), network=group.network)
+
+
+def _numbers(values: Sequence[float]) -> Any:
+    """A column; one number where all are alike."""
+    return values[0] if len(set(values)) == 1 else np.array(values)
 
 
 def _column(links: Sequence[Link]) -> Link:
@@ -469,6 +545,6 @@ def _column(links: Sequence[Link]) -> Link:
     return dataclasses.replace(
         links[0],
         bytes_per_s=cast(Any, np.array([link.bytes_per_s for link in links])),
-        latency_s=cast(Any, np.array([link.latency_s for link in links])),
-        efficiency=cast(Any, np.array([link.efficiency for link in links])),
+        latency_s=_numbers([link.latency_s for link in links]),
+        efficiency=_numbers([link.efficiency for link in links]),
     )

@@ -294,6 +294,8 @@ def joined_cards(group: HostGroup) -> int:
     [64, 72, 8]
     """
     each = group.accelerators_per_host
+    if not group.intra_link.domain:
+        return each
     most = min(group.intra_link.domain // each, group.hosts)
     whole = next((hosts for hosts in range(most, 1, -1) if group.hosts % hosts == 0), 1)
     return each * whole
