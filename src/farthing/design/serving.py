@@ -8,7 +8,6 @@ are in the order of what they promise, until nothing that is left can be better 
 from __future__ import annotations
 
 import dataclasses
-import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -149,6 +148,33 @@ def _best_of_each_size(rows: Copies) -> Copy:
     )
 
 
+class _Best:
+    """The best build of each kind so far, of which so many kinds count."""
+
+    def __init__(self, objective: DesignObjective, top: int) -> None:
+        self.objective, self.top = objective, top
+        self.builds: dict[tuple[str, Way], Found] = {}
+        self._ranks: dict[tuple[str, Way], tuple[float, ...]] = {}
+
+    def take(self, kind: tuple[str, Way], build: Found) -> None:
+        """Keep a build if it is the best of its kind."""
+        own = rank(build, self.objective)
+        if kind not in self._ranks or own < self._ranks[kind]:
+            self._ranks[kind], self.builds[kind] = own, build
+
+    def worst(self, kind: tuple[str, Way] | None = None) -> float:
+        """What a build must not exceed to be of use: the last of the best kinds, or its own kind's best."""
+        others = sorted(own[0] for own in self._ranks.values())
+        last = others[self.top - 1] if len(others) >= self.top else np.inf
+        return min(last, self._ranks[kind][0]) if kind in self._ranks else last
+
+    @property
+    def first(self) -> list[Found]:
+        """Of the best kinds, the best first."""
+        order = sorted(self.builds, key=lambda kind: self._ranks[kind])
+        return [self.builds[kind] for kind in order[: self.top]]
+
+
 class Search:
     """All builds of some tasks out of a shop.
 
@@ -234,38 +260,24 @@ class Search:
 
     def best(self, top: int, way: Way | None = None) -> list[Found]:
         """The best build of each of so many kinds, the best first; of one way of paying where it is given."""
-        queue = [
+        queue = sorted(
             (float(group.least.min()), number)
             for number, group in enumerate(self.groups)
             if way is None or group.kits.rented[0] == (way == "rent")
-        ]
-        heapq.heapify(queue)
-        found: dict[tuple[str, Way], tuple[float, ...]] = {}
-        builds: dict[tuple[str, Way], Found] = {}
-        while queue:
-            promise, number = heapq.heappop(queue)
-            group = self.groups[number]
-            kind: tuple[str, Way] = (group.offer.card.id, "rent" if group.kits.rented[0] else "own")
-            worst = self._worst(found, kind, top)
-            if promise > _looser(worst):
-                if promise > _looser(self._worst(found, None, top)):
+        )
+        best = _Best(self.objective, top)
+        # A few promising builds of each kind first: the better the best known, the fewer are left to time.
+        for promising in (True, False):
+            for promise, number in queue:
+                group = self.groups[number]
+                kind: tuple[str, Way] = (group.offer.card.id, "rent" if group.kits.rented[0] else "own")
+                if promise > _looser(best.worst()):
                     break
-                continue
-            # A few promising builds first: the better the best known, the fewer are left to time.
-            for promising in (True, False) if kind not in found else (False,):
-                for build in self._evaluated(group, worst, promising):
-                    own = rank(build, self.objective)
-                    if kind not in found or own < found[kind]:
-                        found[kind], builds[kind] = own, build
-                worst = self._worst(found, kind, top)
-        order = sorted(builds, key=lambda kind: found[kind])
-        return [builds[kind] for kind in order[:top]]
-
-    def _worst(self, found: dict[Any, tuple[float, ...]], kind: Any, top: int) -> float:
-        """What a build must not exceed to be of use: its kind's best, or the last of the best kinds."""
-        own = found[kind][0] if kind in found else np.inf
-        others = sorted(own[0] for own in found.values())
-        return min(own, others[top - 1] if len(others) >= top else np.inf)
+                if promise > _looser(best.worst(kind)) or (promising and kind in best.builds):
+                    continue
+                for build in self._evaluated(group, best.worst(kind), promising):
+                    best.take(kind, build)
+        return best.first
 
     def _evaluated(self, group: _Group, worst: float, promising: bool) -> Iterator[Found]:
         """The best build of a group, unless it exceeds an objective; of all, or of some that promise most."""
