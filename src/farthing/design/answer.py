@@ -133,7 +133,10 @@ def _check(
     front: Sequence[DesignObjective],
     top: int,
 ) -> None:
-    known = get_args(DesignObjective)
+    known = tuple(OBJECTIVES)
+    for name in ("run_s", "run_usd"):
+        if getattr(limits, name):
+            raise InvalidInput(f"limits: {name} is for training; serving has ttft_s, tpot_s and others")
     for name in (objective, *front):
         if name not in known:
             raise InvalidInput(f"no objective {name!r}; there are {', '.join(known)}")

@@ -9,8 +9,16 @@ from typing import Any, cast
 from farthing.catalog.own_prices import read_prices
 from farthing.catalog.prices import prices as known_prices
 from farthing.design.answer import design_serving
-from farthing.design.asked import chosen_accelerators, given_prices, ownership_terms, serving_plans
+from farthing.design.asked import (
+    chosen_accelerators,
+    given_prices,
+    ownership_terms,
+    rented_link,
+    serving_plans,
+    training_run_asked,
+)
 from farthing.design.shop import market
+from farthing.design.training import design_training
 from farthing.errors import InvalidInput
 from farthing.estimate.subject import filled, plain, refuse_unknown, serving_load
 from farthing.records.design import (
@@ -23,7 +31,7 @@ from farthing.records.design import (
     Ways,
 )
 from farthing.records.model import Model
-from farthing.records.plan import InferencePlan
+from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.search import Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
@@ -60,7 +68,8 @@ def design(
         ``inference`` or ``training``.
     objective
         What is best: ``usd`` per million tokens, ``capital``, ``power``, ``tpot``, ``ttft``, or the most
-        ``tokens-per-s`` within a limit on money, power or accelerators.
+        ``tokens-per-s`` within a limit on money, power or accelerators. In training ``usd`` of the run,
+        ``capital``, ``power``, or the shortest ``run`` within such a limit.
     ways
         ``own``, ``rent`` or ``either``.
     condition
@@ -86,7 +95,10 @@ def design(
         ``if __name__ == "__main__"``.
     **options
         Any field of `Demand`, `DesignLimits`, `Ownership` and the workload; ``residual_share`` may be
-        ``"market"``; ``weight_format``, ``kv_format`` and ``engine`` may be lists.
+        ``"market"``; ``weight_format``, ``kv_format`` and ``engine`` may be lists. In training any field of
+        `TrainingPlan` but the sizes: a value fixes it, a list leaves a choice; ``offload`` is ``none`` unless
+        it is given. ``headroom_share`` is what of each card stays free, and ``rented_network`` the id of what
+        joins rented hosts.
 
     Returns
     -------
@@ -117,6 +129,15 @@ def design(
         "ideal": ideal,
         "workers": workers,
     }
+    if task == "training":
+        if fronts:
+            raise InvalidInput("a front is of builds that serve; of builds that train ask for one objective")
+        if demand is not None or any(name in options for name in Demand.__dataclass_fields__):
+            raise InvalidInput("training has no demand: say training_tokens and within what time (run_s)")
+        run, given, room = training_run_asked(model, workload, options)
+        joined = rented_link(shop, options)
+        refuse_unknown(options, DesignLimits, Ownership, TrainingWorkload, TrainingPlan)
+        return design_training(shop, model, run, given, plan_limits=room, rented_network=joined, **shared)
     if task != "inference":
         raise InvalidInput(f"task must be inference or training, not {task!r}")
     asked = filled(demand, Demand, options)

@@ -6,21 +6,36 @@ import itertools
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from farthing import catalog
+from farthing.catalog.cluster import parse_cluster
+from farthing.design.shop import Shop
+from farthing.design.training_search import RENTED_NETWORK
 from farthing.errors import InvalidInput, UnknownName
 from farthing.estimate.subject import filled, plain
+from farthing.estimate.training import training_run
 from farthing.predict.ownership import circuit_w
 from farthing.predict.resale import residual_share, yearly_decline
 from farthing.records.design import Ownership
+from farthing.records.hardware import Link
 from farthing.records.model import Model
-from farthing.records.plan import InferencePlan
+from farthing.records.plan import InferencePlan, TrainingPlan
+from farthing.records.search import Limits
+from farthing.records.workload import TrainingWorkload
+from farthing.search.asked import BATCH_TOKENS, TRAINING_HEADROOM, training_question, usual_batch
+from farthing.search.training_space import training_space
 
 FORMATS: Final = ("weight_format", "kv_format", "engine")
 """Fields of a plan that may be lists; they change quality or software, so nothing is tried unasked."""
 
 SIZES: Final = ("tp", "pp", "dp", "ep", "micro_batches", "chunk_tokens", "stage_layers", "batch_size")
+
+NETWORKS: Final = ("ethernet", "roce", "infiniband")
+
+ANY_CARD: Final = "1x1:h100-sxm"
+
+TRAINING_SIZES: Final = ("tp", "pp", "dp", "cp", "ep", "expert_tp", "micro_batch_size")
 
 RESALE_AGE: Final = 2.0
 """Youngest used prices that tell how value falls: younger cards sell above their launch price in a shortage
@@ -60,6 +75,77 @@ def serving_plans(model: Model, options: dict[str, Any]) -> tuple[InferencePlan,
         replace(base, **dict(zip(axes, values, strict=True)))  # type: ignore[arg-type]
         for values in itertools.product(*axes.values())
     )
+
+
+def training_run_asked(
+    model: Model, workload: object, options: dict[str, Any]
+) -> tuple[TrainingWorkload, dict[str, Any], Limits]:
+    """The run, fields of the plan that are given, and what of a card stays free; out of the options.
+
+    Each build makes the same steps: without ``global_batch_size`` those of about 4M tokens, as
+    `farthing.search.asked.usual_batch` has it for many cards.
+
+    Raises
+    ------
+    InvalidInput
+        Sizes of a plan, which a design finds itself; values that no plan can have.
+
+    Examples
+    --------
+    >>> asked = {"training_tokens": 1e9, "recompute": "full"}
+    >>> run, given, room = training_run_asked(catalog.model("llama-3.1-8b"), None, asked)
+    >>> run.global_batch_size, given, room.headroom_share, asked
+    (1024, {'recompute': 'full'}, 0.05, {})
+    """
+    for name in TRAINING_SIZES:
+        if name in options:
+            raise InvalidInput(
+                f"a design finds {name} itself; to fix it, search one cluster: farthing train --on ..."
+            )
+    room = filled(None, Limits, {"headroom_share": options.pop("headroom_share", TRAINING_HEADROOM)})
+    known = {field.name for field in fields(TrainingPlan)}
+    given = {name: plain(options.pop(name)) for name in list(options) if name in known}
+    for name, value in given.items():
+        for one in value if isinstance(value, (list, tuple)) else (value,):
+            TrainingPlan(**{name: one})
+    if workload is None:
+        tokens = options.setdefault("sequence_tokens", min(model.max_context, 4096))
+        # The workload says what is wrong with tokens that are none.
+        counted = isinstance(tokens, int) and tokens > 0
+        options.setdefault(
+            "global_batch_size", usual_batch(max(BATCH_TOKENS // tokens, 1), tokens) if counted else 1
+        )
+    run = filled(cast("TrainingWorkload | None", workload), TrainingWorkload, options)
+    # One card shows what is wrong with the question itself.
+    training_question(model, parse_cluster(ANY_CARD), room, {**given, **_asked(run)})
+    for variant in training_space(model, parse_cluster(ANY_CARD), run, given).variants:
+        training_run(model, parse_cluster(ANY_CARD), run, variant, ideal=False)
+    return run, given, room
+
+
+def _asked(run: TrainingWorkload) -> dict[str, Any]:
+    return {field.name: getattr(run, field.name) for field in fields(run)}
+
+
+def rented_link(shop: Shop, options: dict[str, Any]) -> Link:
+    """What joins rented hosts; takes it out of the options.
+
+    Raises
+    ------
+    UnknownName
+        No such network.
+
+    Examples
+    --------
+    >>> from farthing.design.shop import market
+    >>> rented_link(market(), {}).id, rented_link(market(), {"rented_network": "ib-ndr"}).id
+    ('100gbe', 'ib-ndr')
+    """
+    name = str(options.pop("rented_network", RENTED_NETWORK)).strip().lower()
+    networks = {link.id: link for link in shop.links.values() if link.kind in NETWORKS}
+    if name not in networks:
+        raise UnknownName("network", name, networks, "see: farthing catalog list links")
+    return networks[name]
 
 
 def ownership_terms(record: Ownership | None, options: dict[str, Any], *, country: str = "") -> Ownership:
@@ -134,6 +220,8 @@ def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
     >>> chosen_accelerators(["RTX-3090"]), len(chosen_accelerators("hopper")) > 3
     (('rtx-3090',), True)
     """
+    if not isinstance(given, (str, list, tuple)):
+        raise InvalidInput(f"accelerators must be names, not {given!r}; a limit is most_accelerators=8")
     names = [given] if isinstance(given, str) else list(given)
     cards = catalog.accelerators()
     found: dict[str, None] = {}

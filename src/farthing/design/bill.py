@@ -12,6 +12,7 @@ from farthing.design.networks import Network
 from farthing.design.pricing import Kit, Terms
 from farthing.design.serving import Found
 from farthing.design.shop import Shop
+from farthing.design.training_search import FoundRun
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.inference import infer_estimate
 from farthing.predict.energy import electricity_usd_per_s
@@ -195,41 +196,70 @@ def estimate(shop: Shop, found: Found, terms: Terms) -> InferenceEstimate:
 
 def build(shop: Shop, found: Found, terms: Terms) -> Build:
     """A build with its bill, warnings and estimate."""
+    figures = found.figures
+    return Build(
+        **_whole(shop, found, terms),
+        cluster=copy_cluster(shop, found).name,
+        copies=round(figures["copies"]),
+        requests_per_s=figures["requests_per_s"],
+        ttft_s=figures["ttft_s"],
+        tpot_s=figures["tpot_s"],
+        inference=estimate(shop, found, terms),
+    )
+
+
+def run_build(shop: Shop, found: FoundRun, terms: Terms) -> Build:
+    """A build that trains, with its bill, warnings and estimate."""
+    return Build(
+        **_whole(shop, found, terms),
+        cluster=found.cluster.name,
+        copies=1,
+        training=found.estimate,
+        run_s=found.figures["run_s"],
+        run_usd=found.figures["run_usd"],
+    )
+
+
+def _whole(shop: Shop, found: Found | FoundRun, terms: Terms) -> dict[str, Any]:
+    """What builds of every task have."""
     kit, figures = found.kit, found.figures
     hosts, accelerators = round(figures["hosts"]), round(figures["accelerators"])
     rows = bill(shop, kit, accelerators=accelerators, hosts=hosts)
     network: Network | None = kit.network if hosts > 1 else None
     usd = figures["usd_per_million_tokens"]
-    return Build(
-        way=found.way,
-        accelerator=kit.machine.accelerator.id,
-        accelerators=accelerators,
-        accelerators_per_host=kit.machine.cards,
-        host=kit.machine.host.id if kit.machine.host else "",
-        hosts=hosts,
-        network=network.link.id if network else "",
-        nics_per_host=network.nics if network else 0,
-        nic=network.nic.id if network and network.nic else "",
-        switch=network.switch.id if network and network.switch else "",
-        switches=round(figures["switches"]) if network else 0,
-        cluster=copy_cluster(shop, found).name,
-        copies=round(figures["copies"]),
-        tokens_per_s=figures["tokens_per_s"],
-        requests_per_s=figures["requests_per_s"],
-        ttft_s=figures["ttft_s"],
-        tpot_s=figures["tpot_s"],
-        power_w=figures["power_w"],
-        average_power_w=figures["average_power_w"],
-        circuits=kit.machine.circuits,
-        capital_usd=figures["capital_usd"],
-        usd_per_s=figures["usd_per_s"],
-        expenses=expenses(rows, figures, terms.ownership, rented=kit.rented),
-        usd_per_million_tokens=usd,
-        tokens_per_usd=1e6 / usd if usd else 0.0,
-        bill=rows,
-        warnings=tuple(warnings(shop, kit, rows, terms.ownership, hosts=hosts)),
-        inference=estimate(shop, found, terms),
-    )
+    told = list(warnings(shop, kit, rows, terms.ownership, hosts=hosts))
+    if isinstance(found, FoundRun) and kit.rented and found.cluster.network is not None:
+        told.append(
+            BuildWarning(
+                kind="network",
+                text=f"the {hosts} rented hosts are taken to be joined by {found.cluster.network.name} each, "
+                "which their price does not say: ask the provider",
+            )
+        )
+    return {
+        "way": found.way,
+        "accelerator": kit.machine.accelerator.id,
+        "accelerators": accelerators,
+        "accelerators_per_host": kit.machine.cards,
+        "host": kit.machine.host.id if kit.machine.host else "",
+        "hosts": hosts,
+        "network": network.link.id if network else "",
+        "nics_per_host": network.nics if network else 0,
+        "nic": network.nic.id if network and network.nic else "",
+        "switch": network.switch.id if network and network.switch else "",
+        "switches": round(figures["switches"]) if network else 0,
+        "tokens_per_s": figures["tokens_per_s"],
+        "power_w": figures["power_w"],
+        "average_power_w": figures["average_power_w"],
+        "circuits": kit.machine.circuits,
+        "capital_usd": figures["capital_usd"],
+        "usd_per_s": figures["usd_per_s"],
+        "expenses": expenses(rows, figures, terms.ownership, rented=kit.rented),
+        "usd_per_million_tokens": usd,
+        "tokens_per_usd": 1e6 / usd if usd else 0.0,
+        "bill": rows,
+        "warnings": tuple(told),
+    }
 
 
 def total_usd(rows: Iterable[BillRow]) -> float:

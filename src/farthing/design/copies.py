@@ -195,7 +195,7 @@ def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
         ),
     )
     about = _about(task, cluster)
-    about = dataclasses.replace(about, efficiencies=tuple(_free_of_links(one) for one in about.efficiencies))
+    about = dataclasses.replace(about, efficiencies=tuple(free_of_links(one) for one in about.efficiencies))
     sizes = splits(task, most_cards, cluster)
     if not len(sizes):
         return _empty(card)
@@ -346,7 +346,7 @@ def _about(task: Task, cluster: Cluster) -> Subject:
 
 
 @functools.lru_cache(maxsize=256)
-def _free_of_links(efficiency: Efficiency) -> Efficiency:
+def free_of_links(efficiency: Efficiency) -> Efficiency:
     """The constants of an architecture, with collectives that take no time of their own."""
     return dataclasses.replace(efficiency, collective_share=1.0, collective_step_s=0.0, collective_s=0.0)
 

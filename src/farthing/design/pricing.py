@@ -361,6 +361,22 @@ def _legal(kits: Kits, copy: Copy, per_host: NDArray[np.int64]) -> Mask:
     return np.asarray(legal & (~_over(kits.rented) | (_over(kits.cards) == copy.cards)))
 
 
+def alone(kits: Kits, copy: Copy, terms: Terms) -> Priced:
+    """Every kit with every row, once and always busy, whatever the demand: what a training run takes.
+
+    Parameters
+    ----------
+    kits, copy, terms
+        What is bought or rented, what it does, under which terms; each row fills whole hosts.
+    """
+    shape = (len(kits), len(copy.cards))
+    open_terms = replace(terms, demand=Demand())
+    per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
+    legal = copy.legal & np.where(_over(kits.spans), copy.hosts > 1, per_host > 0)
+    found = _with(kits, copy, open_terms, np.ones(shape), per_host)
+    return replace(found, possible=found.possible & legal & kept(found, open_terms))
+
+
 def kept(found: Priced, terms: Terms) -> Mask:
     """Which builds keep the limits."""
     limits = terms.limits

@@ -10,7 +10,7 @@ from farthing.errors import InvalidInput
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.search import Removed
 
-DesignObjective = Literal["usd", "capital", "power", "tpot", "ttft", "tokens-per-s"]
+DesignObjective = Literal["usd", "capital", "power", "tpot", "ttft", "tokens-per-s", "run"]
 Way = Literal["own", "rent"]
 Ways = Literal["own", "rent", "either"]
 Condition = Literal["any", "new", "used"]
@@ -209,7 +209,7 @@ class Build:
     copies
         Independent copies of the model that share the demand.
     tokens_per_s, requests_per_s
-        What all copies can put out together.
+        What all copies can put out together; in training, tokens trained on, failures counted.
     ttft_s, tpot_s
         Mean time to the first token and between two tokens when all places are taken, other users' prompts
         counted.
@@ -230,7 +230,8 @@ class Build:
     inference, training
         All about one copy; one of them, by the task.
     run_s, run_usd
-        Of the whole training run, where that is the task.
+        Of the whole training run, where that is the task, failures counted; what was bought counts for as
+        long as the run takes it.
     """
 
     way: Way
