@@ -317,24 +317,42 @@ def hoped(kits: Kits, copy: Copy, terms: Terms) -> Priced:
     """
     if terms.demand.tokens_per_s:
         return priced(kits, replace(copy, busy_w=copy.least_busy_w), terms)
-    # Slower copies may be fewer, or more where they draw less: of cost and draw, what one copy takes is sure,
-    # and of the price of tokens, what it is with all places of a host taken and no network.
+    # Slower copies may be fewer, or more where they draw less: of cost and draw, what one copy takes is sure;
+    # of the price of tokens, and of how many copies there can be, what it is with all places of a host taken
+    # and no network.
     resting = replace(copy, busy_w=copy.idle_w)
     per_host = np.where(_over(kits.spans), 0, _over(kits.cards) // np.maximum(copy.cards, 1))
     legal = _legal(kits, copy, per_host)
-    free = replace(terms, limits=replace(terms.limits, usd_per_million_tokens=0))
-    most = _most(kits, resting, free, per_host)
     one = _with(kits.unjoined, resting, terms, np.ones(legal.shape), per_host)
     full = _with(kits.unjoined, resting, terms, np.maximum(per_host, 1.0), per_host)
+    copies = _at_most(kits, full, terms)
     found = replace(
-        most,
-        capital_usd=one.capital_usd,
-        power_w=one.power_w,
-        average_power_w=one.average_power_w,
-        usd_per_s=one.usd_per_s,
+        one,
+        copies=copies,
+        tokens_per_s=copies * copy.tokens_per_s,
         usd_per_million_tokens=full.usd_per_million_tokens,
     )
-    return replace(found, possible=found.possible & legal & kept(found, terms))
+    return replace(found, possible=found.possible & (copies > 0) & legal & kept(found, terms))
+
+
+def _at_most(kits: Kits, full: Priced, terms: Terms) -> Column:
+    """Copies that limits leave room for, where each takes its share of a full host or fills its hosts."""
+    limits, ports = terms.limits, kits.switch_ports
+    # Leaves and spines join half the square of a switch's ports; a cable alone joins two.
+    most_ports = np.where(ports > 0, np.maximum(ports * (ports // 2), ports), 2)
+    most_hosts = np.where(kits.joined, most_ports // np.maximum(kits.nics, 1), 1)
+    most_hosts = np.where(kits.rented, limits.most_hosts, np.clip(most_hosts, 1, limits.most_hosts))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        copies = _over(most_hosts) / full.hosts * full.copies
+        for limit, values in (
+            (limits.most_accelerators, full.accelerators),
+            (limits.capital_usd, full.capital_usd),
+            (limits.usd_per_s, full.usd_per_s),
+            (limits.power_w, full.power_w),
+        ):
+            if limit:
+                copies = np.fmin(copies, limit / values * full.copies)
+    return np.floor(copies * (1 + 1e-9))
 
 
 def _legal(kits: Kits, copy: Copy, per_host: NDArray[np.int64]) -> Mask:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ Render = Callable[..., str]
 def _price_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are compared, not markets: every card costs the same, whatever prices ship."""
 
-    def asked(name: str) -> Price:
+    def asked(name: str, *, among: Sequence[Price]) -> Price:
         return Price(item=name, kind="purchase", usd=35_000.0, per="unit", date="2023-09-27", source="a shop")
 
     monkeypatch.setattr(chip, "purchase_price", asked)
