@@ -65,7 +65,7 @@ from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 if TYPE_CHECKING:
-    from farthing.records.design import DesignResult
+    from farthing.records.design import Build, DesignResult
     from farthing.search.table import Search
     from farthing.sweeps.grid import Grid
     from farthing.sweeps.result import Sweep
@@ -95,6 +95,7 @@ __all__ = [
     "networks",
     "own_constants",
     "own_prices",
+    "price_build",
     "prices",
     "purchase_price",
     "read_prices",
@@ -494,6 +495,40 @@ def compare_cards(model: str | Model, accelerators: Sequence[str], **options: An
     from farthing.design.compare import compare_cards as ask
 
     return ask(resolve_model(model), accelerators, **options)
+
+
+def price_build(model: str | Model, **question: Any) -> Build:
+    """A build that is described, timed and priced as a design prices its own.
+
+    Parameters
+    ----------
+    model
+        As in `infer`.
+    **question
+        Arguments of `farthing.design.price.price_build`: the accelerator, host, network and how many of each,
+        the plan, copies and sequences, and what `design` takes of ownership and prices.
+
+    Returns
+    -------
+    Build
+
+    Raises
+    ------
+    InvalidInput
+        Parts that do not go together, unknown names, numbers out of range.
+    Infeasible
+        Memory that does not suffice, a demand that is not met.
+
+    Examples
+    --------
+    >>> build = price_build("llama-3.1-8b", accelerator="rtx-3090", accelerators_per_host=2,
+    ...                     host="romed8-2t-frame", tp=2, sequences=16, years=4)
+    >>> build.accelerators, build.copies, build.capital_usd > 1000
+    (2, 1, True)
+    """
+    from farthing.design.price import price_build as ask
+
+    return ask(resolve_model(model), **question)
 
 
 def launch(

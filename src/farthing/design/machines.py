@@ -75,7 +75,7 @@ class Machine:
         """What so many of them cost without their cards."""
         if self.host is None:
             return
-        parts = shop.host_parts.get(self.host.id, ())
+        parts = host_parts(shop, self.host, self.cards)
         for item, quantity in parts:
             price = shop.price(item)
             assert price is not None  # an unpriced host is not on offer
@@ -149,9 +149,6 @@ def machines(
     for host in shop.hosts.values():
         if not takes(host, card):
             continue
-        usd = _host_usd(shop, host)
-        if usd is None:
-            continue
         if host.cards_included:
             counts: tuple[int, ...] = (host.cards_included,)
         else:
@@ -160,6 +157,9 @@ def machines(
             fits = cards_per_host in counts if host.cards_included else cards_per_host <= host.slots
             counts = (cards_per_host,) if fits else ()
         for cards in counts:
+            usd = _host_usd(shop, host, cards)
+            if usd is None:
+                continue
             found = _machine(shop, card, cards, host, usd, ownership)
             if found is not None:
                 yield found
@@ -172,8 +172,24 @@ def rented(card: Accelerator) -> Iterator[Machine]:
         yield Machine(accelerator=card, cards=cards, host=None)
 
 
-def _host_usd(shop: Shop, host: Host) -> float | None:
-    parts = shop.host_parts.get(host.id, ())
+def host_parts(shop: Shop, host: Host, cards: int) -> list[tuple[str, int]]:
+    """What a host that somebody builds is made of; a riser for each card where it has any.
+
+    Examples
+    --------
+    >>> from farthing.catalog import host
+    >>> from farthing.design.shop import market
+    >>> [dict(host_parts(market(), host("romed8-2t-frame"), cards))["riser-pcie4-x16"] for cards in (2, 6)]
+    [2, 6]
+    """
+    return [
+        (item, cards if shop.parts[item].kind == "riser" else quantity)
+        for item, quantity in shop.host_parts.get(host.id, ())
+    ]
+
+
+def _host_usd(shop: Shop, host: Host, cards: int) -> float | None:
+    parts = host_parts(shop, host, cards)
     if parts:
         prices = [(shop.price(item), quantity) for item, quantity in parts]
         if any(price is None for price, _ in prices):

@@ -56,7 +56,9 @@ def _report(result: DesignResult, name: str, told: int) -> Iterator[RenderableTy
     yield layout.heading(name, _job(result))
     yield Text()
     note = "the best of each accelerator and way of paying" if result.best else "no build keeps the limits"
-    yield layout.heading(f"Builds for {GOALS[result.objective]}", note)
+    training = result.task == "training"
+    goal = "the cheapest run" if training and result.objective == "usd" else GOALS[result.objective]
+    yield layout.heading(f"Builds for {goal}", note)
     if result.best:
         yield _table(result, result.best, numbered=True)
         if result.task == "inference":
@@ -284,7 +286,8 @@ def _beside(result: DesignResult) -> Iterator[RenderableType]:
     if not found:
         return
     note = "when the best build to own has paid for itself against it" if own else ""
-    yield layout.heading("Rent, buy, or call an API", note)
+    training = result.task == "training"
+    yield layout.heading("Rent or buy" if training else "Rent, buy, or call an API", note)
     rent = [one for one in found if one.name.startswith("rent ")]
     others = [one for one in found if not one.name.startswith("rent ")]
     rows = []
@@ -301,9 +304,9 @@ def _beside(result: DesignResult) -> Iterator[RenderableType]:
     if own:
         months = f"{result.ownership.years * 12:,.0f}"
         yield layout.indented(Text(f"what is bought is counted over {months} months", style="dim"))
-    yield layout.indented(
-        Text("APIs: for a million tokens put out, with the prompts that belong to them", style="dim")
-    )
+    if others:
+        words = "APIs: for a million tokens put out, with the prompts that belong to them"
+        yield layout.indented(Text(words, style="dim"))
     yield Text()
 
 
@@ -340,7 +343,8 @@ def _load(result: DesignResult) -> Iterator[RenderableType]:
 def _changes(result: DesignResult) -> Iterator[RenderableType]:
     if not result.sensitivity:
         return
-    yield layout.heading("What would change it", "the first build's accelerator, the build adapted")
+    adapted = "the first build as it stands" if result.task == "training" else "the first build, adapted"
+    yield layout.heading("What would change it", adapted)
     rows = [
         (one.what, _usd_per_million(one.usd_per_million_tokens), layout.change(one.factor))
         for one in result.sensitivity
