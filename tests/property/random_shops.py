@@ -65,7 +65,7 @@ def cards(draw: DrawFn) -> Accelerator:
     card = catalog.accelerator(draw(st.sampled_from(CARDS)))
     return dataclasses.replace(
         card,
-        memory_bytes=draw(st.sampled_from((8, 12, 20))) * GIB,
+        memory_bytes=draw(st.sampled_from((12, 20, 24))) * GIB,
         memory_bytes_per_s=card.memory_bytes_per_s * draw(st.sampled_from((0.5, 1.0, 2.0))),
         tdp_w=draw(st.sampled_from((100.0, 350.0, 700.0))),
     )
@@ -85,7 +85,7 @@ def hosts(draw: DrawFn, number: int, sold: tuple[str, ...]) -> Host:
         slots=slots,
         pcie_generation=generation,
         pcie_lanes_per_slot=lanes,
-        memory_bytes=draw(st.sampled_from((16, 64))) * GIB,
+        memory_bytes=draw(st.sampled_from((20, 64))) * GIB,
         memory_bytes_per_s=draw(st.sampled_from((40e9, 400e9))),
         psu_w=draw(st.sampled_from((0.0, 1500.0, 4000.0))),
         load_w=draw(st.sampled_from((0.0, 300.0))),
@@ -140,7 +140,7 @@ def limits(draw: DrawFn, objective: DesignObjective) -> DesignLimits:
         "power_w": st.floats(200.0, 6000.0),
         "most_accelerators": st.integers(1, 12),
     }
-    chosen = some(draw, tuple(of), 2)
+    chosen = some(draw, tuple(of), draw(st.sampled_from((0, 1, 2))))
     if objective == "tokens-per-s" and not {"capital_usd", "usd_per_s", "power_w"} & set(chosen):
         chosen.append("most_accelerators")
     return DesignLimits(
@@ -166,7 +166,7 @@ def questions(draw: DrawFn, *, objectives: tuple[DesignObjective, ...] = ()) -> 
         )
         for weights in draw(st.sampled_from((("bf16",), ("bf16", "int8"))))
     )
-    asked = 0.0 if objective == "tokens-per-s" else 2 ** draw(st.floats(2, 12))
+    asked = 0.0 if objective == "tokens-per-s" else 2 ** draw(st.floats(2, 10))
     demand = Demand(tokens_per_s=asked, trough_share=draw(st.sampled_from((0.0, 0.3, 1.0))))
     ownership = Ownership(
         usd_per_kwh=draw(st.sampled_from((0.0, 0.12, 1.0))),

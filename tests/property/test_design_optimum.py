@@ -57,7 +57,7 @@ class EveryKit(KitFinder):
                     yield Kit(machine=machine, network=network, spans=spans)
 
 
-@settings(max_examples=100)
+@settings(max_examples=150)
 @given(questions())
 def test_nothing_is_better_than_what_is_found(question: Question) -> None:
     plain = best(question.shop, question.tasks, question.terms, question.ways, question.objective)
