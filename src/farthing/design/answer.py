@@ -13,6 +13,7 @@ from farthing.catalog.cluster import intra_link
 from farthing.design.alternatives import alternatives, load_curve, with_demand, with_price
 from farthing.design.bill import build
 from farthing.design.copies import Task
+from farthing.design.kits import KitFinder
 from farthing.design.pricing import Terms
 from farthing.design.serving import OBJECTIVES, Found, Search
 from farthing.design.shared import Question, answered
@@ -224,8 +225,11 @@ def _changes(
             ("half the demand", shop, with_demand(terms, 0.5)),
             ("twice the demand", shop, with_demand(terms, 2.0)),
         ]
+    # Small changes leave the parts that are worth a look what they are.
+    finder = KitFinder(shop, terms, way, {objective})
     for what, changed, under in asked:
-        again = Search(changed, card, under, ways=way, objective=objective).best(1)
+        kits = None if item in changed.given_usd and item != name else finder.at(changed)
+        again = Search(changed, card, under, ways=way, objective=objective, finder=kits).best(1)
         if again:
             usd = again[0].figures["usd_per_million_tokens"]
             yield CostChange(what=what, usd_per_million_tokens=usd, factor=usd / before)

@@ -9,6 +9,7 @@ beats in speed, price and power.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ class KitFinder:
         self._fabrics: dict[tuple[int, int], tuple[Column, Column]] = {}
         self._worthy: dict[Any, tuple[Network, ...]] = {}
         self._kits: dict[Any, tuple[list[Kits], int]] = {}
+
+    def at(self, shop: Shop) -> KitFinder:
+        """The same kits where accelerators have other prices; all other prices must be the same."""
+        found = copy(self)
+        found.shop = shop
+        return found
 
     def owned(self, card: Accelerator) -> list[Kits]:
         """To buy, those together that are timed together; none where a price is missing."""

@@ -222,8 +222,10 @@ class Search:
         task is a function of it); under which terms.
     ways
         Owning, renting, or either.
-    accelerators
-        That may be used.
+    objective, front
+        What is best, and what a front is of.
+    finder
+        Kits that were found under terms much alike; without it they are looked for.
     """
 
     def __init__(
@@ -235,11 +237,12 @@ class Search:
         ways: Ways = "either",
         objective: DesignObjective = "usd",
         front: Sequence[DesignObjective] = (),
+        finder: KitFinder | None = None,
     ) -> None:
         self.shop, self.terms, self.ways, self.objective = shop, terms, ways, objective
         self.count = Count()
         self.groups: list[_Group] = []
-        self._finder = KitFinder(shop, terms, ways, {objective, *front})
+        self._finder = finder or KitFinder(shop, terms, ways, {objective, *front})
         for name, of_card in tasks.items():
             self._add(shop.accelerators[name], of_card)
 

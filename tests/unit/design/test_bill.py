@@ -99,7 +99,7 @@ def test_a_bill_lists_everything_once() -> None:
     made = machine("l40s", "romed8-2t-frame", 2)
     kit = Kit(machine=made, network=None, spans=False, card_usd=100.0)
     rows = bill(shop(), kit, accelerators=5, hosts=3)
-    parts = dict(catalog.host_parts()["romed8-2t-frame"])
+    parts = dict(catalog.host_parts()["romed8-2t-frame"]) | {"riser-pcie4-x16": 2}
     assert {row.item: row.quantity for row in rows if row.part == "host"} == {
         item: 3 * count for item, count in parts.items()
     }
