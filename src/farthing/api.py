@@ -498,19 +498,7 @@ def compare_cards(model: str | Model, accelerators: Sequence[str], **options: An
 
 
 def price_build(model: str | Model, **question: Any) -> Build:
-    """A build that is described, timed and priced as a design prices its own.
-
-    Parameters
-    ----------
-    model
-        As in `infer`.
-    **question
-        Arguments of `farthing.design.price.price_build`: the accelerator, host, network and how many of each,
-        the plan, copies and sequences, and what `design` takes of ownership and prices.
-
-    Returns
-    -------
-    Build
+    """A build that is described, timed and priced as a design's own: `farthing.design.price.price_build`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
-CARDS = ("rtx-4090", "a100-sxm-80gb", "h100-sxm", "v100-sxm-32gb", "mi300x", "l40s", "m2-ultra")
+CARDS = ("rtx-4090", "a100-sxm-80gb", "h100-sxm", "t4", "mi300x", "l40s", "m2-ultra")
 NETWORKS = ("1gbe", "10gbe", "25gbe", "ib-hdr", "ib-ndr")
 
 
