@@ -309,6 +309,7 @@ def design(
       farthing design llama-3.3-70b --tokens-per-s 300 --tpot 80ms --buy --accelerators ampere --country de
       farthing design llama-3.1-8b --objective tokens-per-s --max-usd 5000 --buy --weights bf16,fp8
       farthing design qwen3-32b --tokens-per-s 1000 --rent --trough 0.2 --elastic --json
+      farthing design llama-3.1-8b --for training --tokens 10B --within 30d --accelerators rtx-3090,h100-sxm
     """
     from farthing import api
     from farthing.cli.output import show, show_json
