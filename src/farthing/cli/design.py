@@ -107,6 +107,7 @@ def limit_options(function: Any) -> Any:
             _LIMITS, "tpot_s", "--tpot", type=Duration(), help="Longest time between two tokens, e.g. 50ms."
         ),
         option(_LIMITS, "run_s", "--within", type=Duration(), help="Longest training run, e.g. 30d."),
+        option(_LIMITS, "run_usd", "--max-run-usd", type=_USD, help="Dearest training run [USD]."),
         option(_LIMITS, "capital_usd", "--max-usd", type=_USD, help="Most money to buy it all [USD]."),
         option(
             _LIMITS, "max_usd_per_hour", "--max-usd-per-hour", type=_USD, help="Most money an hour [USD/h]."
@@ -313,14 +314,15 @@ def design(
     """
     from farthing import api
     from farthing.cli.output import show, show_json
-    from farthing.cli.progress import processors
+    from farthing.cli.progress import processors, progress
 
     check_plots(chart, plots, as_json)
     asked = _question(options)
     if (chart or plots) and "front" not in asked and asked["task"] == "inference":
         asked["front"] = ("usd", "tpot")
     shape = api.find_model(model, **parsed_changes(changes))
-    found = api.design(shape, workers=processors(), **asked)
+    with progress("searching builds"):
+        found = api.design(shape, workers=processors(), **asked)
     if as_json:
         show_json(found)
     else:
