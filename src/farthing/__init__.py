@@ -18,6 +18,7 @@ __all__ = [
     "infer",
     "infer_disaggregated",
     "launch",
+    "price_build",
     "search",
     "sweep",
     "train",
@@ -27,10 +28,30 @@ __all__ = [
 from farthing.errors import CatalogError, FarthingError, Infeasible, InvalidInput, UnknownName
 
 if TYPE_CHECKING:
-    from farthing.api import design, infer, infer_disaggregated, launch, search, sweep, train, validate
+    from farthing.api import (
+        design,
+        infer,
+        infer_disaggregated,
+        launch,
+        price_build,
+        search,
+        sweep,
+        train,
+        validate,
+    )
 
 
-_FRONT: Final = ("design", "infer", "infer_disaggregated", "launch", "search", "sweep", "train", "validate")
+_FRONT: Final = (
+    "design",
+    "infer",
+    "infer_disaggregated",
+    "launch",
+    "price_build",
+    "search",
+    "sweep",
+    "train",
+    "validate",
+)
 """Functions of the front door."""
 
 

@@ -211,7 +211,7 @@ def check_money(build: Build, demand: Demand, limits: DesignLimits, ownership: O
         assert not limit or value <= limit * (1 + CLOSE)
     if build.way == "own":
         electricity = build.average_power_w / 1e3 * ownership.usd_per_kwh / HOUR
-        space = build.power_w / 1e3 * ownership.usd_per_kw_month / (730 * HOUR)
+        space = build.rated_w / 1e3 * ownership.usd_per_kw_month / (730 * HOUR)
         shares = {one.name: one.usd_per_s for one in build.expenses}
         assert shares.get("electricity", 0.0) == pytest.approx(electricity, rel=CLOSE, abs=1e-9)
         assert shares.get("hosting", 0.0) == pytest.approx(space, rel=CLOSE, abs=1e-9)

@@ -322,13 +322,14 @@ def bought(
     working = copies * split.cards * (speed.busy_w - speed.idle_w) * min(demand / tokens_per_s, 1.0)
     day = hours_of(terms.demand.trough_share)
     mean = sum(day) / len(day)
+    rated = watts + cards * (card.tdp_w - speed.idle_w)
     power = own.pue * (watts + working)
     average = own.pue * (watts + working * mean)
     rate, years = own.annual_interest, own.years
     sunk = capital * (1 - own.residual_share / (1 + rate) ** years)
     yearly = sunk * rate / (1 - (1 + rate) ** -years) if rate else sunk / years
     usd_per_s = (
-        yearly / YEAR + average * own.usd_per_kwh / JOULE_PER_KWH + power / 1e3 * own.usd_per_kw_month / MONTH
+        yearly / YEAR + average * own.usd_per_kwh / JOULE_PER_KWH + rated / 1e3 * own.usd_per_kw_month / MONTH
     )
     return Figures(
         usd_per_s / (demand * mean) * 1e6,

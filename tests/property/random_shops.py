@@ -112,7 +112,8 @@ def shops(draw: DrawFn) -> Shop:
     }
     built = {host.id: (("chassis-4u-4-cards", 1),) for host in made if draw(st.booleans())}
     usd = st.floats(1.0, 1000.0)
-    items = (*found, *(host.id for host in made), *nics, *switches, *parts)
+    # A host that somebody builds has no price of its own: with one it would be the buyer's, with its supplies.
+    items = (*found, *(host.id for host in made if host.id not in built), *nics, *switches, *parts)
     return Shop(
         accelerators=found,
         hosts={host.id: host for host in made},

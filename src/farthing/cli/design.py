@@ -40,6 +40,26 @@ _LIMITS: Final = "Limits"
 _PARTS: Final = "What may be used"
 _MONEY: Final = "Owning and renting"
 _SHOW: Final = "Search"
+_TRAINING: Final = {
+    "training_tokens": "--tokens",
+    "sequence_tokens": "--sequence",
+    "global_batch_size": "--batch",
+    "run_s": "--within",
+    "run_usd": "--max-run-usd",
+}
+_SERVING: Final = {
+    "tokens_per_s": "--tokens-per-s",
+    "trough_share": "--trough",
+    "prompt_tokens": "--prompt",
+    "output_tokens": "--output",
+    "prefix_share": "--prefix-share",
+    "ttft_s": "--ttft",
+    "tpot_s": "--tpot",
+    "kv_format": "--kv",
+    "front": "--front",
+}
+"""Options of one task alone, by the field that they fill."""
+
 _USD: Final = Number(0, 1e12, positive=True)
 
 
@@ -130,9 +150,9 @@ def limit_options(function: Any) -> Any:
 def part_options(function: Any) -> Any:
     """What may be used, and at which prices."""
     return joined(
-        option(_PARTS, "ways", "--buy", flag_value="own", help="Only what is bought."),
-        option(_PARTS, "ways", "--rent", flag_value="rent", help="Only what is rented."),
-        option(_PARTS, "ways", "--either", flag_value="either", help="Whichever is better.  [default]"),
+        option(_PARTS, "own", "--buy", is_flag=True, help="Only what is bought."),
+        option(_PARTS, "rent", "--rent", is_flag=True, help="Only what is rented."),
+        option(_PARTS, "either", "--either", is_flag=True, help="Whichever is better.  [default]"),
         option(
             _PARTS,
             "accelerators",
@@ -182,7 +202,7 @@ def part_options(function: Any) -> Any:
             "--price",
             multiple=True,
             metavar="ITEM=USD",
-            help="Your price of an accelerator, host or part. Repeatable.",
+            help="Your price of an accelerator, part or whole host (0: you have it). Repeatable.",
         ),
         option(
             _PARTS,
@@ -227,7 +247,13 @@ def money_options(function: Any) -> Any:
                 ("years", "--years", Number(0, 100, positive=True), "Until it is sold or written off."),
                 ("annual_interest", "--interest", Number(0, 10), "Of the money a year, 0.08 for 8%."),
                 ("usd_per_kwh", "--usd-per-kwh", Number(0, 1e6), "Price of electricity [USD/kWh]."),
-                ("pue", "--pue", Number(1, 10), "Power of the building over that of the machines."),
+                (
+                    "pue",
+                    "--pue",
+                    Number(1, 10),
+                    "Power of the building over that of the machines, losses of supplies counted; in a data "
+                    "centre its average.",
+                ),
             )
         ),
         option(
@@ -275,7 +301,7 @@ def money_options(function: Any) -> Any:
     "--front",
     type=Several(Word(get_args(DesignObjective))),
     metavar="OBJECTIVE,OBJECTIVE[,OBJECTIVE]",
-    help="Also the builds that none beats in all of these.",
+    help="Also the builds that none beats in all of these; of builds that serve.",
 )
 @option(_SHOW, "top", "--top", type=Count(1, 100), help="Builds that are compared.  [default: 10]")
 @option(
@@ -328,7 +354,9 @@ def design(
     else:
         from farthing.report.design import design_report
 
-        show(design_report(found, shape.name, min(told, max(len(found.best), 1))))
+        if found.best and told > len(found.best):
+            raise InvalidInput(f"--show {told}: there are {len(found.best)} builds; raise --top for more")
+        show(design_report(found, shape.name, told))
     if not found.best:
         raise Infeasible(f"no build keeps the limits: {found.miss}")
     if chart or plots:
@@ -340,6 +368,11 @@ def design(
 def _question(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the arguments of `farthing.api.design`."""
     asked = given(options)
+    ways = [way for way in ("own", "rent", "either") if asked.pop(way)]
+    if len(ways) > 1:
+        raise InvalidInput("give one of --buy, --rent and --either")
+    asked["ways"] = ways[0] if ways else "either"
+    _refuse_other_task(asked)
     for name, wanted in (("usd", "--price"), ("usd_per_hour", "--rent-price")):
         asked[name] = _prices(asked.pop(name, ()), wanted)
     if "max_usd_per_hour" in asked:
@@ -347,6 +380,15 @@ def _question(options: dict[str, Any]) -> dict[str, Any]:
     if "residual_share" in asked:
         asked["residual_share"] = _resale(asked["residual_share"])
     return asked
+
+
+def _refuse_other_task(asked: dict[str, Any]) -> None:
+    """Options that belong to the other of serving and training."""
+    training = asked["task"] == "training"
+    for field, name in (_SERVING if training else _TRAINING).items():
+        if field in asked:
+            other = "is for serving: leave out --for training" if training else "needs --for training"
+            raise InvalidInput(f"{name} {other}")
 
 
 def _resale(text: str) -> Any:
@@ -368,7 +410,9 @@ def _prices(given_prices: Sequence[str], name: str) -> dict[str, float]:
             value = float(usd.replace(",", "").replace("$", ""))
         except ValueError:
             value = float("nan")
-        if not sign or not item.strip() or not 0 <= value < 1e12:
+        if value >= 1e12:
+            raise InvalidInput(f"{name} {text!r}: a price is below 1e12 USD")
+        if not sign or not item.strip() or not value >= 0:
             raise InvalidInput(f"{name} {text!r} is not ITEM=USD; write e.g. {name} rtx-4090=1500")
         found[item.strip().lower()] = value
     return found

@@ -44,7 +44,11 @@ def newest_api_prices(model: Model) -> tuple[ApiPrice, ...]:
     newest: dict[str, ApiPrice] = {}
     for price in api_prices(model.id):
         newest.setdefault(price.provider, price)
-    return tuple(newest.values())
+    if not newest:
+        return ()
+    # What nobody has listed for long may no longer be sold.
+    latest = max(int(price.date[:4]) for price in newest.values())
+    return tuple(price for price in newest.values() if int(price.date[:4]) >= latest - 1)
 
 
 def alternatives(
@@ -129,7 +133,7 @@ def running_usd_per_s(found: Found, terms: Terms) -> float:
     """What a build to own costs beside its price: electricity and the space."""
     own = terms.ownership
     return float(electricity_usd_per_s(found.figures["average_power_w"], own.usd_per_kwh)) + float(
-        hosting_usd_per_s(found.figures["power_w"], own.usd_per_kw_month)
+        hosting_usd_per_s(found.figures["rated_w"], own.usd_per_kw_month)
     )
 
 

@@ -15,7 +15,7 @@ from farthing.design.bill import build
 from farthing.design.copies import Task
 from farthing.design.kits import KitFinder
 from farthing.design.pricing import Terms
-from farthing.design.serving import OBJECTIVES, Found, Search
+from farthing.design.serving import OBJECTIVES, Count, Found, Search
 from farthing.design.shared import Question, answered
 from farthing.design.shop import Shop
 from farthing.errors import Infeasible, InvalidInput
@@ -36,7 +36,8 @@ from farthing.records.search import Removed
 from farthing.records.workload import InferenceWorkload
 from farthing.search.rank import thinned
 
-USD_LIMITS: Final = ("usd_per_s", "usd_per_million_tokens")
+MANY_HOSTS: Final = 512
+"""That are tried where the limit's do not do."""
 
 
 def design_serving(
@@ -87,6 +88,12 @@ def design_serving(
         Questions that contradict themselves.
     """
     _check(demand, limits, ways, objective, front, top)
+    longest = workload.longest_context_tokens
+    if model.max_context and longest > model.max_context:
+        raise InvalidInput(
+            f"prompt and answer are {longest:,} tokens, more than the context of {model.id}, "
+            f"{model.max_context:,}: ask for shorter ones"
+        )
     terms = Terms(demand=demand, limits=limits, ownership=ownership)
     names = accelerators or tuple(shop.accelerators)
     tasks = {
@@ -122,7 +129,7 @@ def design_serving(
         alternatives=alternatives(shop, model, workload, terms, own=own, rent=rent),
         load_curve=load_curve(own, rent, terms) if found else (),
         sensitivity=tuple(_changes(shop, tasks, terms, ways, objective, found[0])) if found else (),
-        miss="" if found else _miss(shop, tasks, terms, ways, objective),
+        miss="" if found else _miss(shop, tasks, terms, ways, objective, answer.count),
     )
 
 
@@ -150,7 +157,7 @@ def _check(
     bounded = limits.capital_usd or limits.usd_per_s or limits.power_w or limits.most_accelerators
     if not demand.tokens_per_s and not (objective == "tokens-per-s" and bounded):
         raise InvalidInput(
-            "state the demand (tokens_per_s); or ask for the most tokens a second "
+            "state the demand (tokens_per_s, --tokens-per-s); or ask for the most tokens a second "
             "(objective tokens-per-s) within a limit on capital, money an hour, power or accelerators"
         )
     if demand.tokens_per_s and "tokens-per-s" in (objective, *front):
@@ -159,7 +166,9 @@ def _check(
             "them within a limit, or ask for another objective than tokens-per-s"
         )
     if objective == "capital" and ways != "own":
-        raise InvalidInput("what is rented takes no capital: ask for ways own with the objective capital")
+        raise InvalidInput(
+            "what is rented takes no capital: ask for ways own (--buy) with the objective capital"
+        )
 
 
 def _tasks(
@@ -241,9 +250,13 @@ def _miss(
     terms: Terms,
     ways: Ways,
     objective: DesignObjective,
+    count: Count,
 ) -> str:
     """Which single limit is in the way: what the best build would do without it."""
     limits = terms.limits
+    if not count.candidates:
+        told = [f"{rule}: {number:,}" for rule, number in count.removed.items()]
+        return f"nothing is on offer: {'; '.join(told)}"
     words = {
         "ttft_s": "the time to the first token",
         "tpot_s": "the time a token",
@@ -270,6 +283,13 @@ def _miss(
         if found:
             value = found[0].figures.get(name.removeprefix("most_"), found[0].figures[OBJECTIVES[aim]])
             helped.append(f"without the limit on {what}, {found[0].kind[0]} would do ({_shown(name, value)})")
+    more = min(8 * limits.most_hosts, MANY_HOSTS)
+    if more > limits.most_hosts:
+        freed = dataclasses.replace(terms, limits=dataclasses.replace(limits, most_hosts=more))
+        found = Search(shop, tasks, freed, ways=ways, objective=objective).best(1)
+        if found:
+            hosts = found[0].figures["hosts"]
+            helped.append(f"with {hosts:,.0f} hosts (--max-hosts), {found[0].kind[0]} would do")
     if helped:
         return "; ".join(helped)
     return "no single limit is in the way: loosen several, or allow more hosts"

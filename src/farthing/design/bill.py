@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from farthing.design.copies import plan_of
-from farthing.design.machines import machine_cluster
+from farthing.design.machines import has_own_price, machine_cluster
 from farthing.design.networks import Network
 from farthing.design.pricing import Kit, Terms
 from farthing.design.serving import Found
@@ -19,9 +19,12 @@ from farthing.predict.energy import electricity_usd_per_s
 from farthing.predict.money import capital_usd_per_s, hosting_usd_per_s
 from farthing.predict.ownership import owned_usd_per_s
 from farthing.records.design import BillRow, Build, BuildWarning, Expense, Ownership
-from farthing.records.estimate import InferenceEstimate
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
-from farthing.units import format_quantity
+from farthing.units import format_quantity, format_seconds
+
+READING_S = 0.2
+"""Longest time a token at which people read along: five tokens a second (li-2023-article)."""
 
 WIDE_CARDS = 3
 """GeForce cards in one host from which on their three slots each no longer go side by side."""
@@ -82,7 +85,7 @@ def expenses(
         plain = float(capital_usd_per_s(capital, ownership.years, residual_share=ownership.residual_share))
         parts["interest"] = whole - plain
         parts["electricity"] = float(electricity_usd_per_s(figures["average_power_w"], ownership.usd_per_kwh))
-        parts["hosting"] = float(hosting_usd_per_s(figures["power_w"], ownership.usd_per_kw_month))
+        parts["hosting"] = float(hosting_usd_per_s(figures["rated_w"], ownership.usd_per_kw_month))
     return tuple(
         Expense(name=name, usd_per_s=usd, share=usd / total if total else 0.0)
         for name, usd in parts.items()
@@ -105,6 +108,12 @@ def warnings(
             text=f"{card.name}: its driver's licence forbids data centres, which may bind the provider too",
         )
     if machine.host is not None:
+        if has_own_price(shop, machine.host):
+            most_w = machine.cards * card.tdp_w + machine.host_w
+            yield BuildWarning(
+                kind="electrical",
+                text=f"the supplies of your {machine.host.id} must deliver {format_quantity(most_w, 'W')}",
+            )
         yield from _electrical(machine, ownership, hosts)
         yield from _physical(shop, kit)
     yield from _prices(rows)
@@ -137,7 +146,8 @@ def _physical(shop: Shop, kit: Kit) -> Iterator[BuildWarning]:
     host = machine.host
     if host is None or card.form != "PCIe":
         return
-    if not card.datacenter_licence and machine.cards >= WIDE_CARDS:
+    risers = any(shop.parts[item].kind == "riser" for item, _ in shop.host_parts.get(host.id, ()))
+    if not card.datacenter_licence and machine.cards >= WIDE_CARDS and not risers:
         yield BuildWarning(
             kind="physical",
             text=f"{machine.cards} cards of a GeForce's width in a host need risers, or blower or "
@@ -196,22 +206,22 @@ def estimate(shop: Shop, found: Found, terms: Terms) -> InferenceEstimate:
 
 def build(shop: Shop, found: Found, terms: Terms) -> Build:
     """A build with its bill, warnings and estimate."""
-    figures = found.figures
+    figures, one = found.figures, estimate(shop, found, terms)
     return Build(
-        **_whole(shop, found, terms),
+        **_whole(shop, found, terms, one),
         cluster=copy_cluster(shop, found).name,
         copies=round(figures["copies"]),
         requests_per_s=figures["requests_per_s"],
         ttft_s=figures["ttft_s"],
         tpot_s=figures["tpot_s"],
-        inference=estimate(shop, found, terms),
+        inference=one,
     )
 
 
 def run_build(shop: Shop, found: FoundRun, terms: Terms) -> Build:
     """A build that trains, with its bill, warnings and estimate."""
     return Build(
-        **_whole(shop, found, terms),
+        **_whole(shop, found, terms, found.estimate),
         cluster=found.cluster.name,
         copies=1,
         training=found.estimate,
@@ -220,14 +230,37 @@ def run_build(shop: Shop, found: FoundRun, terms: Terms) -> Build:
     )
 
 
-def _whole(shop: Shop, found: Found | FoundRun, terms: Terms) -> dict[str, Any]:
+def _quality(
+    found: Found | FoundRun, estimate: InferenceEstimate | TrainingEstimate
+) -> Iterator[BuildWarning]:
+    """What its speed rests on, and whether anyone would wait for it."""
+    if any("assumed, not measured" in text for text in estimate.assumptions):
+        card = found.kit.machine.accelerator
+        yield BuildWarning(
+            kind="evidence", text=f"{card.name}: the efficiency of its kernels is assumed, not measured"
+        )
+    if isinstance(estimate, InferenceEstimate) and found.figures["tpot_s"] > READING_S:
+        answer_s = found.figures["tpot_s"] * estimate.workload.output_tokens
+        yield BuildWarning(
+            kind="latency",
+            text=f"a token takes {format_seconds(found.figures['tpot_s'])}, an answer "
+            f"{format_seconds(answer_s)}: limit the time a token where somebody waits for it",
+        )
+
+
+def _whole(
+    shop: Shop,
+    found: Found | FoundRun,
+    terms: Terms,
+    estimate: InferenceEstimate | TrainingEstimate,
+) -> dict[str, Any]:
     """What builds of every task have."""
     kit, figures = found.kit, found.figures
     hosts, accelerators = round(figures["hosts"]), round(figures["accelerators"])
     rows = bill(shop, kit, accelerators=accelerators, hosts=hosts)
     network: Network | None = kit.network if hosts > 1 else None
     usd = figures["usd_per_million_tokens"]
-    told = list(warnings(shop, kit, rows, terms.ownership, hosts=hosts))
+    told = [*warnings(shop, kit, rows, terms.ownership, hosts=hosts), *_quality(found, estimate)]
     if isinstance(found, FoundRun) and kit.rented and found.cluster.network is not None:
         told.append(
             BuildWarning(
@@ -249,6 +282,7 @@ def _whole(shop: Shop, found: Found | FoundRun, terms: Terms) -> dict[str, Any]:
         "switch": network.switch.id if network and network.switch else "",
         "switches": round(figures["switches"]) if network else 0,
         "tokens_per_s": figures["tokens_per_s"],
+        "rated_w": figures["rated_w"],
         "power_w": figures["power_w"],
         "average_power_w": figures["average_power_w"],
         "circuits": kit.machine.circuits,

@@ -234,9 +234,7 @@ def worth(terms: Terms, objectives: Collection[DesignObjective]) -> list[tuple[f
         usd = owned_usd_per_s(
             1.0, own.years, annual_interest=own.annual_interest, residual_share=own.residual_share
         )
-        watt = electricity_usd_per_s(own.pue, own.usd_per_kwh) + hosting_usd_per_s(
-            own.pue, own.usd_per_kw_month
-        )
+        watt = electricity_usd_per_s(own.pue, own.usd_per_kwh) + hosting_usd_per_s(1.0, own.usd_per_kw_month)
         found.append((float(usd), float(watt)))
     if "capital" in objectives or limits.capital_usd:
         found.append((1.0, 0.0))

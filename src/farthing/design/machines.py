@@ -75,7 +75,7 @@ class Machine:
         """What so many of them cost without their cards."""
         if self.host is None:
             return
-        parts = host_parts(shop, self.host, self.cards)
+        parts = [] if has_own_price(shop, self.host) else host_parts(shop, self.host, self.cards)
         for item, quantity in parts:
             price = shop.price(item)
             assert price is not None  # an unpriced host is not on offer
@@ -188,7 +188,14 @@ def host_parts(shop: Shop, host: Host, cards: int) -> list[tuple[str, int]]:
     ]
 
 
+def has_own_price(shop: Shop, host: Host) -> bool:
+    """Whether the buyer names a price for a host that others build of parts: it is had whole, with supplies."""
+    return host.id in shop.given_usd and bool(shop.host_parts.get(host.id))
+
+
 def _host_usd(shop: Shop, host: Host, cards: int) -> float | None:
+    if has_own_price(shop, host):
+        return shop.given_usd[host.id]
     parts = host_parts(shop, host, cards)
     if parts:
         prices = [(shop.price(item), quantity) for item, quantity in parts]
@@ -216,7 +223,7 @@ def _machine(
     if host.kind != "soc" and host.psu_w and not shop.host_parts.get(host.id):
         if most_w > host.psu_w:
             return None
-    elif host.kind != "soc":
+    elif host.kind != "soc" and not has_own_price(shop, host):
         if not shop.host_parts.get(host.id):
             # Nobody says what its supplies deliver.
             return None

@@ -75,6 +75,7 @@ _LEAST: Final = {
     "switch_ports": False,
     "joined": False,
     "memory_bytes": False,
+    "tdp_w": True,
 }
 """Columns of `Kits`, and whether less is better."""
 
@@ -112,6 +113,7 @@ class Kits:
         self.cable_usd = column(lambda kit: kit.network.cable_usd if kit.network else 0.0)
         self.joined = np.array([kit.network is not None for kit in self.kits], dtype=bool)
         self.memory_bytes = column(lambda kit: kit.machine.memory_bytes or np.inf)
+        self.tdp_w = column(lambda kit: kit.machine.accelerator.tdp_w)
         self._groups, self.way_of = _ways(self.kits, shop)
 
     def __len__(self) -> int:
@@ -155,6 +157,7 @@ class Kits:
         found = shallow(self) if usd is not None else self.where(self.included)
         found._forget()
         found.card = card
+        found.tdp_w = np.full(len(found), card.tdp_w)
         found.card_usd = np.where(found.included, 0.0, usd or 0.0)
         return found
 
@@ -243,6 +246,7 @@ class Priced:
     switches: Column
     cables: Column
     capital_usd: Column
+    rated_w: Column
     resting_w: Column
     power_w: Column
     average_power_w: Column
@@ -428,6 +432,8 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
     machines_w = hosts * (_over(kits.host_w) + joined * _over(kits.network_w)) + switches * _over(
         kits.switch_w
     )
+    # A place is paid by what the machines may draw, whatever they do.
+    rated_w = cards * _over(kits.tdp_w) + machines_w
     resting_w = cards * copy.idle_w + machines_w
     working_w = copies * copy.cards * (copy.busy_w - copy.idle_w) * share
     power = (resting_w + working_w) * ownership.pue
@@ -440,7 +446,7 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
             residual_share=ownership.residual_share,
         ),
         electricity_usd_per_s(average, ownership.usd_per_kwh),
-        hosting_usd_per_s=hosting_usd_per_s(power, ownership.usd_per_kw_month),
+        hosting_usd_per_s=hosting_usd_per_s(rated_w, ownership.usd_per_kw_month),
     )
     rented_share = np.broadcast_to(_rented_share(terms, copies, copy), cards.shape)
     rent = rental_usd_per_s(_over(kits.card_usd_per_hour), cards) * rented_share
@@ -453,6 +459,7 @@ def _with(kits: Kits, copy: Copy, terms: Terms, copies: Column, per_host: NDArra
         switches=switches,
         cables=cables,
         capital_usd=np.where(_over(kits.rented), 0.0, capital),
+        rated_w=rated_w,
         resting_w=resting_w * ownership.pue,
         power_w=power,
         average_power_w=average,

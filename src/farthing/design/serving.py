@@ -54,6 +54,7 @@ _FIGURES: Final = (
     "switches",
     "cables",
     "capital_usd",
+    "rated_w",
     "resting_w",
     "power_w",
     "average_power_w",

@@ -199,7 +199,9 @@ def _check(
             "accelerators"
         )
     if objective == "capital" and ways != "own":
-        raise InvalidInput("what is rented takes no capital: ask for ways own with the objective capital")
+        raise InvalidInput(
+            "what is rented takes no capital: ask for ways own (--buy) with the objective capital"
+        )
 
 
 def _answered(question: _Question, workers: int) -> _Answer:
@@ -262,7 +264,7 @@ def _alternatives(shop: Shop, ways: Mapping[Way, FoundRun], terms: Terms) -> Ite
     if own is not None:
         ownership = terms.ownership
         running = electricity_usd_per_s(own.figures["average_power_w"], ownership.usd_per_kwh)
-        running += hosting_usd_per_s(own.figures["power_w"], ownership.usd_per_kw_month)
+        running += hosting_usd_per_s(own.figures["rated_w"], ownership.usd_per_kw_month)
         # The rent of as many tokens as the own hardware trains on in a second.
         paid = float(
             break_even_s(own.figures["capital_usd"], running, usd * own.figures["tokens_per_s"] / 1e6)

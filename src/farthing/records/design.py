@@ -15,7 +15,7 @@ Way = Literal["own", "rent"]
 Ways = Literal["own", "rent", "either"]
 Condition = Literal["any", "new", "used"]
 Site = Literal["home", "datacentre"]
-WarningKind = Literal["licence", "electrical", "physical", "network", "price"]
+WarningKind = Literal["licence", "electrical", "physical", "network", "price", "latency", "evidence"]
 
 
 def _numbers(owner: str, record: object, *names: str, least: float = 0.0) -> None:
@@ -102,7 +102,7 @@ class Ownership:
     pue
         Power of the building over that of the machines.
     usd_per_kw_month
-        Rent of the space by power.
+        Rent of the space, by the most that the machines may draw.
     circuit_w
         What one circuit of the house carries all day; 0 where it does not matter.
     years
@@ -213,6 +213,9 @@ class Build:
     ttft_s, tpot_s
         Mean time to the first token and between two tokens when all places are taken, other users' prompts
         counted.
+    rated_w
+        Most that its parts may draw together, which a rented place is paid by; what the building takes is not
+        in it.
     power_w, average_power_w
         At the meter, at the busiest hour and over the day.
     circuits
@@ -251,6 +254,7 @@ class Build:
     requests_per_s: float = 0.0
     ttft_s: float = 0.0
     tpot_s: float = 0.0
+    rated_w: float = 0.0
     power_w: float
     average_power_w: float
     circuits: int = 0

@@ -9,8 +9,8 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from farthing.records.design import Build, DesignResult
-from farthing.records.estimate import InferenceEstimate
+from farthing.records.design import BillRow, Build, DesignResult
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.report import layout
 from farthing.report.estimate import split
@@ -26,6 +26,8 @@ GOALS: Final = {
     "tokens-per-s": "the most tokens a second",
     "run": "the shortest run",
 }
+
+GIVEN: Final = "given by you"
 
 KINDS: Final = {"purchase": "new", "used": "used", "launch": "at launch", "rental": "rent"}
 """Kinds of prices in words."""
@@ -63,6 +65,13 @@ def _report(result: DesignResult, name: str, told: int) -> Iterator[RenderableTy
         yield _table(result, result.best, numbered=True)
         if result.task == "inference":
             quiet = "first, a token: means with all places taken, other users' prompts counted"
+            yield layout.indented(Text(quiet, style="dim"))
+        elif any(build.way == "own" for build in result.best):
+            years = f"{result.ownership.years:g}"
+            quiet = (
+                "USD a run: what is bought counts for the time of the run, as if such runs filled "
+                f"{years} years; one run alone takes the capital"
+            )
             yield layout.indented(Text(quiet, style="dim"))
         yield Text()
         yield from _in_full(result, result.best[told - 1], told)
@@ -148,7 +157,8 @@ def _table(result: DesignResult, builds: Sequence[Build], *, numbered: bool) -> 
     else:
         columns.append(("run", lambda build: format_seconds(build.run_s)))
         columns.append(("USD a run", lambda build: f"{build.run_usd:,.0f}"))
-    columns.append(("capital", lambda build: f"${build.capital_usd:,.0f}" if build.capital_usd else ""))
+    if any(build.capital_usd for build in builds):
+        columns.append(("capital", lambda build: f"${build.capital_usd:,.0f}" if build.capital_usd else ""))
     if result.limits.power_w or "power" in wanted:
         columns.append(("power", lambda build: format_quantity(build.power_w, "W")))
     columns.append(("USD/M", lambda build: _usd_per_million(build.usd_per_million_tokens)))
@@ -193,11 +203,20 @@ def _in_full(result: DesignResult, build: Build, told: int) -> Iterator[Renderab
     if build.inference:
         copies = f"{build.copies:,} copies of {_plan(build)}" if build.copies > 1 else _plan(build)
         facts.append(("plan", copies))
-        facts.append(("a copy", f"farthing infer {result.model} --on {build.cluster} {_options(build)}"))
+        facts.append(("engine", _engine(build.inference)))
+        facts.append(
+            ("a copy, alone", f"farthing infer {result.model} --on {build.cluster} {_options(build)}")
+        )
         facts += _likely(build, build.inference)
     elif build.training:
         facts.append(("a run", f"{format_seconds(build.run_s)} for {format_usd(build.run_usd)}"))
         facts.append(("plan", split(build.training.plan)))
+        facts.append(
+            (
+                "to see it whole",
+                f"farthing train {result.model} --on {build.cluster} {_sizes(build.training)}",
+            )
+        )
     if build.way == "own":
         words = f"{format_quantity(build.power_w, 'W')} at the busiest hour"
         if build.average_power_w < 0.99 * build.power_w:
@@ -228,6 +247,21 @@ def _options(build: Build) -> str:
     return " ".join(words)
 
 
+def _engine(estimate: InferenceEstimate) -> str:
+    """Which software, and whether it was chosen for the user."""
+    usual = any(text.startswith("no engine named") for text in estimate.assumptions)
+    return estimate.plan.engine + (", the usual one" if usual else "")
+
+
+def _sizes(estimate: TrainingEstimate) -> str:
+    """What makes ``farthing train`` search plans for the same run."""
+    load = estimate.workload
+    return (
+        f"--tokens {load.training_tokens:g} --seq {load.sequence_tokens} "
+        f"--global-batch {load.global_batch_size}"
+    )
+
+
 def _likely(build: Build, estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
     """In which range the throughput will be."""
     bar = next((one for one in estimate.intervals if one.name == "tokens_per_s"), None)
@@ -248,7 +282,7 @@ def _bill(build: Build) -> Iterator[RenderableType]:
     sources = list(dict.fromkeys(row.source for row in build.bill))
     rows = [
         (
-            f"{KINDS[row.kind]} {row.date}{STALE if row.stale else ''}",
+            f"{_kind(row)} {row.date}{STALE if row.stale else ''}",
             f"{row.quantity:,} x {row.name} [{sources.index(row.source) + 1}]",
             f"{row.usd:,.2f}",
             f"{row.quantity * row.usd:,.2f}",
@@ -259,6 +293,10 @@ def _bill(build: Build) -> Iterator[RenderableType]:
     told = [f"[{number}] {source}" for number, source in enumerate(sources, 1)]
     yield layout.indented(Text("\n".join(told), style="dim"))
     yield Text()
+
+
+def _kind(row: BillRow) -> str:
+    return "yours" if row.source == GIVEN else KINDS[row.kind]
 
 
 def _expenses(result: DesignResult, build: Build) -> Iterator[RenderableType]:
@@ -297,7 +335,9 @@ def _beside(result: DesignResult) -> Iterator[RenderableType]:
         rows.append((one.name, f"{one.date}{stale}", _usd_per_million(one.usd_per_million_tokens), paid))
     if own:
         rows.append(("own, the best build", "", _usd_per_million(own.usd_per_million_tokens), ""))
-    yield layout.columns(("", "price of", "USD/M", "paid after"), rows, left=2)
+    kept = 4 if own else 3
+    header = ("", "price of", "USD/M", "paid after")[:kept]
+    yield layout.columns(header, [row[:kept] for row in rows], left=2)
     if len(others) > ALTERNATIVES:
         more = f"{len(others) - ALTERNATIVES} dearer providers are left out"
         yield layout.indented(Text(more, style="dim"))
@@ -330,7 +370,8 @@ def _load(result: DesignResult) -> Iterator[RenderableType]:
     if not points:
         return
     kinds = [name for name in ("own", "rent") if any(getattr(p, name) is not None for p in points)]
-    yield layout.heading("Less to do", "USD a million tokens over the mean demand, the machines staying")
+    stay = "rented machines given back" if result.ownership.elastic else "the machines staying"
+    yield layout.heading("Less to do", f"USD a million tokens over the mean demand, {stay}")
     rows = [
         (layout.percent(point.share), *(_usd_per_million(getattr(point, name)) for name in kinds))
         for point in points
@@ -358,5 +399,5 @@ def _counts(result: DesignResult) -> Iterator[RenderableType]:
     words = f"{result.evaluated:,} timed and priced; no other can be better"
     yield layout.indented(Text(words))
     if result.removed:
-        told = [f"{rule.candidates:,} {rule.rule}" for rule in result.removed]
+        told = [f"{rule.rule}: {rule.candidates:,}" for rule in result.removed]
         yield layout.indented(Text(f"left out: {'; '.join(told)}", style="dim"))

@@ -98,9 +98,9 @@ def _demand(result: DesignResult) -> str:
 
 
 def _capital(builds: Sequence[Build]) -> Chart:
-    seen: dict[tuple[str, int, float], Build] = {}
+    seen: dict[str, Build] = {}
     for build in builds:
-        seen.setdefault((build.accelerator, build.accelerators, build.capital_usd), build)
+        seen.setdefault(_label(build), build)
     points = tuple(
         Point(x=build.capital_usd, y=build.tokens_per_s, label=_label(build), detail=_detail(build))
         for build in list(seen.values())[:14]

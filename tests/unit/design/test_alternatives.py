@@ -62,6 +62,7 @@ def found(host: Host | None, **figures: float) -> Found:
 OWN = found(
     BOX,
     capital_usd=7300.0,
+    rated_w=2000.0,
     average_power_w=1000.0,
     power_w=1000.0,
     resting_w=400.0,

@@ -82,7 +82,10 @@ def test_circuits() -> None:
 def test_lanes_and_width() -> None:
     mining = said(machine("rtx-4090", "h510-pro-btc", 4))["physical"]
     assert any("1 of 16 lanes" in text for text in mining)
-    assert any("a GeForce's width" in text for text in mining)
+    wide = said(machine("rtx-4090", "sys-741ge-tnrt", 4))["physical"]
+    assert any("a GeForce's width" in text for text in wide)
+    # A frame with a riser for each card has room for any width.
+    assert not any("a GeForce's width" in text for text in mining)
     assert "physical" not in said(machine("rtx-4090", "romed8-2t-frame", 2))
     assert "physical" not in said(machine("l40s", "romed8-2t-frame", 4))
 
@@ -121,7 +124,8 @@ def test_expenses_add_up() -> None:
         "usd_per_s": hourly / 3600,
         "capital_usd": capital,
         "average_power_w": 1000.0,
-        "power_w": 2000.0,
+        "power_w": 1500.0,
+        "rated_w": 2000.0,
     }
     found = {one.name: one for one in expenses(rows, figures, own, rented=False)}
     assert set(found) == {"accelerators", "hosts", "interest", "electricity", "hosting"}

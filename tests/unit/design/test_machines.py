@@ -35,7 +35,9 @@ def host(**fields: Any) -> Host:
 def shop(machine: Host, *, built: bool = True, **usd: float) -> Shop:
     """One host and two power supplies."""
     supplies = {name: catalog.parts()[name] for name in ("psu-1300", "psu-2200-240v", "chassis-4u-4-cards")}
-    prices = {"psu-1300": 100.0, "psu-2200-240v": 500.0, "chassis-4u-4-cards": 200.0, "frame": 900.0}
+    prices = {"psu-1300": 100.0, "psu-2200-240v": 500.0, "chassis-4u-4-cards": 200.0}
+    if not built:
+        prices["frame"] = 900.0
     return dataclasses.replace(
         market(rows=(), today=datetime.date(2026, 11, 1)),
         hosts={machine.id: machine},
@@ -146,3 +148,14 @@ def test_clusters_are_named_as_they_are_asked_for() -> None:
 def test_what_is_rented_out() -> None:
     assert [one.cards for one in rented(CARD)] == [1, 2, 4, 8]
     assert [one.cards for one in rented(catalog.accelerator("m2-ultra"))] == [1]
+
+
+def test_a_machine_of_your_own_needs_no_supplies() -> None:
+    """A price for a host that others build: it is had whole."""
+    found = of(shop(host(), frame=0.0), 4)
+    assert found
+    assert (found.usd, found.supply, found.supplies) == (0.0, None, 0)
+    rows = list(found.bill(shop(host(), frame=0.0), 2))
+    assert [(row.item, row.quantity, row.usd, row.source) for row in rows] == [
+        ("frame", 2, 0.0, "given by you")
+    ]
