@@ -112,7 +112,7 @@ def shops(draw: DrawFn) -> Shop:
     }
     built = {host.id: (("chassis-4u-4-cards", 1),) for host in made if draw(st.booleans())}
     usd = st.floats(1.0, 1000.0)
-    # A host that somebody builds has no price of its own: with one it would be the buyer's, with its supplies.
+    # A host of parts has no price: with one it would be the buyer's own, supplies included.
     items = (*found, *(host.id for host in made if host.id not in built), *nics, *switches, *parts)
     return Shop(
         accelerators=found,

@@ -189,7 +189,7 @@ def host_parts(shop: Shop, host: Host, cards: int) -> list[tuple[str, int]]:
 
 
 def has_own_price(shop: Shop, host: Host) -> bool:
-    """Whether the buyer names a price for a host that others build of parts: it is had whole, with supplies."""
+    """Whether the buyer prices a host that others build of parts: it is had whole, with its supplies."""
     return host.id in shop.given_usd and bool(shop.host_parts.get(host.id))
 
 
