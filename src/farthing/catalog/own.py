@@ -26,11 +26,17 @@ _instead: list[tuple[EngineEfficiency, ...]] = []
 
 def folder() -> Path:
     """Where a user's settings are: ``FARTHING_CONFIG``, or ``farthing`` in the system's place for them."""
-    if own := os.environ.get("FARTHING_CONFIG"):
+    read = os.environ.get
+    shared = read("XDG_CONFIG_HOME") or read("APPDATA") or ""
+    return _folder(read("FARTHING_CONFIG") or "", shared, read("HOME") or read("USERPROFILE") or "")
+
+
+@functools.lru_cache(maxsize=8)
+def _folder(own: str, shared: str, _home: str) -> Path:
+    """Remembered, since every price that is looked up asks for it."""
+    if own:
         return Path(own)
-    if shared := os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA"):
-        return Path(shared) / "farthing"
-    return Path("~/.config/farthing").expanduser()
+    return Path(shared) / "farthing" if shared else Path("~/.config/farthing").expanduser()
 
 
 def file() -> Path:

@@ -6,6 +6,7 @@ import csv
 import datetime
 import functools
 import io
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -46,16 +47,17 @@ def updated_file() -> Path:
 
 def stamps() -> tuple[Stamp, Stamp]:
     """Of both files, to tell whether what was read of them still holds."""
-    return _stamp(file()), _stamp(updated_file())
+    folder = str(own.folder())
+    return _stamp(os.path.join(folder, OWN)), _stamp(os.path.join(folder, UPDATED))
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: str) -> Stamp:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         # What is there and cannot be read is told when it is read.
-        return str(path), None
-    return str(path), (found.st_mtime_ns, found.st_size, found.st_ino)
+        return path, None
+    return path, (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 @functools.lru_cache(maxsize=8)

@@ -160,6 +160,17 @@ def purchase_price(accelerator_id: str, *, among: Sequence[Price] | None = None)
         No such accelerator.
     """
     card = catalog.accelerator(accelerator_id)
+    if among is None:
+        return _purchase_price(card.id, own_prices.stamps())
+    return _newest_purchase(card, among)
+
+
+@functools.lru_cache(maxsize=1024)
+def _purchase_price(id: str, stamps: tuple[Stamp, Stamp]) -> Price | None:
+    return _newest_purchase(catalog.accelerator(id), _by_item(stamps).get(id, []))
+
+
+def _newest_purchase(card: Accelerator, among: Sequence[Price]) -> Price | None:
     launches = tuple(price for price in _of(card.id, among) if price.kind == "launch")
     candidates = street_prices(card.id, among=among) or launches
     if candidates:
@@ -198,7 +209,18 @@ def rental_price(
     UnknownName
         No such accelerator.
     """
-    found = _of(accelerator_id, among)
+    id = catalog.accelerator(accelerator_id).id
+    if among is None:
+        return _rental_price(id, spot, own_prices.stamps())
+    return _newest_rental(_named(id, among), spot)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rental_price(id: str, spot: bool, stamps: tuple[Stamp, Stamp]) -> Price | None:
+    return _newest_rental(_by_item(stamps).get(id, []), spot)
+
+
+def _newest_rental(found: Sequence[Price], spot: bool) -> Price | None:
     offers = [price for price in found if price.kind == "rental" and price.spot == spot]
     if not offers:
         return None
