@@ -130,3 +130,70 @@ def test_what_cannot_be_says_which_limit_is_in_the_way():
     result = run(*SMALL, "--tpot", "1us")
     assert result.exit_code != 0
     assert "without the limit on the time a token" in f"{result.output} {result.exception}"
+
+
+def test_assumed_efficiencies_are_told_and_can_be_left_out():
+    cards = ("--accelerators", "rtx-5090,rtx-3090")
+    text = run("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", *cards, "--show", "2").output
+    assert "rtx-5090" in text
+    found = json.loads(
+        run(
+            *("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", *cards, "--measured", "--json")
+        ).output
+    )
+    assert {build["accelerator"] for build in found["best"]} == {"rtx-3090"}
+    kinds = {
+        build["accelerator"]: {warning["kind"] for warning in build["warnings"]}
+        for build in json.loads(
+            run("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", *cards, "--json").output
+        )["best"]
+    }
+    assert "evidence" in kinds["rtx-5090"]
+    assert "evidence" not in kinds["rtx-3090"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--buy", "--rent"), "one of --buy"),
+        (("--tokens", "1B"), "needs --for training"),
+        (("--within", "3d"), "needs --for training"),
+        (("--show", "99"), "raise --top"),
+        (("--prompt", "200000"), "more than the context"),
+        (("--price", "rtx-3090=1e12"), "below 1e12"),
+    ],
+)
+def test_contradictions_are_refused(more: tuple[str, ...], words: str):
+    assert words in refused(*SMALL, *more)
+
+
+def test_options_of_serving_are_refused_in_training():
+    message = refused(
+        *("design", "llama-3.1-8b", "--for", "training", "--tokens", "1B", "--within", "9d"),
+        *("--tpot", "50ms"),
+    )
+    assert "--tpot is for serving" in message
+
+
+def test_a_machine_that_is_there_costs_nothing():
+    found = json.loads(
+        run(
+            *("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", "--accelerators", "rtx-3090"),
+            *("--price", "am4-b550-1-card=0", "--json"),
+        ).output
+    )["best"][0]
+    assert found["host"] == "am4-b550-1-card"
+    assert found["capital_usd"] == sum(
+        row["usd"] * row["quantity"] for row in found["bill"] if row["part"] == "accelerator"
+    )
+    assert any("must deliver" in warning["text"] for warning in found["warnings"])
+
+
+def test_a_run_can_be_seen_whole():
+    text = run(
+        *("design", "llama-3.1-8b", "--for", "training", "--tokens", "1B", "--within", "9d", "--buy"),
+        *("--accelerators", "h100-sxm", "--max-hosts", "2"),
+    ).output
+    assert "Builds for the cheapest run" in text
+    assert "farthing train llama-3.1-8b --on" in text
+    assert "one run alone takes the capital" in " ".join(text.split())

@@ -164,6 +164,13 @@ def part_options(function: Any) -> Any:
         ),
         option(
             _PARTS,
+            "measured",
+            "--measured",
+            is_flag=True,
+            help="Only accelerators of generations whose kernels were measured.",
+        ),
+        option(
+            _PARTS,
             "condition",
             "--condition",
             type=Word(get_args(Condition)),

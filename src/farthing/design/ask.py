@@ -44,6 +44,7 @@ def design(
     ways: Ways = "either",
     condition: Condition = "any",
     accelerators: Sequence[str] | str = (),
+    measured: bool = False,
     country: str = "",
     demand: Demand | None = None,
     limits: DesignLimits | None = None,
@@ -76,6 +77,8 @@ def design(
         Accelerators ``new``, ``used`` or ``any``.
     accelerators
         Only these: ids, vendors or architectures.
+    measured
+        Only accelerators for whose generation kernels were measured, none with assumed efficiencies.
     country
         ISO code or name, for the price of electricity and the circuits of a household.
     demand, limits, ownership, workload
@@ -124,7 +127,7 @@ def design(
         "ownership": terms,
         "ways": ways,
         "objective": objective,
-        "accelerators": chosen_accelerators(accelerators) if accelerators else (),
+        "accelerators": chosen_accelerators(accelerators, measured=measured),
         "top": plain(top),
         "ideal": ideal,
         "workers": workers,

@@ -18,7 +18,7 @@ from farthing.estimate.training import training_run
 from farthing.predict.ownership import circuit_w
 from farthing.predict.resale import residual_share, yearly_decline
 from farthing.records.design import Ownership
-from farthing.records.hardware import Link
+from farthing.records.hardware import Accelerator, Link
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
 from farthing.records.search import Limits
@@ -207,8 +207,10 @@ def market_decline() -> float:
     return float(yearly_decline([row.age_years for row in rows], [row.share for row in rows]))
 
 
-def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
+def chosen_accelerators(given: Sequence[str] | str, *, measured: bool = False) -> tuple[str, ...]:
     """Ids of accelerators, as the catalogue writes them; a vendor's or an architecture's name stands for all.
+
+    None given are all of them. ``measured`` leaves out those whose efficiencies are assumed.
 
     Raises
     ------
@@ -219,12 +221,14 @@ def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
     --------
     >>> chosen_accelerators(["RTX-3090"]), len(chosen_accelerators("hopper")) > 3
     (('rtx-3090',), True)
+    >>> ["blackhole-p150a" in chosen_accelerators((), measured=only) for only in (False, True)]
+    [True, False]
     """
     if not isinstance(given, (str, list, tuple)):
         raise InvalidInput(f"accelerators must be names, not {given!r}; a limit is most_accelerators=8")
     names = [given] if isinstance(given, str) else list(given)
     cards = catalog.accelerators()
-    found: dict[str, None] = {}
+    found: dict[str, None] = {} if names else dict.fromkeys(cards)
     for name in names:
         word = str(name).strip().lower()
         group = [
@@ -239,7 +243,18 @@ def chosen_accelerators(given: Sequence[str] | str) -> tuple[str, ...]:
                 "accelerator, vendor or architecture", str(name), cards, "see: farthing gpu list"
             )
         found |= dict.fromkeys(group)
+    if measured:
+        found = {name: None for name in found if is_measured(cards[name])}
+        if not found:
+            raise InvalidInput(
+                "no kernels of these accelerators were measured: leave out measured, or name others"
+            )
     return tuple(found)
+
+
+def is_measured(card: Accelerator) -> bool:
+    """Whether the efficiency of an accelerator's kernels rests on measurements of its generation."""
+    return not catalog.efficiency(card).fitted_on.startswith("none")
 
 
 def given_prices(given: Mapping[str, float] | None, what: str) -> dict[str, float]:
