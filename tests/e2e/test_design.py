@@ -133,7 +133,7 @@ def test_what_cannot_be_says_which_limit_is_in_the_way():
 
 
 def test_assumed_efficiencies_are_told_and_can_be_left_out():
-    cards = ("--accelerators", "rtx-5090,rtx-3090")
+    cards = ("--accelerators", "rtx-5090,l4")
     text = run("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", *cards, "--show", "2").output
     assert "rtx-5090" in text
     found = json.loads(
@@ -141,7 +141,7 @@ def test_assumed_efficiencies_are_told_and_can_be_left_out():
             *("design", "llama-3.1-8b", "--tokens-per-s", "400", "--buy", *cards, "--measured", "--json")
         ).output
     )
-    assert {build["accelerator"] for build in found["best"]} == {"rtx-3090"}
+    assert {build["accelerator"] for build in found["best"]} == {"l4"}
     kinds = {
         build["accelerator"]: {warning["kind"] for warning in build["warnings"]}
         for build in json.loads(
@@ -149,7 +149,7 @@ def test_assumed_efficiencies_are_told_and_can_be_left_out():
         )["best"]
     }
     assert "evidence" in kinds["rtx-5090"]
-    assert "evidence" not in kinds["rtx-3090"]
+    assert "evidence" not in kinds["l4"]
 
 
 @pytest.mark.parametrize(
