@@ -270,7 +270,7 @@ def _whole(
             )
         )
     return {
-        "way": found.way,
+        "way": found.kit.way,
         "accelerator": kit.machine.accelerator.id,
         "accelerators": accelerators,
         "accelerators_per_host": kit.machine.cards,

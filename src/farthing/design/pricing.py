@@ -18,13 +18,34 @@ from farthing.predict.energy import electricity_usd_per_s
 from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.predict.money import cost_usd_per_s, hosting_usd_per_s, rental_usd_per_s, usd_per_million_tokens
 from farthing.predict.ownership import load_curve, mean_load, owned_usd_per_s
-from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership
+from farthing.records.design import Demand, DesignLimits, DesignObjective, Ownership, Way
 from farthing.records.hardware import Accelerator, HostGroup
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST_COPIES: Final = 1_000_000
+
+FIGURES: Final = (
+    "copies",
+    "hosts",
+    "accelerators",
+    "switches",
+    "cables",
+    "capital_usd",
+    "rated_w",
+    "resting_w",
+    "power_w",
+    "average_power_w",
+    "rented_share",
+    "usd_per_s",
+    "usd_per_million_tokens",
+    "tokens_per_s",
+)
+"""Of `Priced`, what a build keeps."""
+
+Kind = tuple[str, Way]
+"""An accelerator, and whether it is owned or rented."""
 
 MOST_PORTS: Final = 100_000
 """Of all hosts: so many and more are not joined."""
@@ -54,6 +75,16 @@ class Kit:
     def rented(self) -> bool:
         """Whether nothing of it is bought."""
         return self.machine.host is None
+
+    @property
+    def way(self) -> Way:
+        """Own or rent."""
+        return "rent" if self.rented else "own"
+
+    @property
+    def kind(self) -> Kind:
+        """Builds that differ in it are shown beside each other."""
+        return self.machine.accelerator.id, self.way
 
     def of(self, card: Accelerator, usd: float) -> Kit:
         """The same with another card that goes into it."""
@@ -257,6 +288,10 @@ class Priced:
     ttft_s: Column
     tpot_s: Column
     possible: Mask
+
+    def figures(self, kit: int, row: int) -> dict[str, float]:
+        """What one build keeps of them."""
+        return {name: float(getattr(self, name)[kit, row]) for name in FIGURES}
 
     def objective(self, name: DesignObjective) -> Column:
         """Less is better."""

@@ -10,19 +10,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.design.copies import PERFECT, Copies, Task, bound, exact, joined, joined_hosts
+from farthing.design.columns import cluster_of, copy_of
+from farthing.design.copies import Copies, Task, bound, exact, joined
 from farthing.design.kits import KitFinder
-from farthing.design.machines import SYSTEM_BYTES
-from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, hoped, priced
+from farthing.design.pricing import Copy, Kind, Kit, Kits, Priced, Terms, hoped, priced
 from farthing.design.shop import Shop
-from farthing.predict.fabric import host_memory_bytes_per_s
 from farthing.records.design import DesignObjective, Way, Ways
-from farthing.records.hardware import Accelerator, Cluster, HostGroup, Link
+from farthing.records.hardware import Accelerator, HostGroup
 from farthing.search.rank import pareto_front
 
 Column = NDArray[np.float64]
@@ -47,25 +46,6 @@ OBJECTIVES: Final[dict[str, str]] = {
 }
 
 
-_FIGURES: Final = (
-    "copies",
-    "hosts",
-    "accelerators",
-    "switches",
-    "cables",
-    "capital_usd",
-    "rated_w",
-    "resting_w",
-    "power_w",
-    "average_power_w",
-    "rented_share",
-    "usd_per_s",
-    "usd_per_million_tokens",
-    "tokens_per_s",
-)
-"""Of `Priced`, what a build keeps."""
-
-
 @dataclass(frozen=True, slots=True)
 class Found:
     """One build: a kit, a row of its copies, and the figures of both."""
@@ -77,14 +57,9 @@ class Found:
     figures: dict[str, float]
 
     @property
-    def way(self) -> Way:
-        """Own or rent."""
-        return "rent" if self.kit.rented else "own"
-
-    @property
-    def kind(self) -> tuple[str, Way]:
+    def kind(self) -> Kind:
         """Builds that differ in it are shown beside each other."""
-        return self.kit.machine.accelerator.id, self.way
+        return self.kit.kind
 
 
 @dataclass(slots=True)
@@ -110,7 +85,7 @@ class _Group:
     """The least objective that each kit can reach."""
 
     @property
-    def kind(self) -> tuple[str, Way]:
+    def kind(self) -> Kind:
         """Of its builds."""
         return self.offer.card.id, "rent" if self.kits.rented[0] else "own"
 
@@ -190,8 +165,8 @@ class _Best:
 
     def __init__(self, objective: DesignObjective, top: int) -> None:
         self.objective, self.top = objective, top
-        self.builds: dict[tuple[str, Way], Found] = {}
-        self._ranks: dict[tuple[str, Way], tuple[float, ...]] = {}
+        self.builds: dict[Kind, Found] = {}
+        self._ranks: dict[Kind, tuple[float, ...]] = {}
 
     def take(self, builds: Iterable[Found]) -> None:
         """Keep those that are the best of their kinds."""
@@ -200,7 +175,7 @@ class _Best:
             if build.kind not in self._ranks or own < self._ranks[build.kind]:
                 self._ranks[build.kind], self.builds[build.kind] = own, build
 
-    def worst(self, kind: tuple[str, Way] | None = None) -> float:
+    def worst(self, kind: Kind | None = None) -> float:
         """What a build must not exceed to be of use: the last of the best kinds, or its own kind's best."""
         others = sorted(own[0] for own in self._ranks.values())
         last = others[self.top - 1] if len(others) >= self.top else np.inf
@@ -321,7 +296,7 @@ class Search:
                 best.take(self._evaluated(groups, best.worst(group.kind), few))
         return best.first
 
-    def _of(self, kind: tuple[str, Way]) -> list[_Group]:
+    def _of(self, kind: Kind) -> list[_Group]:
         """The groups of one kind."""
         return [group for group in self.groups if group.kind == kind]
 
@@ -386,7 +361,7 @@ class Search:
             offer = selections[0].offer
             rows = joined([one.flat for one in selections])
             links = [link for one in selections for link in one.flat_links]
-            real = exact(offer.task, _cluster(links, self.terms.limits.most_hosts), rows)
+            real = exact(offer.task, cluster_of(links, self.terms.limits.most_hosts), rows)
             start = 0
             for one in selections:
                 count = len(one.flat)
@@ -402,10 +377,10 @@ class Search:
             return None
         rows = group.offer.rows
         # First with the best of all kits at once, then with each.
-        rows = rows.where(useful(hoped(kits.ideal, _copy(kits.ideal, rows), self.terms))[0])
+        rows = rows.where(useful(hoped(kits.ideal, copy_of(kits.ideal, rows), self.terms))[0])
         if not len(rows):
             return None
-        wanted = useful(hoped(kits, _copy(kits, rows), self.terms))
+        wanted = useful(hoped(kits, copy_of(kits, rows), self.terms))
         kept = np.asarray(wanted.any(axis=0))
         if not kept.any():
             return None
@@ -418,7 +393,7 @@ class Search:
     def _priced(self, one: _Selection, timed: Copies) -> tuple[Copies, Priced]:
         """Copies by kit and row, and their builds."""
         real = timed.spread(one.rows, one.places, len(one.links))
-        copy = _copy(one.kits, one.rows)
+        copy = copy_of(one.kits, one.rows)
         told = dataclasses.replace(
             copy,
             legal=copy.legal & one.wanted[one.way_of],
@@ -486,24 +461,8 @@ def _rounded(value: float) -> float:
     return float(f"{value:.10g}")
 
 
-def _copy(kits: Kits, rows: Copies) -> Copy:
-    widths, place = np.unique(kits.cards, return_inverse=True)
-    hosts = np.stack([joined_hosts(rows, int(cards)) for cards in widths])[place]
-    return Copy(
-        cards=rows.cards,
-        tokens_per_s=rows.tokens_per_s,
-        ttft_s=rows.ttft_s,
-        tpot_s=rows.tpot_s,
-        busy_w=rows.busy_w,
-        least_busy_w=rows.least_busy_w,
-        idle_w=np.full(len(rows), rows.idle_w),
-        hosts=hosts,
-        legal=rows.weight_bytes[None, :] + SYSTEM_BYTES <= kits.memory_bytes[:, None],
-    )
-
-
 def _found(task: Task, kits: Kits, rows: Copies, found: Priced, kit: int, row: int) -> Found:
-    figures = {name: float(getattr(found, name)[kit, row]) for name in _FIGURES}
+    figures = found.figures(kit, row)
     one = rows.at(kit, row)
     figures |= {name: float(getattr(one, name)[0]) for name in ("ttft_s", "tpot_s", "requests_per_s")}
     figures["requests_per_s"] *= figures["copies"]
@@ -515,40 +474,5 @@ def of_copies(
 ) -> tuple[Found, bool]:
     """One kit with so many of one copy, that is timed on it already; and whether such a build can be."""
     kits = Kits([kit], shop)
-    found = priced(kits, _copy(kits, rows), terms, copies)
+    found = priced(kits, copy_of(kits, rows), terms, copies)
     return _found(task, kits, rows, found, 0, 0), bool(found.possible[0, 0])
-
-
-def _cluster(groups: Sequence[HostGroup], hosts: int) -> Cluster:
-    """Hosts whose links and cards are columns, a row for each of some groups.
-
-    Copies that lie in one host have no network, and never use one.
-    """
-    first = groups[0]
-    networks = [one.network or PERFECT for one in groups]
-    group = dataclasses.replace(
-        first,
-        hosts=hosts,
-        accelerators_per_host=_numbers([one.accelerators_per_host for one in groups]),
-        intra_link=_column([one.intra_link for one in groups]),
-        network=_column(networks),
-        nics_per_host=_numbers([one.nics_per_host for one in groups]),
-        host_memory_bytes_per_s=_numbers([host_memory_bytes_per_s(one) for one in groups]),
-        host=None,
-    )
-    return Cluster(name=first.accelerator.id, groups=(group,), network=group.network)
-
-
-def _numbers(values: Sequence[float]) -> Any:
-    """A column; one number where all are alike."""
-    return values[0] if len(set(values)) == 1 else np.array(values)
-
-
-def _column(links: Sequence[Link]) -> Link:
-    """Links as one whose rates are columns."""
-    return dataclasses.replace(
-        links[0],
-        bytes_per_s=cast(Any, np.array([link.bytes_per_s for link in links])),
-        latency_s=_numbers([link.latency_s for link in links]),
-        efficiency=_numbers([link.efficiency for link in links]),
-    )

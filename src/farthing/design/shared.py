@@ -84,7 +84,7 @@ def _answer(question: Question) -> Answer:
     best = search.best(question.top)
     ways: dict[Way, Found] = {}
     for way in ("own", "rent"):
-        known = [build for build in best if build.way == way] or search.best(1, way)
+        known = [build for build in best if build.kit.way == way] or search.best(1, way)
         if known:
             ways[way] = known[0]
     front = search.front(question.front) if question.front else []

@@ -246,7 +246,7 @@ def _answer(question: _Question) -> _Answer:
     best = search.best(question.top)
     ways: dict[Way, FoundRun] = {}
     for way in ("own", "rent"):
-        known = [build for build in best if build.way == way] or search.best(1, way)
+        known = [build for build in best if build.kit.way == way] or search.best(1, way)
         if known:
             ways[way] = known[0]
     return _Answer(best, ways, search.count)
@@ -284,7 +284,7 @@ def _changes(shop: Shop, best: FoundRun, terms: Terms) -> Iterator[CostChange]:
     own, card = terms.ownership, best.kit.machine.accelerator.id
     before = best.figures["usd_per_million_tokens"]
     asked: list[tuple[str, Kit, Terms]] = []
-    if best.way == "own":
+    if best.kit.way == "own":
         asked += [
             ("electricity at half the price", best.kit, with_price(terms, usd_per_kwh=own.usd_per_kwh / 2)),
             ("electricity at twice the price", best.kit, with_price(terms, usd_per_kwh=own.usd_per_kwh * 2)),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from farthing.design.kits import KitFinder
 from farthing.design.machines import SYSTEM_BYTES, machine_cluster
-from farthing.design.pricing import Copy, Kit, Kits, Priced, Terms, alone
+from farthing.design.pricing import Copy, Kind, Kit, Kits, Priced, Terms, alone
 from farthing.design.runs import Job, Runs, way_of
 from farthing.design.serving import SLACK, Count
 from farthing.design.shop import Shop
@@ -52,23 +52,6 @@ join their machines with is not in their prices."""
 TOLERANCE: Final = 0.01
 """What a build must promise over the best known to be looked at: less than that no prediction can tell."""
 
-_FIGURES: Final = (
-    "copies",
-    "hosts",
-    "accelerators",
-    "switches",
-    "cables",
-    "capital_usd",
-    "rated_w",
-    "resting_w",
-    "power_w",
-    "average_power_w",
-    "rented_share",
-    "usd_per_s",
-    "usd_per_million_tokens",
-)
-"""Of `Priced`, what a build keeps."""
-
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
@@ -80,14 +63,9 @@ class FoundRun:
     figures: dict[str, float]
 
     @property
-    def way(self) -> Way:
-        """Own or rent."""
-        return "rent" if self.kit.rented else "own"
-
-    @property
-    def kind(self) -> tuple[str, Way]:
+    def kind(self) -> Kind:
         """Builds that differ in it are shown beside each other."""
-        return self.kit.machine.accelerator.id, self.way
+        return self.kit.kind
 
 
 @dataclass(slots=True)
@@ -99,7 +77,7 @@ class _Group:
     hosts: Ints
 
     @property
-    def kind(self) -> tuple[str, Way]:
+    def kind(self) -> Kind:
         return self.runs.card.id, "rent" if self.kits.rented[0] else "own"
 
 
@@ -243,7 +221,7 @@ class TrainingSearch:
                 number += 1
                 queue.append((float(least[place]), number, None, group, int(group.hosts[place])))
         heapq.heapify(queue)
-        found: dict[tuple[str, Way], FoundRun] = {}
+        found: dict[Kind, FoundRun] = {}
         while queue:
             promise, _, opened, group, hosts = heapq.heappop(queue)
             if promise > _worth(self._worst(found, group.kind, top)):
@@ -276,7 +254,7 @@ class TrainingSearch:
         # More draw may break a limit that the slower plan keeps.
         return next((one for one in again if rank(one, self.objective) <= rank(build, self.objective)), build)
 
-    def _worst(self, found: dict[tuple[str, Way], FoundRun], kind: tuple[str, Way] | None, top: int) -> float:
+    def _worst(self, found: dict[Kind, FoundRun], kind: Kind | None, top: int) -> float:
         """What a build must not exceed to be of use: its kind's best, or the last of the best kinds."""
         values = {one: rank(build, self.objective)[0] for one, build in found.items()}
         own = np.inf if kind is None else values.get(kind, np.inf)
@@ -436,7 +414,7 @@ def run_priced(kits: Kits, hosts: int, estimate: TrainingEstimate, terms: Terms)
 
 def run_figures(priced: Priced, row: int, estimate: TrainingEstimate) -> dict[str, float]:
     """Of one kit."""
-    figures = {name: float(np.asarray(getattr(priced, name))[row, 0]) for name in _FIGURES}
+    figures = priced.figures(row, 0)
     figures["tokens_per_s"] = estimate.workload.training_tokens / estimate.run_s
     figures["run_s"] = estimate.run_s
     figures["run_usd"] = figures["usd_per_s"] * estimate.run_s
