@@ -161,6 +161,8 @@ def owned(shop: Shop, card: Accelerator, task: Task, terms: Terms) -> Iterator[F
                 for split, speed in speeds(task, wide, each, each * box.cards):
                     if hosts_of(split, box.cards) != each or not loads(box, speed):
                         continue
+                    if task.plan.engine.startswith("llama.cpp") and split.tp > box.cards:
+                        continue
                     for copies in counts(limits.most_hosts // each, speed, terms):
                         found = bought(shop, card, box, join, split, speed, copies, copies * each, terms)
                         if found is not None:
@@ -431,6 +433,7 @@ def _speeds(task: Task, group: HostGroup, most: int) -> list[tuple[Split, Speed]
         idle_w=0.0,
         least_busy_w=none,
         weight_bytes=none,
+        across_hosts=np.ones(len(splits), dtype=bool),
     )
     found = exact(task, cluster, rows) if splits else rows
     return [(split, speed_of(found, row)) for row, split in enumerate(splits)]

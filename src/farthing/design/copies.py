@@ -76,6 +76,8 @@ class Copies:
         Of one of its cards, so that no slower link makes a token take less energy beyond that at rest.
     weight_bytes
         On one of its cards.
+    across_hosts
+        Whether the engine lets cards of several hosts share a layer.
     """
 
     tp: Ints
@@ -91,6 +93,7 @@ class Copies:
     idle_w: float
     least_busy_w: Column
     weight_bytes: Column
+    across_hosts: NDArray[np.bool_]
 
     @property
     def cards(self) -> Ints:
@@ -209,7 +212,7 @@ def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
     about = dataclasses.replace(about, efficiencies=tuple(free_of_links(one) for one in about.efficiencies))
     sizes = splits(task, most_cards, cluster)
     if not len(sizes):
-        return _empty(card)
+        return _empty(task, card)
     # The most sequences that each split has room for, beside the usual steps.
     room = _room(task, about, sizes)
     counts = np.array(batches(), dtype=np.int64)
@@ -220,11 +223,12 @@ def bound(task: Task, card: Accelerator, most_cards: int) -> Copies:
     # Splits without any room are out before, numbers without room after they were timed with the others.
     some = alive.any(axis=0)
     if not some.any():
-        return _empty(card)
+        return _empty(task, card)
     sizes, counts, alive = sizes[some], np.maximum(counts[:, some], 1), alive[:, some]
     step, split = np.nonzero(alive)
     found = _timed(task, about, sizes, counts * sizes[:, 2])
     return _copies(
+        task,
         card,
         sizes[split],
         counts[step, split] * sizes[split, 2],
@@ -236,7 +240,8 @@ def exact(task: Task, cluster: Cluster, rows: Copies) -> Copies:
     """The rows again, on a cluster as it is."""
     sizes = np.stack([rows.tp, rows.pp, rows.dp, rows.ep], axis=1)
     card = cluster.groups[0].accelerator
-    return _copies(card, sizes, rows.sequences, _timed(task, _about(task, cluster), sizes, rows.sequences))
+    found = _timed(task, _about(task, cluster), sizes, rows.sequences)
+    return _copies(task, card, sizes, rows.sequences, found)
 
 
 def _timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> dict[str, Column]:
@@ -298,7 +303,7 @@ def _timed(task: Task, about: Subject, sizes: Ints, sequences: Ints) -> dict[str
     }
 
 
-def _copies(card: Accelerator, sizes: Ints, sequences: Ints, found: dict[str, Column]) -> Copies:
+def _copies(task: Task, card: Accelerator, sizes: Ints, sequences: Ints, found: dict[str, Column]) -> Copies:
     return Copies(
         tp=sizes[:, 0],
         pp=sizes[:, 1],
@@ -306,6 +311,7 @@ def _copies(card: Accelerator, sizes: Ints, sequences: Ints, found: dict[str, Co
         ep=sizes[:, 3],
         sequences=sequences,
         idle_w=float(accelerator_power_w(card.tdp_w, compute_share=0, memory_share=0, idle_w=card.idle_w)),
+        across_hosts=np.full(len(sizes), catalog.wiring(task.plan.engine).cuts_across_hosts),
         **found,
     )
 
@@ -337,9 +343,9 @@ def _room(task: Task, about: Subject, sizes: Ints) -> Ints:
     return low
 
 
-def _empty(card: Accelerator) -> Copies:
+def _empty(task: Task, card: Accelerator) -> Copies:
     none = {name: np.empty(0) for name in (*FIGURES, "least_busy_w", "weight_bytes")}
-    return _copies(card, np.empty((0, 4), dtype=np.int64), np.empty(0, dtype=np.int64), none)
+    return _copies(task, card, np.empty((0, 4), dtype=np.int64), np.empty(0, dtype=np.int64), none)
 
 
 def _about(task: Task, cluster: Cluster) -> Subject:
@@ -365,7 +371,8 @@ def free_of_links(efficiency: Efficiency) -> Efficiency:
 def joined_hosts(rows: Copies, cards_per_host: int) -> Ints:
     """Hosts that one copy needs; 0 where a split cannot lie on such hosts.
 
-    Tensor parallelism fills a host or lies in one; stages do not straddle hosts.
+    Tensor parallelism fills a host or lies in one, and lies in one where the engine asks for it; stages do
+    not straddle hosts.
 
     Parameters
     ----------
@@ -378,7 +385,7 @@ def joined_hosts(rows: Copies, cards_per_host: int) -> Ints:
     inside = width <= cards_per_host
     stages = np.maximum(cards_per_host // np.maximum(width, 1), 1)
     hosts = np.where(inside, -(-rows.pp // stages), rows.pp * width // cards_per_host)
-    whole = inside | (width % cards_per_host == 0)
+    whole = inside | (rows.across_hosts & (width % cards_per_host == 0))
     return np.where(whole, hosts, 0)
 
 

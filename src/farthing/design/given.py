@@ -275,6 +275,7 @@ def _rows(plan: InferencePlan, sequences: int) -> Copies:
         idle_w=0.0,
         least_busy_w=none,
         weight_bytes=none,
+        across_hosts=np.array([catalog.wiring(plan.engine).cuts_across_hosts]),
     )
 
 
@@ -283,6 +284,11 @@ def _hosts_of_copy(rows: Copies, each: int) -> int:
     if cards <= each:
         return 1
     needed = int(joined_hosts(rows, each)[0])
+    if not needed and not rows.across_hosts[0]:
+        raise InvalidInput(
+            f"the engine cuts a layer only within a host: at most {each} tensor parallel accelerators, not "
+            f"{width}; split the model into stages (pp), or use another engine"
+        )
     if not needed:
         raise InvalidInput(
             f"tensor parallelism over {width} accelerators must lie in one host or fill hosts of {each}: "

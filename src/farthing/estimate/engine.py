@@ -91,6 +91,9 @@ def refusals(engine: Engine, cluster: Cluster, plan: InferencePlan) -> Iterator[
             yield f"{name} has no {what}", size > 1
     if engine.expert_parallel and not engine.data_parallel:
         yield f"{name} has no experts that replicas share", plan.ep > plan.tp
+    if not catalog.wiring(engine.id).cuts_across_hosts:
+        within = max(group.accelerators_per_host for group in cluster.groups)
+        yield f"{name} cuts a layer only within a host", plan.tp > within
     if engine.weight_formats:
         loads = plan.weight_format in engine.weight_formats.split()
         yield f"{name} does not load {plan.weight_format} weights", not loads

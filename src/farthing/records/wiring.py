@@ -60,6 +60,17 @@ class Wiring:
     layers_by: LayersBy = "speed"
     source: str = ""
 
+    @property
+    def cuts_across_hosts(self) -> bool:
+        """Whether cards of several hosts can share one layer: not where one host hands out whole stages.
+
+        Examples
+        --------
+        >>> Wiring(id="").cuts_across_hosts, Wiring(id="llama.cpp", hops="relay").cuts_across_hosts
+        (True, False)
+        """
+        return self.hops == "direct"
+
 
 PEERS: Final = Wiring(id="", source="collectives as NCCL does them")
 """No engine in particular."""

@@ -52,7 +52,9 @@ BOX = Host(
 def found(host: Host | None, **figures: float) -> Found:
     card = catalog.accelerator("h100-sxm")
     none, one = np.zeros(1), np.ones(1, dtype=np.int64)
-    rows = Copies(one, one, one, one, one, none, none, none, none, none, 0.0, none, none)
+    rows = Copies(
+        one, one, one, one, one, none, none, none, none, none, 0.0, none, none, np.ones(1, dtype=bool)
+    )
     task = Task(model=MODEL, workload=LOAD, plan=InferencePlan())
     kit = Kit(machine=Machine(accelerator=card, cards=4, host=host), network=None, spans=False)
     return Found(kit, task, rows, 0, figures)

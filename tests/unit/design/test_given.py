@@ -143,6 +143,11 @@ def test_demand_below_what_it_can_do_makes_tokens_dear(shop: Shop) -> None:
         ({"hosts": 3}, InvalidInput, "take 2 hosts of 4, not 3: say hosts=2"),
         ({"copies": 3}, InvalidInput, "say hosts=6, or copies=1"),
         ({"plan": InferencePlan(tp=6, pp=2)}, InvalidInput, "must lie in one host or fill hosts of 4"),
+        (
+            {"plan": InferencePlan(tp=8, weight_format="q4_k_m", engine="llama.cpp")},
+            InvalidInput,
+            "cuts a layer only within a host",
+        ),
         ({"plan": InferencePlan(dp=2, tp=4)}, InvalidInput, "say copies=2"),
         ({"plan": InferencePlan(tp=3, pp=2)}, InvalidInput, "does not divide the 64 heads"),
         ({"network": "10gbe"}, InvalidInput, "speaks 25g-roce, not 10gbe: say nic="),

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 import farthing
+from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
-from farthing.estimate.engine import usual_engine
+from farthing.estimate.engine import refusals, usual_engine
+from farthing.records.plan import InferencePlan
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,14 @@ def test_an_estimate_says_which_engine_it_took() -> None:
 
 def test_paper_arithmetic_has_no_engine() -> None:
     assert farthing.infer("llama-2-7b", "h100-sxm", ideal=True).plan.engine == ""
+
+
+@pytest.mark.parametrize(
+    ("engine", "tp", "refused"),
+    [("llama.cpp", 2, False), ("llama.cpp", 4, True), ("vllm", 4, False), ("distributed-llama", 4, False)],
+)
+def test_layers_cut_over_hosts_need_an_engine_that_can(engine: str, tp: int, refused: bool) -> None:
+    plan = InferencePlan(tp=tp, weight_format="q4_0" if engine != "vllm" else "bf16")
+    cluster = parse_cluster("2x2:rtx-3090@10gbe")
+    found = refusals(catalog.engine(engine), cluster, plan)
+    assert any(asked for words, asked in found if "within a host" in words) is refused
