@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from farthing.records.chart import Axis, Chart, Point, Series, Style
+from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.design import Build, DesignResult
 from farthing.units import HOUR, MILLISECOND
 
@@ -62,26 +62,23 @@ def _scatter(result: DesignResult, across: str, up: str) -> Chart:
     """The front of two objectives, over the best builds of all accelerators."""
     (x_name, x_unit, x_of), (y_name, y_unit, y_of) = _FIGURES[across], _FIGURES[up]
 
-    def points(builds: Sequence[Build], labelled: bool) -> tuple[Point, ...]:
-        found, named = [], set()
+    named: set[str] = set()
+
+    def points(builds: Sequence[Build]) -> tuple[Point, ...]:
+        found = []
         for build in builds:
-            # One name for each accelerator: the pointer tells the rest.
+            # One name for each accelerator in all of the chart: the pointer tells the rest.
             kind = build.accelerator + (", rented" if build.way == "rent" else "")
-            shown = kind if labelled and kind not in named else ""
-            named.add(kind)
             detail = f"{_label(build)}; {_detail(build)}"
-            found.append(Point(x=x_of(build), y=y_of(build), label=shown, detail=detail))
+            label = "" if kind in named else kind
+            found.append(Point(x=x_of(build), y=y_of(build), label=label, detail=detail))
+            named.add(kind)
         return tuple(found)
 
     series = []
     if result.front:
-        series.append(
-            Series(name="no build is better in both", points=points(result.front, True), style="step")
-        )
-    style: Style = "point"
-    series.append(
-        Series(name="best of each accelerator", points=points(result.best, not result.front), style=style)
-    )
+        series.append(Series(name="no build is better in both", points=points(result.front), style="step"))
+    series.append(Series(name="best of each accelerator", points=points(result.best), style="point"))
     return Chart(
         title=f"{x_name[0].upper()}{x_name[1:]} against {y_name}",
         kind="scatter",
