@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
+from farthing.catalog import accelerator, accelerators, chips, engines, formats, models, networks
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
@@ -47,8 +48,6 @@ from farthing.estimate.subject import (
 from farthing.estimate.summary import model_summary
 from farthing.records.accuracy import Validation
 from farthing.records.card_comparison import CardPlan
-from farthing.records.chip import Chip
-from farthing.records.engine import Engine
 from farthing.records.engine_efficiency import EngineEfficiency
 from farthing.records.estimate import (
     DisaggregatedEstimate,
@@ -56,7 +55,7 @@ from farthing.records.estimate import (
     Sensitivity,
     TrainingEstimate,
 )
-from farthing.records.hardware import Accelerator, Cluster, Link, NumberFormat
+from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
@@ -66,6 +65,8 @@ from farthing.records.workload import InferenceWorkload, TrainingWorkload
 
 if TYPE_CHECKING:
     from farthing.records.design import Build, DesignResult
+    from farthing.records.faults import FaultsResult
+    from farthing.records.serving import ServingResult
     from farthing.search.table import Search
     from farthing.sweeps.grid import Grid
     from farthing.sweeps.result import Sweep
@@ -104,6 +105,8 @@ __all__ = [
     "rental_price",
     "row",
     "search",
+    "simulate_faults",
+    "simulate_serving",
     "sweep",
     "table",
     "table_prices",
@@ -519,6 +522,57 @@ def price_build(model: str | Model, **question: Any) -> Build:
     return ask(resolve_model(model), **question)
 
 
+def simulate_serving(model: str | Model, cluster: str | Cluster, **question: Any) -> ServingResult:
+    """What users feel under load: requests played against a planned service, pass by pass.
+
+    Parameters
+    ----------
+    model, cluster
+        As in `infer`.
+    **question
+        Arguments of `farthing.simulate.serving.ask.simulate_serving`: records or fields of the plan, the
+        traffic, the scheduler and the objectives.
+
+    Returns
+    -------
+    ServingResult
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, questions that contradict themselves.
+    Infeasible
+        A plan that does not fit.
+    """
+    from farthing.simulate.serving.ask import simulate_serving as ask
+
+    return ask(resolve_model(model), resolve_cluster(cluster), **question)
+
+
+def simulate_faults(preset: str = "", **question: Any) -> FaultsResult:
+    """What failures cost a training run, over many simulated runs.
+
+    Parameters
+    ----------
+    preset
+        A run that was published; empty describes one by its fields alone.
+    **question
+        Arguments of `farthing.simulate.faults.ask.simulate_faults`.
+
+    Returns
+    -------
+    FaultsResult
+
+    Raises
+    ------
+    InvalidInput
+        Unknown names and options, numbers out of range, questions that contradict themselves.
+    """
+    from farthing.simulate.faults.ask import simulate_faults as ask
+
+    return ask(preset, **question)
+
+
 def launch(
     engine: str,
     model: str | Model,
@@ -752,42 +806,6 @@ def sweep(
         force=force,
         progress=progress,
     )
-
-
-def accelerators() -> Mapping[str, Accelerator]:
-    """All accelerators of the catalogue by id."""
-    return catalog.accelerators()
-
-
-def accelerator(name: str) -> Accelerator:
-    """The accelerator of that id; raises `UnknownName` with the nearest ids."""
-    return catalog.accelerator(name)
-
-
-def chips() -> Mapping[str, Chip]:
-    """Silicon and memory of the accelerators that `chip_cost` knows, by id."""
-    return catalog.chips()
-
-
-def models() -> Mapping[str, Model]:
-    """All models of the catalogue by id."""
-    return catalog.models()
-
-
-def networks() -> Mapping[str, Link]:
-    """All links between hosts by id."""
-    inside = ("nvlink", "xgmi", "pcie", "ici", "memory")
-    return {id: link for id, link in catalog.links().items() if link.kind not in inside}
-
-
-def formats() -> Mapping[str, NumberFormat]:
-    """All number formats by id."""
-    return catalog.formats()
-
-
-def engines() -> Mapping[str, Engine]:
-    """All engines by id."""
-    return catalog.engines()
 
 
 def citation(key: str) -> str:

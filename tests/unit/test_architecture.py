@@ -27,7 +27,7 @@ SEES = {
     "api": {"estimate", "launch", "catalog", "predict", "records", "errors", "units", "article"},
     "search": {"estimate", "catalog", "predict", "records", "errors", "units"},
     "design": {"search", "estimate", "catalog", "predict", "records", "errors", "units"},
-    "simulate": {"predict", "records", "errors", "units"},
+    "simulate": {"estimate", "catalog", "predict", "records", "errors", "units"},
     "evidence": {"api", "estimate", "catalog", "predict", "records", "errors", "units"},
     "calibrate": {"api", "evidence", "estimate", "catalog", "predict", "records", "errors", "units"},
     "sweeps": {"api", "records", "errors", "units"},
@@ -36,7 +36,7 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
-LATE = {"api": {"evidence", "calibrate", "search", "design", "sweeps"}}
+LATE = {"api": {"evidence", "calibrate", "search", "design", "simulate", "sweeps"}}
 """What a part may import inside functions alone: evidence is gathered, and searches, designs and sweeps are
 answered, through the door that shows them."""
 

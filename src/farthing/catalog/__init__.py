@@ -51,6 +51,12 @@ def links() -> Mapping[str, Link]:
     return table("links.csv", Link)
 
 
+def networks() -> Mapping[str, Link]:
+    """All links between hosts by id."""
+    inside = ("nvlink", "xgmi", "pcie", "ici", "memory")
+    return {id: link for id, link in links().items() if link.kind not in inside}
+
+
 def nics() -> Mapping[str, Nic]:
     """All network cards by id."""
     return table("nics.csv", Nic)

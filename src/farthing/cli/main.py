@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "infer": "farthing.cli.infer:infer",
     "train": "farthing.cli.train:train",
     "design": "farthing.cli.design:design",
+    "simulate": "farthing.cli.simulate:simulate",
     "sweep": "farthing.cli.sweep:sweep",
     "gpu": "farthing.cli.gpu:gpu",
     "chip": "farthing.cli.chip:chip",

@@ -1,0 +1,1 @@
+"""What happens under load and under faults: simulations over the cost model."""

@@ -1,0 +1,1 @@
+"""A training run whose parts fail: failures, checkpoints, restarts and spares."""

@@ -1,0 +1,1 @@
+"""A service under load: requests, schedulers, cache blocks and passes."""
