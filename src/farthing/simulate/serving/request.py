@@ -1,0 +1,99 @@
+"""A request on its way through the service."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+class Request:
+    """What is known of a request, and how far it has come.
+
+    Attributes
+    ----------
+    number, user
+        In order of arrival; which user of a closed loop sent it.
+    arrival_s, prompt, output, written, priority, prefix
+        As in `Ask`.
+    total
+        Tokens that must be in the cache before the next one is written: the prompt, and after a step back
+        what was written.
+    left
+        Of these, still to be read.
+    done
+        Tokens written.
+    started_s, first_s, last_s
+        First pass, first token, latest known token [s]; NaN before.
+    base, joined
+        Tokens in the cache when it joined the decoding ones of its lane, and the lane's count of tokens then.
+    ends
+        Its lane's count of tokens at which its answer is complete; -1 while it does not decode.
+    blocks
+        Of the cache that are its own, shared ones apart.
+    shared
+        Leading blocks of `prefix` that it holds.
+    handed
+        Its keys and values come from a worker that only reads prompts.
+    state
+        How it ended; empty before.
+    """
+
+    __slots__ = (
+        "arrival_s",
+        "base",
+        "blocks",
+        "done",
+        "ends",
+        "first_s",
+        "handed",
+        "joined",
+        "lane",
+        "last_s",
+        "left",
+        "number",
+        "output",
+        "prefix",
+        "priority",
+        "prompt",
+        "replica",
+        "shared",
+        "started_s",
+        "state",
+        "swapped",
+        "total",
+        "user",
+        "written",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        arrival_s: float,
+        prompt: int,
+        output: int,
+        written: int = 0,
+        priority: int = 0,
+        prefix: tuple[int, ...] = (),
+        user: int = -1,
+    ) -> None:
+        self.number = number
+        self.user = user
+        self.arrival_s = arrival_s
+        self.prompt = self.total = self.left = prompt
+        self.output = output
+        self.written = written or output
+        self.priority = priority
+        self.prefix = prefix
+        self.done = 0
+        self.started_s = self.first_s = self.last_s = math.nan
+        self.base = self.joined = self.blocks = self.shared = 0
+        self.ends = -1
+        self.handed = self.swapped = False
+        self.lane: Any = None
+        self.replica: Any = None
+        self.state = ""
+
+    @property
+    def tpot_s(self) -> float:
+        """Mean time between its tokens, once it has ended [s]; NaN with fewer than two."""
+        return (self.last_s - self.first_s) / (self.done - 1) if self.done > 1 else math.nan
