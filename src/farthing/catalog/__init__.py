@@ -31,6 +31,7 @@ from farthing.records.hosting import Facility, Hosting
 from farthing.records.model import Model
 from farthing.records.parts import HostPart, Part
 from farthing.records.resale import Resale
+from farthing.records.serving import Scheduler
 from farthing.records.wiring import PEERS, Wiring
 
 T = TypeVar("T")
@@ -246,6 +247,34 @@ def narrow_products(model: str, weight_format: str) -> frozenset[str]:
 def wirings() -> Mapping[str, Wiring]:
     """How engines join machines, by engine (and ``@`` the last version)."""
     return table("wirings.csv", Wiring)
+
+
+def schedulers() -> Mapping[str, Scheduler]:
+    """How engines put passes together by default, by id."""
+    return table("schedulers.csv", Scheduler)
+
+
+def scheduler(name: str) -> Scheduler:
+    """The scheduler of that id; raises `UnknownName` with the nearest ids."""
+    return _named("scheduler", schedulers(), name, f"one of {', '.join(schedulers())}")
+
+
+def usual_scheduler(engine: str, card: Accelerator) -> Scheduler | None:
+    """An engine's default on a card: of its rows the one that says most; None where it has none.
+
+    Examples
+    --------
+    >>> [usual_scheduler("vllm", accelerator(card)).token_budget for card in ("h100-sxm", "rtx-4090")]
+    [8192, 2048]
+    """
+    able = [
+        row
+        for row in schedulers().values()
+        if engine in row.engines.split()
+        and card.memory_bytes >= row.least_memory_bytes
+        and (not row.architectures or card.architecture in row.architectures.split())
+    ]
+    return max(able, key=lambda row: (row.least_memory_bytes, bool(row.architectures)), default=None)
 
 
 @functools.lru_cache(maxsize=1024)

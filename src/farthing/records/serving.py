@@ -154,6 +154,9 @@ class Scheduler:
 
     Attributes
     ----------
+    engines, least_memory_bytes, architectures
+        Whose default it is: engines (ids with spaces), on cards with at least so much memory [byte] and of
+        these architectures; empty for any.
     token_budget
         Tokens of one pass, prompts and answers together.
     max_sequences
@@ -184,6 +187,9 @@ class Scheduler:
     """
 
     id: str = "vllm"
+    engines: str = ""
+    least_memory_bytes: float = 0.0
+    architectures: str = ""
     token_budget: int = 8192
     max_sequences: int = 256
     mixes: bool = True
@@ -280,6 +286,23 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """A rate, or a number of replicas, that a search has played.
+
+    Attributes
+    ----------
+    requests_per_s, replicas
+        That were played.
+    good_share
+        Of the requests offered, how many kept the objectives.
+    """
+
+    requests_per_s: float
+    replicas: int
+    good_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
     """The service over a stretch of the simulated time.
 
@@ -353,6 +376,10 @@ class ServingResult:
         Power of the whole cluster at this load, and what tokens cost, each way.
     series
         The service over time.
+    trace
+        What was played, in words; empty where requests were made up.
+    tries
+        Of a search for a rate or a number of replicas, in the order in which they were played.
     """
 
     model: str
@@ -390,5 +417,7 @@ class ServingResult:
     power_w: float
     costs: tuple[Cost, ...]
     series: tuple[Moment, ...]
+    trace: str = ""
+    tries: tuple[Try, ...] = ()
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -35,6 +35,8 @@ class Lane:
         Tokens of prompts that the pass reads.
     writes
         Whether the pass decodes too.
+    unseen
+        Passes since it last read a prompt: engines count by them when to look at the queue.
     slowest_s
         Of its passes, on the slowest pipeline stage [s].
     """
@@ -61,6 +63,7 @@ class Lane:
         "slowest_s",
         "steps",
         "taken",
+        "unseen",
         "writes",
     )
 
@@ -72,7 +75,7 @@ class Lane:
         self.leaving: list[Request] = []
         self.taken: list[int] = []
         self.began_s, self.end_s = 0.0, math.inf
-        self.length = self.reading = self.held = 0
+        self.length = self.reading = self.held = self.unseen = 0
         self.first_s = self.growth_s = self.slowest_s = 0.0
         self.writes = False
         self._block_tokens = block_tokens

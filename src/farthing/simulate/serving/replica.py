@@ -171,8 +171,7 @@ class Replica:
         if lane.length <= 1:
             return
         done = lane.passes_done(now_s - lane.began_s) + 1
-        poll = self.scheduler.poll_steps
-        done = min(-(-done // poll) * poll, lane.length)
+        done = min(done + -(lane.unseen + done) % self.scheduler.poll_steps, lane.length)
         if done < lane.length:
             held = lane.blocks_of(lane.tokens_of(done)) if lane.held else 0
             self.blocks.free += lane.held - held
@@ -198,7 +197,10 @@ class Replica:
             finished = lane.finished()
             if finished:
                 self._write_out(lane, finished, now_s)
+        lane.unseen += count
         if lane.reading:
+            # Engines that look up rarely while they write do so after every pass that reads.
+            lane.unseen = 0
             self._read(lane, now_s)
         if lane.leaving:
             for request in lane.leaving:
@@ -288,7 +290,9 @@ class Replica:
         scheduler, passes = self.scheduler, self.passes
         if lane.sequences:
             self._make_room(lane, now_s)
-        extra_s = self._admit(lane, now_s) if self.queued else 0.0
+        extra_s = 0.0
+        if self.queued and (lane.unseen % scheduler.poll_steps == 0 or not lane.sequences):
+            extra_s = self._admit(lane, now_s)
         sequences = lane.sequences
         if lane.prompts:
             lane.writes = sequences > 0 and (scheduler.mixes or bool(lane.fresh))
