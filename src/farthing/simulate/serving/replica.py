@@ -308,6 +308,8 @@ class Replica:
                 most = 1
             elif not self._one_lane:
                 most = min(most, SHARED_STRETCH)
+            if self.queued and scheduler.poll_steps > 1:
+                most = min(most, -lane.unseen % scheduler.poll_steps or scheduler.poll_steps)
             if most > 1:
                 room = lane.tokens_within(self.blocks.free, lane.tokens_of(most))
                 while most > 1 and lane.tokens_of(most) > room:
