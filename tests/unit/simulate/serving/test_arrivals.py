@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import stats
 
 from farthing.errors import InvalidInput
 from farthing.records.serving import Traffic
-from farthing.simulate.serving.arrivals import arrivals
+from farthing.simulate.serving.arrivals import Diurnal, _angles, arrivals
 
 PROCESSES: list[dict[str, Any]] = [
     {"arrivals": "poisson"},
@@ -102,6 +103,17 @@ def test_times_never_go_back(process: dict[str, Any]) -> None:
     found = times(100_000, **{**process, "requests_per_s": 1e5})
     assert found[0] >= 0
     assert (np.diff(found) >= 0).all()
+
+
+def test_rounding_turns_no_arrivals_round() -> None:
+    """Where the rate falls to nothing, a last digit of the load is a millionth of a day."""
+    day_s = 40.0
+    bottom = day_s * (0.75 + 1 / (2 * math.pi))  # of the even process, where the day is at three quarters
+    loads = np.sort(bottom + np.repeat(np.arange(-500, 500) * 1e-8, 3) + np.tile([0, 7e-15, 1.4e-14], 1000))
+    assert (np.diff(_angles(loads * 2 * math.pi / day_s, 1.0)) < 0).any(), "or the case is no test"
+    source = Diurnal(1.0, 1.0, day_s, np.random.default_rng(1))
+    source._even = SimpleNamespace(times_s=lambda count: loads[:count])  # type: ignore[assignment]
+    assert (np.diff(source.times_s(loads.size)) >= 0).all()
 
 
 @each
