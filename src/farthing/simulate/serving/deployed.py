@@ -1,4 +1,4 @@
-"""A plan on a cluster, made ready to be played: replicas, their caches and pass times, the way between them."""
+"""A plan on a cluster, made ready to be played: replicas, caches, pass times, the way between them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from farthing import catalog
 from farthing.errors import Infeasible, InvalidInput
 from farthing.estimate.disaggregated import check_pools, handover, pool_cluster
+from farthing.estimate.engine import refusals
 from farthing.estimate.run import Run, check, run_of
 from farthing.estimate.subject import Subject, efficiency_note, hardware_notes, refitted_note, subject
-from farthing.estimate.engine import refusals
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan
@@ -21,6 +21,7 @@ from farthing.simulate.serving.replica import Machine
 from farthing.simulate.serving.service import Deployment
 from farthing.simulate.serving.tables import pass_times
 from farthing.units import format_bytes
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
@@ -259,9 +260,9 @@ def kv_blocks(run: Run, scheduler: Scheduler, typical_tokens: float) -> int:
     if free < float(memory.sequence_bytes):
         lacking = format_bytes(float(memory.sequence_bytes) - free, binary=True)
         raise Infeasible(
-            f"{run.about.model.id} on {run.about.cluster.name}: each card needs {lacking} more for the weights "
-            f"and one request of {typical_tokens:,.0f} tokens; take more cards a replica (tp, pp), fewer bits "
-            "a weight, or a smaller token_budget"
+            f"{run.about.model.id} on {run.about.cluster.name}: each card needs {lacking} more for the "
+            f"weights and one request of {typical_tokens:,.0f} tokens; take more cards a replica (tp, pp), "
+            "fewer bits a weight, or a smaller token_budget"
         )
     # Where nothing grows with the tokens, memory does not limit how many there are.
     return int(min(free / each, 1e9)) if each > 0 else 10**9

@@ -23,8 +23,8 @@ class PassTimes:
     written_s
         A pass that only writes, by its sequences, without their attention [s].
     attention_base_s, attention_slope_s
-        Attention of ``n`` sequences with ``c`` tokens of context in all: ``base[i][n] + slope[i][n] x c`` [s],
-        with ``i`` the octave of the mean context, ``int(c / n).bit_length()``.
+        Attention of ``n`` sequences with ``c`` tokens of context in all: ``base[i][n] + slope[i][n] x c``
+        [s], with ``i`` the octave of the mean context, ``int(c / n).bit_length()``.
     read_s
         A pass that reads prompts, by all its tokens, with the attention of one of them [s].
     prompt_s

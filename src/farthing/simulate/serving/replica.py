@@ -162,9 +162,8 @@ class Replica:
         for lane in self.lanes:
             if lane.end_s == math.inf:
                 self._wake_s = min(self._wake_s, now_s)
-            elif lane.length > 1 and self.in_work < self.scheduler.max_sequences:
-                if not self.scheduler.holds_batch:
-                    self._cut(lane, now_s)
+            elif self.in_work < self.scheduler.max_sequences and not self.scheduler.holds_batch:
+                self._cut(lane, now_s)
 
     def _cut(self, lane: Lane, now_s: float) -> None:
         """End a stretch with the pass under way, or where the engine next looks at its queue."""

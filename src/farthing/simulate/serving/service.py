@@ -211,7 +211,9 @@ class Service:
             self._finish(request, now_s, "rejected")
             return
         if front.queue_timeout_s:
-            self._at(arrival_s + front.queue_timeout_s, lambda at_s: self._give_up(request, at_s, begun=False))
+            self._at(
+                arrival_s + front.queue_timeout_s, lambda at_s: self._give_up(request, at_s, begun=False)
+            )
         if front.timeout_s:
             self._at(arrival_s + front.timeout_s, lambda at_s: self._give_up(request, at_s, begun=True))
         self._offer(replica, request, now_s)

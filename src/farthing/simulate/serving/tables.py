@@ -81,7 +81,7 @@ def pass_times(run: Run, *, max_sequences: int, pass_tokens: int) -> PassTimes:
 
 
 def _segments(attention: _Column, octaves: _Column) -> tuple[_Column, _Column]:
-    """Straight pieces through the tabled contexts: at 0 context, and a token of all sequences' context [s]."""
+    """Straight pieces through the tabled contexts: at none, and a token of all sequences' context [s]."""
     counts = np.arange(1, attention.shape[0] + 1, dtype=float)[:, None]
     per_token = np.diff(attention, axis=1) / np.maximum(np.diff(octaves), 1e-9)
     # Octave j holds contexts from 2^(j-1) up to 2^j, between the columns j and j + 1.

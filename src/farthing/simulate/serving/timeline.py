@@ -14,8 +14,8 @@ MOST: Final = 480
 class Timeline:
     """Sums over stretches of time.
 
-    Levels (requests waiting) are kept as changes: what a change adds to the rest of its own stretch, and by how
-    much it lifts all later ones. So a wait costs the same however long it is.
+    Levels (requests waiting) are kept as changes: what a change adds to the rest of its own stretch, and by
+    how much it lifts all later ones. So a wait costs the same however long it is.
 
     Parameters
     ----------
@@ -80,9 +80,7 @@ class Timeline:
         # What lifts the second half of a pair lifts it for its whole width.
         self._level[:] = [
             early + late + rise * self.width_s
-            for early, late, rise in zip(
-                self._level[::2], self._level[1::2], self._rise[::2], strict=True
-            )
+            for early, late, rise in zip(self._level[::2], self._level[1::2], self._rise[::2], strict=True)
         ]
         for values in self._lists():
             if values is not self._level:
