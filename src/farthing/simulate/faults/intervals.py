@@ -1,0 +1,138 @@
+"""How often to checkpoint: the interval with the best goodput under the same failures, beside the formulas."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from farthing.predict.reliability import daly_interval_s, young_interval_s
+from farthing.records.fault_run import FaultRun
+from farthing.records.faults import BestInterval, WhatIf
+from farthing.simulate.faults.dynamics import simulate
+from farthing.simulate.faults.lifetimes import Column
+from farthing.simulate.faults.policy import cycle, policy
+from farthing.simulate.faults.sample import standard_error
+from farthing.simulate.faults.timeline import Timeline
+from farthing.units import format_seconds
+
+COARSE: Final = 2.0**0.5
+"""Factor between two intervals that are tried at first."""
+
+EACH_WAY: Final = 5
+"""So many of them on each side of Daly's."""
+
+FURTHER: Final = 8
+"""More on the side on which goodput still rises."""
+
+FINE: Final = 3
+"""Intervals that are tried between the best and its neighbours, on each side."""
+
+NEAR: Final = 1e-3
+"""Goodput that nobody would change an interval for."""
+
+
+def stall_s(run: FaultRun) -> float:
+    """Time that a checkpoint on storage stops the job [s]."""
+    return run.checkpointing.stall_s
+
+
+def default_interval_s(run: FaultRun, mtbf_s: float) -> float:
+    """Daly's best interval for the time that a checkpoint stops the job [s], at most the whole run.
+
+    A checkpoint that takes no time is made as often as its write allows.
+    """
+    stall = stall_s(run)
+    if not np.isfinite(mtbf_s):
+        return run.duration_s
+    if stall <= 0:
+        return min(max(run.checkpointing.write_s, 1e-3 * mtbf_s), run.duration_s)
+    return min(float(daly_interval_s(stall, mtbf_s)), run.duration_s)
+
+
+def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float) -> BestInterval:
+    """The best of many intervals, all tried under the same failures.
+
+    Parameters
+    ----------
+    run
+        What is simulated.
+    events
+        What happens to some runs.
+    mtbf_s
+        Between failures, as seen [s].
+    used_s
+        The interval of the run itself [s].
+
+    Returns
+    -------
+    BestInterval
+    """
+    tried: dict[float, Column] = {}
+
+    def goodput(interval_s: float) -> float:
+        """Mean over the runs; an interval that cannot be had counts as the nearest that can."""
+        real = cycle(run, min(interval_s, run.duration_s)).all_work_s
+        if real not in tried:
+            tried[real] = simulate(events, policy(run, real)).done_s / events.duration_s
+        return float(tried[real].mean())
+
+    def best() -> float:
+        return max(tried, key=lambda interval: float(tried[interval].mean()))
+
+    start = default_interval_s(run, mtbf_s)
+    for step in range(-EACH_WAY, EACH_WAY + 1):
+        goodput(start * COARSE**step)
+    for _ in range(FURTHER):
+        ends, top = sorted(tried), best()
+        if top not in (ends[0], ends[-1]):
+            break
+        goodput(top / COARSE if top == ends[0] else top * COARSE)
+    middle = best()
+    for step in range(1, FINE + 1):
+        factor = COARSE ** (step / (FINE + 1))
+        goodput(middle * factor)
+        goodput(middle / factor)
+    young = _young_s(run, mtbf_s)
+    found = {name: goodput(interval) for name, interval in (("young", young), ("daly", start))}
+    goodput(used_s)
+    top = best()
+    flat = [one for one in tried if _as_good(tried[top] - tried[one])]
+    near = [one for one in tried if float((tried[top] - tried[one]).mean()) <= NEAR]
+    used = tried[cycle(run, min(used_s, run.duration_s)).all_work_s]
+    return BestInterval(
+        best_interval_s=top,
+        flat_low_s=min(flat),
+        flat_high_s=max(flat),
+        near_low_s=min(near),
+        near_high_s=max(near),
+        best_goodput=float(tried[top].mean()),
+        interval_used_s=used_s,
+        young_s=young,
+        daly_s=start,
+        young_goodput=found["young"],
+        daly_goodput=found["daly"],
+        intervals=tuple(
+            WhatIf(
+                what=f"a checkpoint every {format_seconds(interval)}",
+                amount=interval,
+                goodput=float(tried[interval].mean()),
+                goodput_gain=float((tried[interval] - used).mean()),
+                gain_error=standard_error(tried[interval] - used),
+            )
+            for interval in sorted(tried)
+        ),
+    )
+
+
+def _as_good(less: Column) -> bool:
+    """Whether what is lost against the best could be chance."""
+    error = standard_error(less)
+    return float(less.mean()) <= (2 * error if np.isfinite(error) else 0.0)
+
+
+def _young_s(run: FaultRun, mtbf_s: float) -> float:
+    stall = stall_s(run)
+    if stall <= 0 or not np.isfinite(mtbf_s):
+        return default_interval_s(run, mtbf_s)
+    return min(float(young_interval_s(stall, mtbf_s)), run.duration_s)
