@@ -1,7 +1,7 @@
 """One training run under faults in plain Python, from one thing that happens to the next.
 
-Written apart from `farthing.simulate.faults.dynamics`, to agree with it under the same failures, and to be the
-unit that its speed is measured in.
+Written apart from `farthing.simulate.faults.dynamics`, to agree with it under the same failures, and to be
+the unit that its speed is measured in.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ class PublishedCause:
     Attributes
     ----------
     name, strikes, hosts_out, repair_s
-        As in `FaultCause`; ``hosts_out`` of -1 is the usual one of what is struck, ``repair_s`` of 0 the run's.
+        As in `FaultCause`; ``hosts_out`` of -1 is the usual one of what is struck, ``repair_s`` of 0 that
+        of the preset.
     events
         So many were counted in the preset's time; 0 where the mean life is stated.
     part_mtbf_s

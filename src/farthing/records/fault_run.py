@@ -79,8 +79,8 @@ class FaultCause:
     part_mtbf_s
         Mean life of one part [s]; of a bathtub the constant part of the hazard alone.
     lifetime
-        ``exponential``; ``weibull`` with ``shape``; or ``bathtub``: early failures, a constant hazard and wear
-        added up.
+        ``exponential``; ``weibull`` with ``shape``; or ``bathtub``: early failures, a constant hazard and
+        wear added up.
     shape
         Of the Weibull distribution: below 1 young parts fail more often, above 1 old ones.
     age_s

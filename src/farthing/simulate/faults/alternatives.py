@@ -99,4 +99,3 @@ def _others(run: FaultRun) -> Iterator[tuple[str, float, FaultRun, float]]:
     if recovery.manual_share:
         words = "no failure needs a person"
         yield words, 0.0, changed(run, manual_share=0.0), 1.0
-

@@ -73,8 +73,8 @@ def simulate_faults(
     progress
         Takes what is done, and all.
     **options
-        Any field of `FaultRates`, `Checkpointing`, `Recovery` and `Stragglers`; ``host_bytes_per_s``, what each
-        host writes [byte/s]; ``usd_per_accelerator_hour``.
+        Any field of `FaultRates`, `Checkpointing`, `Recovery` and `Stragglers`; ``host_bytes_per_s``, what
+        each host writes [byte/s]; ``usd_per_accelerator_hour``.
 
     Returns
     -------
@@ -109,14 +109,10 @@ def simulate_faults(
         options={name: plain(value) for name, value in options.items()},
     )
     base = fault_preset(preset) if preset else None
-    answer = answered(
-        run, given["runs"], given["seed"], work_s=given["work_s"], told=told, progress=progress
-    )
+    answer = answered(run, given["runs"], given["seed"], work_s=given["work_s"], told=told, progress=progress)
     if base is None:
         return answer
-    return dataclasses.replace(
-        answer, published=base.published, published_goodput=base.published_goodput
-    )
+    return dataclasses.replace(answer, published=base.published, published_goodput=base.published_goodput)
 
 
 def answered(
@@ -130,6 +126,7 @@ def answered(
 ) -> FaultsResult:
     """All figures of a run: as `simulate_faults`, of a record."""
     check_size(run)
+
     def tell(count: int) -> None:
         if progress is not None:
             # Each study takes about as long as a batch or two.
@@ -139,9 +136,7 @@ def answered(
     first = timeline(run, seed, 0, repairs=few)
     before = first.count(FAILURE, FOLLOWING).mean()
     mtbf_s = run.duration_s / before if before else float("inf")
-    interval_s = cycle(
-        run, run.checkpointing.interval_s or default_interval_s(run, mtbf_s)
-    ).all_work_s
+    interval_s = cycle(run, run.checkpointing.interval_s or default_interval_s(run, mtbf_s)).all_work_s
     found = sample(run, interval_s, seed, runs, told=told, progress=tell)
     events = studied(first, runs)
     interval = best_interval(run, events, mtbf_s, interval_s)

@@ -1,8 +1,8 @@
 """What a run makes of what happens to it: all runs step from event to event together, in columns.
 
 Between two events everything is a closed form: a job drains (writes a checkpoint before a planned stop), is
-down (a failure is not noticed yet, or maintenance is going on), waits for a host, restarts, and runs cycles of
-work and checkpoints. Work is counted in seconds at full pace.
+down (a failure is not noticed yet, or maintenance is going on), waits for a host, restarts, and runs cycles
+of work and checkpoints. Work is counted in seconds at full pace.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CHECKPOINTS, LOST, DETECTION, RESTART, WAITING, SLOW, FEWER, MAINTAINED = range(
 class Outcome:
     """What became of many runs.
 
-    ``done_s``: lasting work of each at full pace [s]. ``lost_s``: a row for each of `KINDS`, a column for each
-    run [s]. ``by_cause_s``: all runs' loss by cause, regular checkpoints last [s]. ``planned``: planned stops of
-    each. ``finish_s``: when each had done the work asked for, infinite where never [s].
+    ``done_s``: lasting work of each at full pace [s]. ``lost_s``: a row for each of `KINDS`, a column for
+    each run [s]. ``by_cause_s``: all runs' loss by cause, regular checkpoints last [s]. ``planned``: planned
+    stops of each. ``finish_s``: when each had done the work asked for, infinite where never [s].
     """
 
     done_s: Column
@@ -66,8 +66,8 @@ def simulate(events: Timeline, how: Policy, *, work_s: float = np.inf) -> Outcom
 
     Notes
     -----
-    A failure while the job is down, waits or restarts begins the recovery anew. The work in hand at the horizon
-    counts as done.
+    A failure while the job is down, waits or restarts begins the recovery anew. The work in hand at the
+    horizon counts as done.
     """
     state = _Runs(events.runs, how, work_s)
     for row in range(len(events.time_s)):
@@ -263,9 +263,7 @@ class _Runs:
             # A second failure at the same place, before the job is up again, takes the other copy as well.
             wiped = self.memory_lost[cause] | (follows & recovering)
             target = np.where(wiped, on_storage, np.maximum(self.kept, on_storage))
-            self.from_storage = np.where(
-                failing, wiped | (self.from_storage & recovering), self.from_storage
-            )
+            self.from_storage = np.where(failing, wiped | (self.from_storage & recovering), self.from_storage)
             self.restart = np.where(
                 failing, np.where(self.from_storage, restart, self.how.memory_restart_s), self.restart
             )
@@ -291,9 +289,7 @@ class _Runs:
             self.out += np.where(failing, self.hosts_out[cause], 0)
         self._start(failing, self.ready)
 
-    def _stop(
-        self, stopping: NDArray[np.bool_], kind: NDArray[np.int8], cause: NDArray[np.int16]
-    ) -> None:
+    def _stop(self, stopping: NDArray[np.bool_], kind: NDArray[np.int8], cause: NDArray[np.int16]) -> None:
         """A planned stop of a job that runs: a checkpoint first."""
         how = self.how
         self.planned += stopping

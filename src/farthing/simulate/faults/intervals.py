@@ -1,4 +1,4 @@
-"""How often to checkpoint: the interval with the best goodput under the same failures, beside the formulas."""
+"""How often to checkpoint: the interval with the best goodput under the same failures, beside formulas."""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ def failing_often(cause: FaultCause, factor: float) -> FaultCause:
 class Failures:
     """Failures of one cause in many runs, in no order.
 
-    ``run`` is the row of the run, ``time_s`` the wall-clock time [s], ``follows`` whether another failure at the
-    same place brought it about.
+    ``run`` is the row of the run, ``time_s`` the wall-clock time [s], ``follows`` whether another failure at
+    the same place brought it about.
     """
 
     run: NDArray[np.int64]

@@ -12,9 +12,9 @@ from farthing.records.fault_run import FaultRun
 class Cycle:
     """The round of work and checkpoints that a running job repeats.
 
-    ``pieces`` pieces of ``work_s`` [s], behind each a stop of ``piece_stall_s`` for a checkpoint in memory [s],
-    and behind the last one a stop of ``stall_s`` for storage [s]; the checkpoint on storage counts ``write_s``
-    after that [s].
+    ``pieces`` pieces of ``work_s`` [s], behind each a stop of ``piece_stall_s`` for a checkpoint in memory
+    [s], and behind the last one a stop of ``stall_s`` for storage [s]; the checkpoint on storage counts
+    ``write_s`` after that [s].
     """
 
     work_s: float
@@ -45,8 +45,8 @@ class Policy:
 
     ``in_memory``: whether hosts keep checkpoints of each other. ``restart_s``, ``memory_restart_s``: with a
     checkpoint from storage, from memory [s]. ``drain_s``: a checkpoint before a planned stop [s].
-    ``maintenance_s``: length of one [s]. ``spares``: infinite where one is always there. ``replicas``: 0 where
-    the job waits for spares. ``slow_pace``: progress with a slow part over that without.
+    ``maintenance_s``: length of one [s]. ``spares``: infinite where one is always there. ``replicas``: 0
+    where the job waits for spares. ``slow_pace``: progress with a slow part over that without.
     ``hosts_out``, ``memory_lost``: by cause.
     """
 

@@ -85,7 +85,9 @@ def usual_causes(counted_on: Cluster, cluster: Cluster, rates: FaultRates) -> tu
     preset = fault_preset(COUNTED)
     found = []
     for kind in ("card", "host", "link", "job"):
-        failures = sum(1 / _part_mtbf_s(preset, one, counted_on) for one in preset.causes if one.strikes == kind)
+        failures = sum(
+            1 / _part_mtbf_s(preset, one, counted_on) for one in preset.causes if one.strikes == kind
+        )
         found.append(stated_cause(cluster, kind, 1 / failures, rates, basis=preset.source))
     return tuple(found)
 

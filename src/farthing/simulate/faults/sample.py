@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from farthing.records.fault_run import FaultRun
 from farthing.records.faults import Distribution
@@ -32,18 +31,8 @@ LEAST_STUDIED: Final = 32
 """Runs that a comparison looks at, whatever happens to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Figures of some runs, one column each, in the order in which a table shows them."""
-
-    columns: dict[str, NDArray[np.float64]]
-
-    def __len__(self) -> int:
-        return len(self.columns["run"])
-
-
-Told = Callable[[Rows], None]
-"""Takes the runs of a batch as soon as they are simulated."""
+Told = Callable[[Mapping[str, Column]], None]
+"""Takes the runs of a batch as soon as they are simulated: columns by name, in the order of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +97,10 @@ def sample(
         if progress is not None:
             progress(done)
     return Sample(
-        *(
-            np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            for name in ("goodput", "lost_s", "failures", "planned")
-        ),
+        goodput=np.concatenate([part.goodput for part in parts]),
+        lost_s=np.concatenate([part.lost_s for part in parts], axis=1),
+        failures=np.concatenate([part.failures for part in parts]),
+        planned=np.concatenate([part.planned for part in parts]),
         by_cause_s=np.sum([part.by_cause_s for part in parts], axis=0),
         events=np.sum([part.events for part in parts], axis=0),
     )
@@ -143,8 +132,8 @@ def _told_of(run: FaultRun, events: Timeline, outcome: Outcome) -> Sample:
     )
 
 
-def _rows(part: Sample, first: int) -> Rows:
-    columns = {
+def _rows(part: Sample, first: int) -> dict[str, Column]:
+    columns: dict[str, Column] = {
         "run": first + np.arange(part.runs, dtype=float),
         "goodput": part.goodput,
         "failures": part.failures,
@@ -152,7 +141,7 @@ def _rows(part: Sample, first: int) -> Rows:
     }
     for name, lost_s in zip(KINDS, part.lost_s, strict=True):
         columns[f"{name.replace(' ', '_')}_s"] = lost_s
-    return Rows(columns)
+    return columns
 
 
 def distribution(values: Column) -> Distribution:
@@ -189,6 +178,8 @@ def changed(run: FaultRun, **changes: object) -> FaultRun:
     """
     for name in ("checkpointing", "recovery"):
         record = getattr(run, name)
-        mine = {field: value for field, value in changes.items() if field in type(record).__dataclass_fields__}
+        mine = {
+            field: value for field, value in changes.items() if field in type(record).__dataclass_fields__
+        }
         run = dataclasses.replace(run, **{name: dataclasses.replace(record, **mine)})
     return run

@@ -19,6 +19,7 @@ from farthing.records.fault_run import (
     FaultRun,
     Recovery,
     Stragglers,
+    Strikes,
 )
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
@@ -26,8 +27,17 @@ from farthing.simulate.faults import presets
 from farthing.simulate.faults.lifetimes import failing_often
 from farthing.units import DAY, HOUR, format_bytes, format_bytes_per_s, format_seconds
 
+EACH: Final[dict[Strikes, str]] = {
+    "card": "each card",
+    "host": "each host without its cards",
+    "link": "each card's NIC, cable or switch port",
+    "job": "the software on each host",
+}
+"""Whose failures the usual rates are."""
+
 DURATION_S: Final = 30 * DAY
 """Of a run of which nothing else is said."""
+
 
 def scenario(
     preset: str,
@@ -63,14 +73,16 @@ def scenario(
     base = fault_preset(preset) if preset else None
     if base is None and not cluster:
         raise InvalidInput(
-            "say what is simulated: a preset such as llama-3-405b, or a model and a cluster (--model and --on)"
+            "say what is simulated: a preset such as llama-3-405b, or a model and a cluster (--model, --on)"
         )
     stored = options.get("stored_bytes")
     if base is None and not model and stored is None:
         raise InvalidInput("say which model is trained (--model), or how large a checkpoint is")
     machines = resolve_cluster(cluster or (base.cluster if base else ""))
     counted_on = resolve_cluster(base.cluster if base else fault_preset(presets.COUNTED).cluster)
-    shape = resolve_model(model or (base.model if base else "")) if model or (base and stored is None) else None
+    shape = (
+        resolve_model(model or (base.model if base else "")) if model or (base and stored is None) else None
+    )
     notes: list[str] = list(base.assumptions) if base else []
     asked = set(options)
     idle = sorted((asked - {"failure_factor"}) & set(FaultRates.__dataclass_fields__))
@@ -125,14 +137,14 @@ def _causes(
     else:
         found = list(presets.usual_causes(counted_on, machines, rates))
         told = ", ".join(
-            f"{one.strikes} {presets.mean_life(one.part_mtbf_s)}"
+            f"{EACH[one.strikes]} in {presets.mean_life(one.part_mtbf_s)}"
             for one in found
             if presets.RATED[one.strikes] not in asked
         )
         if told:
             notes.append(
-                f"mean time between failures of one {told}: as counted over 54 days of 16,384 H100 "
-                "(meta-2024-llama3; a job fails with each of its hosts); other hardware may fail otherwise"
+                f"a failure of {told}: as counted over 54 days of 16,384 H100 (meta-2024-llama3); other "
+                "hardware and software may fail otherwise"
             )
     for kind, field in presets.RATED.items():
         mtbf_s = getattr(rates, field)
@@ -207,7 +219,9 @@ def _checkpointing(
         if words:
             notes.append(f"checkpoints in the memory of other hosts take {' and '.join(words)}")
     elif "memory_snapshot_s" in given or "memory_load_s" in given:
-        raise InvalidInput("memory_snapshot_s and memory_load_s need memory_interval_s, how often that is done")
+        raise InvalidInput(
+            "memory_snapshot_s and memory_load_s need memory_interval_s, how often that is done"
+        )
     return found
 
 
@@ -238,14 +252,12 @@ def _recovery(base: FaultPreset | None, options: dict[str, Any], notes: list[str
             )
         if "restart_s" not in given:
             notes.append(
-                f"{format_seconds(found.restart_s)} to schedule and start all processes, without the checkpoint"
+                f"{format_seconds(found.restart_s)} to schedule and start all processes, then the checkpoint"
             )
     if "spare_hosts" not in given and base is None:
         notes.append("a spare host is always there")
     if found.elastic_replicas and found.spare_hosts is None:
-        raise InvalidInput(
-            "elastic_replicas matters where spares are few: give spare_hosts too, e.g. 0"
-        )
+        raise InvalidInput("elastic_replicas matters where spares are few: give spare_hosts too, e.g. 0")
     if found.maintenance_s and not found.maintenance_per_day:
         raise InvalidInput("maintenance_s needs maintenance_per_day, how often that is")
     return found

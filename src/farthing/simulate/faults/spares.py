@@ -21,7 +21,8 @@ def peak_out(run: FaultRun, events: Timeline) -> Column:
     """Most hosts under repair at a time, of each run."""
     hosts = np.array([*(cause.hosts_out for cause in run.causes), 0, 0])
     change = np.where(np.isin(events.kind, (FAILURE, FOLLOWING)), 1, 0) - (events.kind == REPAIR)
-    return np.maximum(np.cumsum(change * hosts[events.cause], axis=0).max(axis=0), 0).astype(float)
+    most: Column = np.cumsum(change * hosts[events.cause], axis=0).max(axis=0).astype(float)
+    return np.maximum(most, 0.0)
 
 
 def spare_need(run: FaultRun, events: Timeline, interval_s: float) -> SpareNeed | None:

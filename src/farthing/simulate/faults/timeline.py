@@ -1,4 +1,4 @@
-"""Everything that happens to a run from outside, in wall-clock time: failures, slow parts, maintenance, repairs.
+"""What happens to a run from outside, in wall-clock time: failures, slow parts, maintenance, repairs.
 
 None of it depends on what the run does, so that it is drawn once, and runs that checkpoint, recover or spare
 differently can be compared under the same failures.
@@ -31,9 +31,9 @@ END, FAILURE, FOLLOWING, SLOWING, REMOVAL, MAINTENANCE, REPAIR = range(7)
 class Timeline:
     """Events of many runs: row k holds the k-th event of each run.
 
-    ``time_s`` [s] rises down the rows; ``kind`` is one of the constants above; ``cause`` the place of the cause
-    among the run's, then stragglers, then maintenance; ``detection_s`` the time until a failure is noticed
-    [s].
+    ``time_s`` [s] rises down the rows; ``kind`` is one of the constants above; ``cause`` the place of the
+    cause among the run's, then stragglers, then maintenance; ``detection_s`` the time until a failure is
+    noticed [s].
     """
 
     time_s: Column
@@ -45,7 +45,7 @@ class Timeline:
     @property
     def runs(self) -> int:
         """How many."""
-        return self.time_s.shape[1]
+        return int(self.time_s.shape[1])
 
     def count(self, *kinds: int) -> NDArray[np.int64]:
         """Events of some kinds, by run."""
