@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,12 +151,12 @@ def failure_options(function: Any) -> Any:
     fields: tuple[tuple[str, str, click.ParamType[Any], str], ...] = (
         ("failure_factor", "--failure-factor", Number(0, 1e6, positive=True), "All fail so often more."),
         ("lifetime", "--lifetime", Word(get_args(Lifetime)), "Distribution of the life of hardware."),
-        ("shape", "--shape", Number(0.1, 20), "Of --lifetime weibull: below 1 young parts fail more often."),
+        ("shape", "--shape", Number(0.3, 20), "Of --lifetime weibull: below 1 young parts fail more often."),
         ("age_s", "--age", Span(), "Of all hardware at the start.  [default: new]"),
         (
             "early_failures",
             "--early-failures",
-            Number(0, 1000),
+            Number(0, 1),
             "Of --lifetime bathtub: failures of a new part that come on top in its first 30 days, e.g. 0.02.",
         ),
         ("wear_s", "--wear", Duration(), "Of --lifetime bathtub: age at which wear has failed 63%."),
@@ -446,6 +447,8 @@ def faults(
     with _table(out, force) as (told, written), progress("simulating") as bar:
         try:
             found = api.simulate_faults(preset, told=told, progress=bar, **asked)
+        except InvalidInput as error:
+            raise _in_options(error) from None
         except KeyboardInterrupt:
             kept = f": {written():,} runs are in {out}" if out is not None else ""
             raise Stopped(f"interrupted{kept}") from None
@@ -461,6 +464,17 @@ def faults(
         from farthing.report.fault_charts import fault_charts
 
         show_charts(fault_charts(found), chart, plots, as_json)
+
+
+def _in_options(error: InvalidInput) -> InvalidInput:
+    """The same message with the options of the command for the fields that they fill."""
+    if type(error) is not InvalidInput:
+        return error
+    options = {
+        param.name: max(param.opts, key=len) for param in faults.params if isinstance(param, click.Option)
+    }
+    words = re.split(r"(?<![\w-])([a-z]+(?:_[a-z]+)+)(?!\w)", str(error))
+    return InvalidInput("".join(options.get(word, word) for word in words))
 
 
 @contextmanager

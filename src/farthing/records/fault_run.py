@@ -18,6 +18,11 @@ LONGEST_S: Final = 1e12
 
 MOST_PARTS: Final = 10**9
 
+MOST_EARLY: Final = 10.0
+"""Parts that fail more often while they are young are no product."""
+
+WALLS: Final = "a bathtub has walls: give early_failures, wear_s or both, or take an exponential lifetime"
+
 
 def check_number(
     where: str,
@@ -132,11 +137,11 @@ class FaultCause:
         check_word(where, "lifetime", self.lifetime, get_args(Lifetime))
         check_number(where, "fault_parts", self.fault_parts, 1, MOST_PARTS, whole=True)
         check_number(where, "part_mtbf_s", self.part_mtbf_s, 0, above=True)
-        check_number(where, "shape", self.shape, 0.1, 20)
+        check_number(where, "shape", self.shape, 0.3, 20)
         check_number(where, "age_s", self.age_s, 0)
-        check_number(where, "early_failures", self.early_failures, 0, 1000)
+        check_number(where, "early_failures", self.early_failures, 0, MOST_EARLY)
         check_number(where, "early_s", self.early_s, 0, above=True)
-        check_number(where, "early_shape", self.early_shape, 0.1, 1)
+        check_number(where, "early_shape", self.early_shape, 0.3, 1)
         check_number(where, "wear_s", self.wear_s, 0)
         check_number(where, "wear_shape", self.wear_shape, 1, 20)
         check_number(where, "hosts_out", self.hosts_out, 0, MOST_PARTS, whole=True)
@@ -144,9 +149,7 @@ class FaultCause:
         check_number(where, "followed_share", self.followed_share, 0, 0.9)
         check_number(where, "follow_s", self.follow_s, 0, above=True)
         if self.lifetime == "bathtub" and not (self.early_failures or self.wear_s):
-            raise InvalidInput(
-                f"{where}: a bathtub has walls: give early_failures, wear_s or both, or take exponential"
-            )
+            raise InvalidInput(f"{where}: {WALLS}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +341,8 @@ class FaultRates:
             raise InvalidInput("failures: shape is of a weibull lifetime: give lifetime weibull with it")
         if self.lifetime != "bathtub" and (self.early_failures or self.wear_s):
             raise InvalidInput("failures: early_failures and wear_s are of a bathtub: give that lifetime")
+        if self.lifetime == "bathtub" and not (self.early_failures or self.wear_s):
+            raise InvalidInput(f"failures: {WALLS}")
         # The causes are made with these; what is wrong is then said of the failures that were asked for.
         FaultCause(
             name="parts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from farthing.records.chart import Axis, Chart, Point, Series
@@ -72,7 +73,9 @@ def _intervals(result: FaultsResult) -> Chart:
         x=Axis(title="running time between two checkpoints", unit="min", scale="log"),
         y=Axis(title="lasting progress, share of the time", unit="%"),
         series=tuple(series),
-        note=f"One failure every {format_seconds(result.mtbf_seen_s)}.",
+        note=f"One failure every {format_seconds(result.mtbf_seen_s)}."
+        if math.isfinite(result.mtbf_seen_s)
+        else "Nothing failed.",
     )
 
 

@@ -26,7 +26,7 @@ FURTHER: Final = 8
 """More on the side on which goodput still rises."""
 
 FINE: Final = 3
-"""Intervals that are tried between the best and its neighbours, on each side."""
+"""Intervals that are tried between the best and its neighbours, on each side; then once more as closely."""
 
 NEAR: Final = 1e-3
 """Goodput that nobody would change an interval for."""
@@ -88,11 +88,11 @@ def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float)
         if top not in (ends[0], ends[-1]):
             break
         goodput(top / COARSE if top == ends[0] else top * COARSE)
-    middle = best()
-    for step in range(1, FINE + 1):
-        factor = COARSE ** (step / (FINE + 1))
-        goodput(middle * factor)
-        goodput(middle / factor)
+    for spacing in (COARSE ** (1 / (FINE + 1)), COARSE ** (1 / (FINE + 1) ** 2)):
+        middle = best()
+        for step in range(1, FINE + 1):
+            goodput(middle * spacing**step)
+            goodput(middle / spacing**step)
     young = _young_s(run, mtbf_s)
     found = {name: goodput(interval) for name, interval in (("young", young), ("daly", start))}
     goodput(used_s)

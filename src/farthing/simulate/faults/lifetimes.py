@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.records.fault_run import FaultCause
+from farthing.records.fault_run import LONGEST_S, MOST_EARLY, FaultCause
 
 Column = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def hazard_of(cause: FaultCause) -> Hazard:
 
 
 def expected_failures(cause: FaultCause, duration_s: float) -> float:
-    """At least so many failures are expected in a time [s]; exact where the hazard is constant.
+    """About so many failures are expected in a time [s]; exact where the hazard is constant.
 
     Examples
     --------
@@ -109,13 +109,17 @@ def expected_failures(cause: FaultCause, duration_s: float) -> float:
     hazard = hazard_of(cause)
     passed = hazard.cumulative(cause.age_s + duration_s) - hazard.cumulative(cause.age_s)
     if cause.lifetime != "exponential":
-        # Failed parts are replaced: of those a mean life each, where that is shorter.
-        passed = max(-math.expm1(-passed), duration_s / cause.part_mtbf_s)
+        # Each part at most once, and its replacements early where the young are weak; or one each mean life.
+        first = -math.expm1(-passed)
+        early = sum((duration_s / scale) ** shape for scale, shape in hazard.addends if shape < 1)
+        passed = max(first * (1 + early), duration_s / cause.part_mtbf_s)
     return float(cause.fault_parts * passed / (1 - cause.followed_share))
 
 
 def failing_often(cause: FaultCause, factor: float) -> FaultCause:
     """A cause whose parts fail so many times as often: a constant hazard times the factor, lives over it.
+
+    What would leave the range of the record stays at its end.
 
     Examples
     --------
@@ -125,9 +129,9 @@ def failing_often(cause: FaultCause, factor: float) -> FaultCause:
     """
     return replace(
         cause,
-        part_mtbf_s=cause.part_mtbf_s / factor,
-        early_failures=cause.early_failures * factor,
-        wear_s=cause.wear_s / factor,
+        part_mtbf_s=min(cause.part_mtbf_s / factor, LONGEST_S),
+        early_failures=min(cause.early_failures * factor, MOST_EARLY),
+        wear_s=min(cause.wear_s / factor, LONGEST_S),
     )
 
 

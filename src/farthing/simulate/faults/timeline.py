@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from farthing.errors import InvalidInput
 from farthing.records.fault_run import FaultRun
 from farthing.simulate.faults.lifetimes import Column, Failures, expected_failures, failures
-from farthing.units import DAY
+from farthing.units import DAY, format_seconds
 
 BATCH: Final = 512
 """Runs drawn from one seed of their own: what a run meets does not depend on how many there are."""
@@ -97,7 +97,7 @@ def check_size(run: FaultRun) -> None:
     if not total <= MOST_EVENTS:
         worst = max(by_cause, key=lambda name: by_cause[name])
         raise InvalidInput(
-            f"{total:,.0f} interruptions are expected in {run.duration_s / DAY:,.4g} days, most of them from "
+            f"{total:,.0f} interruptions are expected in {format_seconds(run.duration_s)}, most of them from "
             f"{worst!r}; at most {MOST_EVENTS:,} can be simulated: give fewer days, or a longer MTBF"
         )
 
