@@ -18,9 +18,9 @@ ROOM: Final = 1.1
 """The horizon is that much longer than what a run of mean luck takes, at first."""
 
 TRIES: Final = 5
-"""So often the horizon is doubled for runs that have not finished."""
+"""So often the horizon is doubled for runs that have not finished, where some have."""
 
-LONG: Final = 100.0
+LONG: Final = 20.0
 """A run that takes so many times its work is given up."""
 
 
@@ -52,13 +52,14 @@ def finish_times(
         return found
     horizon = work_s / goodput * ROOM
     repairs = run.recovery.spare_hosts is not None
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         longer = dataclasses.replace(run, duration_s=min(horizon, LONG * work_s))
         if sum(expected_events(longer).values()) > MOST_EVENTS:
             return found
         events = studied(timeline(longer, seed, 0, repairs=repairs), runs)
         found = simulate(events, policy(longer, interval_s), work_s=work_s).finish_s
-        if np.isfinite(found).all() or horizon >= LONG * work_s:
+        hopeless = attempt and not np.isfinite(found).any()
+        if np.isfinite(found).all() or hopeless or horizon >= LONG * work_s:
             return found
         horizon *= 2
     return found

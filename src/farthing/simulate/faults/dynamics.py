@@ -7,6 +7,7 @@ of work and checkpoints. Work is counted in seconds at full pace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farthing.simulate.faults.lifetimes import Column
-from farthing.simulate.faults.policy import Policy
+from farthing.simulate.faults.policy import Policy, stacked
 from farthing.simulate.faults.timeline import FOLLOWING, MAINTENANCE, REMOVAL, REPAIR, SLOWING, Timeline
 
 KINDS: Final = (
@@ -78,11 +79,26 @@ def simulate(events: Timeline, how: Policy, *, work_s: float = np.inf) -> Outcom
     return Outcome(state.done, state.lost, state.by_cause, state.planned, state.finish)
 
 
+def goodputs(events: Timeline, policies: Sequence[Policy]) -> list[Column]:
+    """Goodput of each run under several policies, all simulated at once.
+
+    Parameters
+    ----------
+    events
+        What happens.
+    policies
+        Alike but for what `farthing.simulate.faults.policy.stacked` lets differ.
+    """
+    done = simulate(events.repeated(len(policies)), stacked(policies, events.runs)).done_s
+    return list(done.reshape(len(policies), events.runs) / events.duration_s)
+
+
 class _Runs:
     """The state of all runs, a column for each variable."""
 
     def __init__(self, runs: int, how: Policy, work_s: float) -> None:
         self.how, self.work_s = how, work_s
+        self.few = bool(np.min(how.spares) < np.inf)
         self.hosts_out = np.array(how.hosts_out)
         self.memory_lost = np.array(how.memory_lost)
         self.causes = len(how.hosts_out)
@@ -90,7 +106,7 @@ class _Runs:
         self.now = zeros.copy()
         # Ends of what comes before the next step: the checkpoint before a stop, the time down, the restart.
         self.drained, self.ready, self.up = zeros.copy(), zeros.copy(), zeros.copy()
-        self.restart = np.full(runs, how.restart_s)
+        self.restart = zeros + how.restart_s
         self.draining = np.zeros(runs, dtype=bool)
         self.maintained = np.zeros(runs, dtype=bool)
         self.from_storage = np.zeros(runs, dtype=bool)
@@ -146,7 +162,7 @@ class _Runs:
         reached = self.place + running
         rounds = np.floor(reached / cycle.whole_s)
         place = reached - rounds * cycle.whole_s
-        if cycle.pieces == 1:
+        if not self.how.in_memory:
             worked = np.minimum(place, cycle.work_s)
         else:
             pieces = np.minimum(np.floor(place / cycle.piece_s), cycle.pieces)
@@ -211,7 +227,7 @@ class _Runs:
             removal = kind == REMOVAL
             self.slow += (kind == SLOWING).astype(float) - removal
             stops = stops | removal
-        few = self.how.spares < np.inf
+        few = self.few
         back = np.zeros_like(failing)
         if few:
             repaired = kind == REPAIR
@@ -238,7 +254,8 @@ class _Runs:
         replicas = self.how.replicas
         if not replicas:
             return np.ones_like(self.out)
-        return 1 - np.minimum(np.maximum(self.out - self.how.spares, 0.0), replicas) / replicas
+        missing: Column = np.maximum(self.out - self.how.spares, 0.0)
+        return 1 - np.minimum(missing, replicas) / replicas
 
     def _start(self, which: NDArray[np.bool_], begin: Column) -> None:
         """A restart from a time on [s], or as soon as there are hosts."""
@@ -285,7 +302,7 @@ class _Runs:
         self.ready = np.where(failing, noticed, self.ready)
         self.maintained = self.maintained & ~failing
         self.cause = np.where(failing, cause, self.cause)
-        if self.how.spares < np.inf:
+        if self.few:
             self.out += np.where(failing, self.hosts_out[cause], 0)
         self._start(failing, self.ready)
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
 
+import numpy as np
+
+from farthing.predict.trace import Number
 from farthing.records.fault_run import FaultRun
 
 
@@ -14,27 +19,27 @@ class Cycle:
 
     ``pieces`` pieces of ``work_s`` [s], behind each a stop of ``piece_stall_s`` for a checkpoint in memory
     [s], and behind the last one a stop of ``stall_s`` for storage [s]; the checkpoint on storage counts
-    ``write_s`` after that [s].
+    ``write_s`` after that [s]. Each is a scalar, or a column with a value for each run.
     """
 
-    work_s: float
-    pieces: int
-    piece_stall_s: float
-    stall_s: float
-    write_s: float
+    work_s: Number
+    pieces: Number
+    piece_stall_s: Number
+    stall_s: Number
+    write_s: Number
 
     @property
-    def piece_s(self) -> float:
+    def piece_s(self) -> Number:
         """Work and stop of one piece [s]."""
         return self.work_s + self.piece_stall_s
 
     @property
-    def all_work_s(self) -> float:
+    def all_work_s(self) -> Number:
         """Work of the whole cycle [s]."""
         return self.pieces * self.work_s
 
     @property
-    def whole_s(self) -> float:
+    def whole_s(self) -> Number:
         """The whole cycle [s]."""
         return self.pieces * self.piece_s + self.stall_s
 
@@ -47,16 +52,17 @@ class Policy:
     checkpoint from storage, from memory [s]. ``drain_s``: a checkpoint before a planned stop [s].
     ``maintenance_s``: length of one [s]. ``spares``: infinite where one is always there. ``replicas``: 0
     where the job waits for spares. ``slow_pace``: progress with a slow part over that without.
-    ``hosts_out``, ``memory_lost``: by cause.
+    ``hosts_out``, ``memory_lost``: by cause. Times and spares are scalars, or columns with a value for each
+    run.
     """
 
     cycle: Cycle
     in_memory: bool
-    restart_s: float
-    memory_restart_s: float
-    drain_s: float
-    maintenance_s: float
-    spares: float
+    restart_s: Number
+    memory_restart_s: Number
+    drain_s: Number
+    maintenance_s: Number
+    spares: Number
     replicas: int
     slow_pace: float
     hosts_out: tuple[int, ...]
@@ -110,4 +116,30 @@ def policy(run: FaultRun, interval_s: float) -> Policy:
         slow_pace=1 / slow.slowdown if slow is not None else 1.0,
         hosts_out=(*(cause.hosts_out for cause in run.causes), 0, 0),
         memory_lost=(*(not cause.memory_survives for cause in run.causes), False, False),
+    )
+
+
+STACKED: Final = ("restart_s", "memory_restart_s", "drain_s", "maintenance_s", "spares")
+"""Fields in which policies that are simulated together may differ, beside their cycles."""
+
+
+def stacked(policies: Sequence[Policy], runs: int) -> Policy:
+    """Policies as one, of columns: each holds for as many runs, one after the other.
+
+    They may differ in their cycles and in `STACKED`.
+    """
+
+    def column(values: Sequence[Number]) -> Number:
+        return np.repeat(np.asarray(values, dtype=float), runs)
+
+    whole = Cycle(
+        **{
+            field.name: column([getattr(one.cycle, field.name) for one in policies])
+            for field in fields(Cycle)
+        }
+    )
+    return replace(
+        policies[0],
+        cycle=whole,
+        **{name: column([getattr(one, name) for one in policies]) for name in STACKED},
     )

@@ -7,7 +7,7 @@ import numpy as np
 from farthing.predict.reliability import spares_needed
 from farthing.records.fault_run import FaultRun
 from farthing.records.faults import SpareNeed, WhatIf
-from farthing.simulate.faults.dynamics import simulate
+from farthing.simulate.faults.dynamics import goodputs, simulate
 from farthing.simulate.faults.lifetimes import Column
 from farthing.simulate.faults.policy import policy
 from farthing.simulate.faults.sample import changed, distribution, standard_error
@@ -49,13 +49,11 @@ def spare_need(run: FaultRun, events: Timeline, interval_s: float) -> SpareNeed 
     ]
     mean_out = float(np.dot(out, counts)) / (events.runs * events.duration_s)
     poisson = float(spares_needed(1.0, mean_out)) if 0 < mean_out < 1e7 else 0.0
-    tried = {
-        spares: simulate(
-            events, policy(changed(run, spare_hosts=spares, elastic_replicas=0), interval_s)
-        ).done_s
-        / events.duration_s
-        for spares in _numbers(int(peaks.max()))
-    }
+    numbers = _numbers(int(peaks.max()))
+    policies = [
+        policy(changed(run, spare_hosts=spares, elastic_replicas=0), interval_s) for spares in numbers
+    ]
+    tried = dict(zip(numbers, goodputs(events, policies), strict=True))
     used = run.recovery.spare_hosts
     base = tried[max(tried)]
     if used is not None:

@@ -63,6 +63,16 @@ class Timeline:
             self.duration_s,
         )
 
+    def repeated(self, times: int) -> Timeline:
+        """All runs, so many times one after the other."""
+        return Timeline(
+            np.tile(self.time_s, times),
+            np.tile(self.kind, times),
+            np.tile(self.cause, times),
+            np.tile(self.detection_s, times),
+            self.duration_s,
+        )
+
 
 def straggler_cause(run: FaultRun) -> int:
     """Place of the stragglers among the causes."""
@@ -190,7 +200,7 @@ def _sorted(
     counts = np.bincount(run, minlength=BATCH)
     row = np.arange(len(run)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (int(counts.max(initial=0)) + 1, BATCH)  # a last row at the horizon
-    times = np.full(shape, duration_s)
+    times = np.full(shape, duration_s, dtype=float)
     kinds, causes, detection = np.zeros(shape, np.int8), np.zeros(shape, np.int16), np.zeros(shape)
     times[row, run] = time_s[order]
     kinds[row, run] = kind[order]

@@ -96,6 +96,12 @@ def test_following_failures_are_marked():
     assert events.count(FOLLOWING).mean() == pytest.approx(events.count(FAILURE).mean(), rel=0.1)
 
 
+def test_whole_numbers_of_seconds_do_not_round_failures():
+    whole, real = (drawn(duration_s=seconds) for seconds in (200_000, 200_000.0))
+    assert np.array_equal(whole.time_s, real.time_s)
+    assert (whole.time_s % 1 > 0).any()
+
+
 def test_too_many_failures_are_refused_before_they_are_drawn():
     with pytest.raises(InvalidInput, match=r"most of them from 'gpu'.*longer MTBF"):
         drawn(causes=(dataclasses.replace(GPU, part_mtbf_s=0.001), SOFTWARE))
