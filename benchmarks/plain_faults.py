@@ -206,9 +206,8 @@ class PlainRun:
             self.phase, self.timer = "down", max(self.ready, self.now)
 
 
-def plain_runs(columns: tuple[list[list[Event]], float], how: Policy) -> list[PlainRun]:
-    """Runs one after the other."""
-    events, duration_s = columns
+def plain_runs(events: Iterable[Iterable[Event]], duration_s: float, how: Policy) -> list[PlainRun]:
+    """Runs one after the other, each with its own events."""
     found = []
     for each in events:
         run = PlainRun(how)

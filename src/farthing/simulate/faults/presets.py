@@ -44,9 +44,9 @@ def parts_of(cluster: Cluster, strikes: Strikes, hosts_per_rack: int) -> int:
     return counts.get(strikes, cluster.hosts)
 
 
-def hosts_struck(strikes: Strikes, hosts_per_rack: int) -> int:
+def hosts_struck(cluster: Cluster, strikes: Strikes, hosts_per_rack: int) -> int:
     """Hosts that a failure usually takes away until they are repaired."""
-    return {"card": 1, "host": 1, "rack": hosts_per_rack}.get(strikes, 0)
+    return {"card": 1, "host": 1, "rack": min(hosts_per_rack, cluster.hosts)}.get(strikes, 0)
 
 
 def stored_bytes_of(model: Model) -> float:
@@ -58,7 +58,9 @@ def published_causes(preset: FaultPreset, counted_on: Cluster, run_on: Cluster) 
     """A preset's causes on a cluster: every part fails as often as it did where they were counted."""
     found = []
     for one in preset.causes:
-        out = one.hosts_out if one.hosts_out >= 0 else hosts_struck(one.strikes, preset.hosts_per_rack)
+        out = (
+            one.hosts_out if one.hosts_out >= 0 else hosts_struck(run_on, one.strikes, preset.hosts_per_rack)
+        )
         found.append(
             FaultCause(
                 name=one.name,
@@ -96,7 +98,7 @@ def stated_cause(
     cluster: Cluster, strikes: Strikes, mtbf_s: float, rates: FaultRates, *, basis: str
 ) -> FaultCause:
     """All parts of a kind, each with a mean life [s]."""
-    out = hosts_struck(strikes, rates.hosts_per_rack)
+    out = hosts_struck(cluster, strikes, rates.hosts_per_rack)
     return FaultCause(
         name=GROUPS[strikes],
         strikes=strikes,
