@@ -18,7 +18,7 @@ from farthing.cli.main import cli
 from farthing.errors import FarthingError
 
 FAULTS = ("simulate", "faults")
-SMALL = (*FAULTS, "article-2048", "--days", "2", "--runs", "20")
+SMALL = (*FAULTS, "article-2048", "--days", "1", "--runs", "20")
 OWN = (*FAULTS, "--model", "llama-3.1-8b", "--on", "4x8:h100-sxm@ib-ndr", "--runs", "40")
 LISTENING = """
 import signal, sys
@@ -51,7 +51,7 @@ def test_the_report_tells_what_failures_cost():
     result = run(*SMALL)
     assert result.exit_code == 0, result.output
     for heading in (
-        "Simulated  20 runs of 2.00 days, seed 0",
+        "Simulated  20 runs of 24.0 h, seed 0",
         "Where the time goes",
         "By cause",
         "How often to checkpoint",
@@ -111,7 +111,7 @@ def test_the_table_has_a_row_for_each_run(tmp_path: Path):
     assert [int(row["run"]) for row in rows] == list(range(20))
     for row in rows:
         lost = sum(float(value) for name, value in row.items() if name.endswith("_s"))
-        assert float(row["goodput"]) * 2 * 86400 + lost == pytest.approx(2 * 86400)
+        assert float(row["goodput"]) * 86400 + lost == pytest.approx(86400)
     assert "there already" in refused(*SMALL, "--out", str(out))
     assert run(*SMALL, "--out", str(out), "--force").exit_code == 0
 

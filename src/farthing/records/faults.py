@@ -167,6 +167,8 @@ class FaultsResult:
     formula_applies
         Whether the run is what that formula assumes: constant rates, synchronous checkpoints, a spare always
         there, nothing slow, planned or shrunk, all recoveries alike.
+    studied_runs
+        Runs that what follows looks at.
     interval
         How often to checkpoint.
     spares
@@ -198,6 +200,7 @@ class FaultsResult:
     by_cause: tuple[Loss, ...]
     formula_share: float
     formula_applies: bool
+    studied_runs: int
     interval: BestInterval
     spares: SpareNeed | None
     sensitivity: tuple[WhatIf, ...]

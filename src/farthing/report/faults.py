@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from farthing.records.fault_run import FaultRun
-from farthing.records.faults import BestInterval, FaultsResult, Loss, SpareNeed, WhatIf
+from farthing.records.faults import FaultsResult, Loss, SpareNeed, WhatIf
 from farthing.report import layout
 from farthing.units import HOUR, format_bytes, format_count, format_seconds, format_usd
 
@@ -53,9 +53,9 @@ def _report(result: FaultsResult) -> Iterator[RenderableType]:
     yield Text()
     yield from _kinds(result)
     yield from _by_cause(result)
-    yield from _interval(result.interval, run)
+    yield from _interval(result)
     if result.spares is not None:
-        yield from _spares(result.spares, run)
+        yield from _spares(result.spares)
     yield from _sensitivity(result)
     if run.assumptions:
         yield layout.heading("Assumed")
@@ -247,11 +247,11 @@ def _cause_row(run: FaultRun, one: Loss) -> tuple[str, ...]:
     return one.name, events, _percent(one.share), format_seconds(one.lost_s), _hours(one.lost_card_s), usd
 
 
-def _interval(found: BestInterval, run: FaultRun) -> Iterator[RenderableType]:
-    yield layout.heading(
-        "How often to checkpoint", "running time between two, all tried under the same failures"
-    )
-    rows: list[tuple[str, float, float | None]] = [("best found", found.best_interval_s, found.best_goodput)]
+def _interval(result: FaultsResult) -> Iterator[RenderableType]:
+    run, found = result.run, result.interval
+    note = f"running time between two, all tried under the same {_counted(result.studied_runs, 'run')}"
+    yield layout.heading("How often to checkpoint", note)
+    rows = [("best found", found.best_interval_s, found.best_goodput)]
     if run.checkpointing.stall_s:
         rows += [
             ("Young's formula", found.young_s, found.young_goodput),
@@ -259,7 +259,7 @@ def _interval(found: BestInterval, run: FaultRun) -> Iterator[RenderableType]:
         ]
     used = min(found.intervals, key=lambda one: abs(one.amount - found.interval_used_s))
     rows.append(("of this run", found.interval_used_s, used.goodput))
-    table = [(name, format_seconds(seconds), _percent(goodput or 0.0)) for name, seconds, goodput in rows]
+    table = [(name, format_seconds(seconds), _percent(goodput)) for name, seconds, goodput in rows]
     yield layout.columns(("", "interval", "goodput"), table)
     facts = (
         f"{_between(found.flat_low_s, found.flat_high_s)}: no worse than the best within two standard "
@@ -275,7 +275,7 @@ def _between(low: float, high: float) -> str:
     return f"{format_seconds(low)} to {format_seconds(high)}"
 
 
-def _spares(found: SpareNeed, run: FaultRun) -> Iterator[RenderableType]:
+def _spares(found: SpareNeed) -> Iterator[RenderableType]:
     peak = found.peak_out
     yield layout.heading("Spare hosts", "goodput where the job waits while none is there")
     note = (

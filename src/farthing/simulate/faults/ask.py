@@ -167,6 +167,7 @@ def answered(
         by_cause=_causes(run, found),
         formula_share=_formula(run, interval_s, seen_s),
         formula_applies=formula_applies(run),
+        studied_runs=events.runs,
         interval=interval,
         spares=spares,
         sensitivity=others,

@@ -77,9 +77,10 @@ def cycle(run: FaultRun, interval_s: float) -> Cycle:
 
     Examples
     --------
-    >>> from farthing.simulate.faults.presets import preset_run
-    >>> cycle(preset_run("llama-3-405b"), 600.0).work_s
-    600.0
+    >>> from farthing.simulate.faults.scenario import scenario
+    >>> run = scenario("article-2048", "", "", duration_s=None, causes=(), options={})
+    >>> cycle(run, 600.0).work_s, round(cycle(run, 600.0).whole_s, 2)
+    (600.0, 601.89)
     """
     saved = run.checkpointing
     late = saved.write_s if saved.checkpoint_mode == "async" else 0.0

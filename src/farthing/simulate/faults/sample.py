@@ -28,7 +28,10 @@ STUDIED_EVENTS: Final = 400_000
 """Comparisons of many policies look at no more events than these, so that they take seconds."""
 
 LEAST_STUDIED: Final = 32
-"""Runs that a comparison looks at, whatever happens to them."""
+"""Runs that a comparison looks at, however much happens to them."""
+
+FEW: Final = 64
+"""Where few runs are asked for, comparisons look at so many all the same: one run tells nothing."""
 
 
 Told = Callable[[Mapping[str, Column]], None]
@@ -116,7 +119,7 @@ def timelines(run: FaultRun, seed: int, runs: int) -> Iterator[Timeline]:
 def studied(events: Timeline, runs: int) -> Timeline:
     """As many runs of the first batch as a comparison of policies looks at."""
     room = STUDIED_EVENTS // len(events.time_s)
-    return events.first(min(runs, max(room, LEAST_STUDIED)))
+    return events.first(min(max(runs, FEW), max(room, LEAST_STUDIED)))
 
 
 def _told_of(run: FaultRun, events: Timeline, outcome: Outcome) -> Sample:
