@@ -13,7 +13,7 @@ import msgspec
 
 from farthing.catalog.references import references
 from farthing.errors import CatalogError, FarthingError, UnknownName
-from farthing.records.fault_preset import FaultPreset, PublishedCause
+from farthing.records.fault_preset import Assumption, FaultPreset, PublishedCause
 from farthing.units import DAY, HOUR
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def fault_preset(name: str) -> FaultPreset:
 
 
 def read_fault_presets(text: str, file: str = FILE) -> dict[str, FaultPreset]:
-    """Presets of a TOML text: a table each, with an array of ``causes``.
+    """Presets of a TOML text: a table each, with arrays of ``causes`` and ``assumptions``.
 
     A name that ends in ``_days`` or ``_hours`` fills the field that ends in ``_s``.
 
@@ -64,14 +64,25 @@ def read_fault_presets(text: str, file: str = FILE) -> dict[str, FaultPreset]:
     for id, table in tables.items():
         if not isinstance(table, dict):
             raise CatalogError(file, id, "(table)", "stands outside of any table; write [ID] above it")
-        rows = table.get("causes", [])
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise CatalogError(file, id, "causes", f"write each as a table [[{id}.causes]]")
-        causes = tuple(_record(file, id, PublishedCause, row) for row in rows)
-        found[id] = _record(file, id, FaultPreset, {**table, "id": id}, causes=causes)
+        found[id] = _record(
+            file,
+            id,
+            FaultPreset,
+            {**table, "id": id},
+            causes=_rows(file, id, "causes", table, PublishedCause),
+            assumptions=_rows(file, id, "assumptions", table, Assumption),
+        )
         if found[id].source not in references():
             raise CatalogError(file, id, "source", f"no entry {found[id].source!r} in references.bib")
     return found
+
+
+def _rows(file: str, id: str, name: str, table: Mapping[str, Any], kind: type[T]) -> tuple[T, ...]:
+    """Records of an array of tables."""
+    rows = table.get(name, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise CatalogError(file, id, name, f"write each as a table [[{id}.{name}]]")
+    return tuple(_record(file, id, kind, row) for row in rows)
 
 
 def _record(file: str, id: str, kind: type[T], table: Mapping[str, Any], **made: Any) -> T:

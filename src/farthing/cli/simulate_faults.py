@@ -313,7 +313,8 @@ def checkpoint_options(function: Any) -> Any:
             "interval_s",
             "--interval",
             type=Duration(),
-            help="Running time between two on storage.  [default: Daly's best]",
+            help="Running time between two on storage.  [default: Daly's best; at most 3h beside copies in "
+            "memory]",
         ),
         option(
             _CHECKPOINTS,

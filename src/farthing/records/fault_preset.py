@@ -40,6 +40,22 @@ class PublishedCause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """What nobody published of a run.
+
+    Attributes
+    ----------
+    about
+        Fields of the question that it fills; a question that gives one of them needs it no more.
+    words
+        What is assumed, and why.
+    """
+
+    about: tuple[str, ...]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPreset:
     """A training run whose failures were published; what was not is assumed, and says so.
 
@@ -70,7 +86,7 @@ class FaultPreset:
     published_goodput
         Its lower bound; 0 where there is none.
     assumptions
-        What was not published, in words.
+        What was not published.
     """
 
     id: str
@@ -94,7 +110,7 @@ class FaultPreset:
     read_bytes_per_s: float = 0.0
     published: str = ""
     published_goodput: float = 0.0
-    assumptions: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"preset {self.id!r}"

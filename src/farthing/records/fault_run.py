@@ -190,7 +190,8 @@ class Checkpointing:
         ``sync``: the job waits for the whole write. ``async``: it waits ``snapshot_s``, and the checkpoint
         counts once it is written.
     interval_s
-        Running time between two checkpoints on storage [s]; 0 takes Daly's best.
+        Running time between two checkpoints on storage [s]; 0 takes Daly's best, and with checkpoints in
+        memory at most 3 hours.
     stored_bytes
         Size of a checkpoint [byte].
     write_bytes_per_s, read_bytes_per_s

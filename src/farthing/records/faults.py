@@ -98,7 +98,8 @@ class BestInterval:
     interval_used_s
         Of the simulated run [s].
     young_s, daly_s
-        The formulas', for the time that a checkpoint stalls the job and the MTBF seen [s].
+        The formulas', for the time that a checkpoint stalls the job and the MTBF of failures after which it
+        is needed: all, or with checkpoints in memory those that take the memory [s].
     young_goodput, daly_goodput
         Simulated with them.
     intervals

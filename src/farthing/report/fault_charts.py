@@ -60,7 +60,7 @@ def _intervals(result: FaultsResult) -> Chart:
         ("Young's formula", found.young_s, found.young_goodput),
         ("Daly's formula", found.daly_s, found.daly_goodput),
     ]
-    if not result.run.checkpointing.stall_s:
+    if not result.run.checkpointing.stall_s or found.daly_s >= result.run.duration_s:
         marks = marks[:1]
     series = [Series(name="simulated", points=curve, style="line")]
     for name, interval, goodput in marks:

@@ -252,7 +252,7 @@ def _interval(result: FaultsResult) -> Iterator[RenderableType]:
     note = f"running time between two, all tried under the same {_counted(result.studied_runs, 'run')}"
     yield layout.heading("How often to checkpoint", note)
     rows = [("best found", found.best_interval_s, found.best_goodput)]
-    if run.checkpointing.stall_s:
+    if run.checkpointing.stall_s and found.daly_s < run.duration_s:
         rows += [
             ("Young's formula", found.young_s, found.young_goodput),
             ("Daly's formula", found.daly_s, found.daly_goodput),

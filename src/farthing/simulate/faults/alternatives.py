@@ -33,9 +33,9 @@ def alternatives(
     seed
         Which runs those are.
     mtbf_s
-        Between failures, as seen [s].
+        Between failures that need a checkpoint on storage [s].
     interval_s
-        Between two checkpoints on storage [s]; where the run takes Daly's, so do the others.
+        Between two checkpoints on storage [s]; where the run takes the default, so do the others.
     """
     usual = _goodput(run, events, interval_s)
     found = []

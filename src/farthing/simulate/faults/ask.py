@@ -19,12 +19,12 @@ from farthing.records.model import Model
 from farthing.simulate.faults.alternatives import alternatives
 from farthing.simulate.faults.completion import finish_times
 from farthing.simulate.faults.dynamics import CHECKPOINTS, KINDS
-from farthing.simulate.faults.intervals import best_interval, default_interval_s
+from farthing.simulate.faults.intervals import best_interval, default_interval_s, needed_mtbf_s
 from farthing.simulate.faults.policy import cycle
 from farthing.simulate.faults.sample import Sample, Told, distribution, sample, studied
 from farthing.simulate.faults.scenario import scenario
 from farthing.simulate.faults.spares import spare_need
-from farthing.simulate.faults.timeline import FAILURE, FOLLOWING, check_size, timeline
+from farthing.simulate.faults.timeline import check_size, timeline
 
 RUNS: Final = 2000
 """Runs that are simulated unless told otherwise."""
@@ -33,6 +33,9 @@ MOST_RUNS: Final = 1_000_000
 
 STUDIES: Final = 4
 """What follows the runs themselves: intervals, spares, alternatives, completion."""
+
+STUDY_RUNS: Final = 1000
+"""Each of them takes about as long as so many runs."""
 
 STEPS: Final = 24
 """Bars of the histogram, at most."""
@@ -129,26 +132,24 @@ def answered(
 
     def tell(count: int) -> None:
         if progress is not None:
-            # Each study takes about as long as a batch or two.
-            progress(count, runs + STUDIES * runs // 10)
+            progress(count, runs + STUDIES * STUDY_RUNS)
 
     few = run.recovery.spare_hosts is not None
     first = timeline(run, seed, 0, repairs=few)
-    before = first.count(FAILURE, FOLLOWING).mean()
-    mtbf_s = run.duration_s / before if before else float("inf")
+    mtbf_s = needed_mtbf_s(run, first)
     interval_s = cycle(run, run.checkpointing.interval_s or default_interval_s(run, mtbf_s)).all_work_s
     found = sample(run, interval_s, seed, runs, told=told, progress=tell)
     events = studied(first, runs)
     interval = best_interval(run, events, mtbf_s, interval_s)
-    tell(runs + runs // 10)
+    tell(runs + STUDY_RUNS)
     repaired = events if few else timeline(run, seed, 0, repairs=True).first(events.runs)
     spares = spare_need(run, repaired, interval_s)
-    tell(runs + 2 * runs // 10)
+    tell(runs + 2 * STUDY_RUNS)
     others = alternatives(run, events, seed, mtbf_s, interval_s)
-    tell(runs + 3 * runs // 10)
+    tell(runs + 3 * STUDY_RUNS)
     wanted_s = work_s or run.duration_s
     finish = finish_times(run, wanted_s, float(found.goodput.mean()), interval_s, seed, events.runs)
-    tell(runs + STUDIES * runs // 10)
+    tell(runs + STUDIES * STUDY_RUNS)
     finished = np.isfinite(finish)
     total = float(found.failures.sum())
     seen_s = run.duration_s * found.runs / total if total else float("inf")

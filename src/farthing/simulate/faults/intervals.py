@@ -14,8 +14,8 @@ from farthing.simulate.faults.dynamics import goodputs
 from farthing.simulate.faults.lifetimes import Column
 from farthing.simulate.faults.policy import cycle, policy
 from farthing.simulate.faults.sample import standard_error
-from farthing.simulate.faults.timeline import Timeline
-from farthing.units import format_seconds
+from farthing.simulate.faults.timeline import FAILURE, FOLLOWING, Timeline
+from farthing.units import HOUR, format_seconds
 
 COARSE: Final = 2.0**0.5
 """Factor between two intervals that are tried at first."""
@@ -33,22 +33,50 @@ NEAR: Final = 1e-3
 """Goodput that nobody would change an interval for."""
 
 
-def stall_s(run: FaultRun) -> float:
-    """Time that a checkpoint on storage stops the job [s]."""
-    return run.checkpointing.stall_s
+LONGEST_S: Final = 3 * HOUR
+"""Where checkpoints are kept in memory, storage still gets one so often; an assumption."""
+
+
+def needed_mtbf_s(run: FaultRun, events: Timeline) -> float:
+    """Mean time between failures after which a checkpoint on storage is needed [s], as drawn.
+
+    All failures; where checkpoints are kept in the memory of hosts, those alone that take them away.
+    """
+    needed = np.isin(events.kind, (FAILURE, FOLLOWING))
+    if run.checkpointing.memory_interval_s:
+        wiping = np.array([*(not cause.memory_survives for cause in run.causes), False, False])
+        needed = needed & (wiping[events.cause] | (events.kind == FOLLOWING))
+    count = int(needed.sum())
+    return events.runs * events.duration_s / count if count else float("inf")
 
 
 def default_interval_s(run: FaultRun, mtbf_s: float) -> float:
-    """Daly's best interval for the time that a checkpoint stops the job [s], at most the whole run.
+    """Daly's best interval [s], at most the whole run; with checkpoints in memory at most `LONGEST_S`.
 
-    A checkpoint that takes no time is made as often as its write allows.
+    Parameters
+    ----------
+    run
+        What is simulated.
+    mtbf_s
+        Between failures that need a checkpoint on storage [s].
     """
-    stall = stall_s(run)
+    longest = LONGEST_S if run.checkpointing.memory_interval_s else run.duration_s
+    return min(formula_intervals_s(run, mtbf_s)[1], longest)
+
+
+def formula_intervals_s(run: FaultRun, mtbf_s: float) -> tuple[float, float]:
+    """Young's and Daly's best intervals for the time that a checkpoint stops the job [s].
+
+    At most the whole run; a checkpoint that takes no time is made as often as its write allows.
+    """
+    stall = run.checkpointing.stall_s
     if not np.isfinite(mtbf_s):
-        return run.duration_s
+        return run.duration_s, run.duration_s
     if stall <= 0:
-        return min(max(run.checkpointing.write_s, 1e-3 * mtbf_s), run.duration_s)
-    return min(float(daly_interval_s(stall, mtbf_s)), run.duration_s)
+        often = min(max(run.checkpointing.write_s, 1e-3 * mtbf_s), run.duration_s)
+        return often, often
+    young, daly = (float(formula(stall, mtbf_s)) for formula in (young_interval_s, daly_interval_s))
+    return min(young, run.duration_s), min(daly, run.duration_s)
 
 
 def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float) -> BestInterval:
@@ -61,7 +89,7 @@ def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float)
     events
         What happens to some runs.
     mtbf_s
-        Between failures, as seen [s].
+        Between failures that need a checkpoint on storage [s].
     used_s
         The interval of the run itself [s].
 
@@ -84,8 +112,9 @@ def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float)
     def best() -> float:
         return max(tried, key=lambda interval: float(tried[interval].mean()))
 
-    start, young = default_interval_s(run, mtbf_s), _young_s(run, mtbf_s)
-    attempt([used_s, young, *(start * COARSE**step for step in range(-EACH_WAY, EACH_WAY + 1))])
+    young, daly = formula_intervals_s(run, mtbf_s)
+    start = default_interval_s(run, mtbf_s)
+    attempt([used_s, young, daly, *(start * COARSE**step for step in range(-EACH_WAY, EACH_WAY + 1))])
     for _ in range(FURTHER):
         top = best()
         if top == min(tried):
@@ -110,9 +139,9 @@ def best_interval(run: FaultRun, events: Timeline, mtbf_s: float, used_s: float)
         best_goodput=float(tried[top].mean()),
         interval_used_s=used_s,
         young_s=young,
-        daly_s=start,
+        daly_s=daly,
         young_goodput=float(tried[real(young)].mean()),
-        daly_goodput=float(tried[real(start)].mean()),
+        daly_goodput=float(tried[real(daly)].mean()),
         intervals=tuple(
             WhatIf(
                 what=f"a checkpoint every {format_seconds(interval)}",
@@ -130,10 +159,3 @@ def _as_good(less: Column) -> bool:
     """Whether what is lost against the best could be chance."""
     error = standard_error(less)
     return float(less.mean()) <= (2 * error if np.isfinite(error) else 0.0)
-
-
-def _young_s(run: FaultRun, mtbf_s: float) -> float:
-    stall = stall_s(run)
-    if stall <= 0 or not np.isfinite(mtbf_s):
-        return default_interval_s(run, mtbf_s)
-    return min(float(young_interval_s(stall, mtbf_s)), run.duration_s)

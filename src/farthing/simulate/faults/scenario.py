@@ -83,8 +83,8 @@ def scenario(
     shape = (
         resolve_model(model or (base.model if base else "")) if model or (base and stored is None) else None
     )
-    notes: list[str] = list(base.assumptions) if base else []
-    asked = set(options)
+    asked = {*options, *(name for name, value in (("model", model), ("cluster", cluster)) if value)}
+    notes = [one.words for one in base.assumptions if not asked & set(one.about)] if base else []
     idle = sorted((asked - {"failure_factor"}) & set(FaultRates.__dataclass_fields__))
     if causes and idle:
         raise InvalidInput(f"{idle[0]} and causes contradict each other: change the causes themselves")
@@ -197,11 +197,10 @@ def _checkpointing(
         )
     if "stored_bytes" not in options and shape is not None:
         start["stored_bytes"] = presets.stored_bytes_of(shape)
-        if not base:
-            notes.append(
-                f"a checkpoint holds 14 bytes a parameter, {format_bytes(start['stored_bytes'])}: 16-bit "
-                "weights and Adam's states in fp32, once"
-            )
+        notes.append(
+            f"a checkpoint holds 14 bytes a parameter, {format_bytes(start['stored_bytes'])}: 16-bit "
+            "weights and Adam's states in fp32, once"
+        )
     for name, value in start.items():
         options.setdefault(name, value)
     asynchronous = options.get("checkpoint_mode") == "async"
@@ -218,6 +217,11 @@ def _checkpointing(
         ]
         if words:
             notes.append(f"checkpoints in the memory of other hosts take {' and '.join(words)}")
+        if not found.interval_s:
+            notes.append(
+                "storage gets a checkpoint every 3 h besides, or at Daly's interval for failures that take "
+                "the memory, whichever is sooner"
+            )
     elif "memory_snapshot_s" in given or "memory_load_s" in given:
         raise InvalidInput(
             "memory_snapshot_s and memory_load_s need memory_interval_s, how often that is done"

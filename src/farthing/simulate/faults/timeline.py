@@ -21,7 +21,7 @@ BATCH: Final = 512
 """Runs drawn from one seed of their own: what a run meets does not depend on how many there are."""
 
 MOST_EVENTS: Final = 20_000
-"""Of one run; the columns of a batch then take some hundred megabytes."""
+"""Of one run; a batch and what is compared on it then take some two gigabytes."""
 
 END, FAILURE, FOLLOWING, SLOWING, REMOVAL, MAINTENANCE, REPAIR = range(7)
 """Kinds of events; ``END`` fills up the columns of runs to which less happens."""

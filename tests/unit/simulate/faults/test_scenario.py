@@ -8,7 +8,7 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.fault_presets import fault_preset
 from farthing.errors import InvalidInput, UnknownName
 from farthing.predict.reliability import checkpoint_bytes, combined_mtbf_s
-from farthing.records.fault_run import FaultCause
+from farthing.records.fault_run import Checkpointing, FaultCause, FaultRates, Recovery
 from farthing.simulate.faults.scenario import scenario
 from farthing.units import DAY
 
@@ -119,6 +119,21 @@ def test_what_is_assumed_is_said_and_what_is_given_is_not():
     )
     for words in ("each card", "repaired", "of each host,", "noticed", "schedule", "spare", "holds", "$"):
         assert f"{words} " not in told.replace("each card's", "").replace("each host without", "")
+
+
+def test_a_preset_assumes_nothing_that_is_given():
+    preset = fault_preset("llama-3-405b")
+    said = asked("llama-3-405b").assumptions
+    assert {one.words for one in preset.assumptions} <= set(said)
+    for one in preset.assumptions:
+        field = one.about[0]
+        value = {"checkpoint_mode": "async", "spare_hosts": 5}.get(field, 1.0)
+        value = 0.5 if field == "manual_share" else value
+        assert one.words not in asked("llama-3-405b", **{field: value}).assumptions
+    # What an assumption is about is what a question can give.
+    known = {name for record in (FaultRates, Checkpointing, Recovery) for name in record.__dataclass_fields__}
+    for one in preset.assumptions:
+        assert set(one.about) <= known | {"host_bytes_per_s", "model", "cluster"}
 
 
 def test_money_is_the_users_the_catalogues_or_unknown():

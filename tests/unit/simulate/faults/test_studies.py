@@ -8,9 +8,10 @@ from tests.unit.simulate.faults.runs import GPU, RACK, SOFTWARE, small_run
 
 from farthing.predict.reliability import daly_interval_s, young_interval_s
 from farthing.simulate.faults.alternatives import alternatives
+from farthing.simulate.faults.ask import answered
 from farthing.simulate.faults.completion import finish_times
 from farthing.simulate.faults.dynamics import WAITING, simulate
-from farthing.simulate.faults.intervals import best_interval, default_interval_s
+from farthing.simulate.faults.intervals import LONGEST_S, best_interval, default_interval_s, needed_mtbf_s
 from farthing.simulate.faults.policy import policy
 from farthing.simulate.faults.sample import changed
 from farthing.simulate.faults.spares import peak_out, spare_need
@@ -39,10 +40,27 @@ def test_intervals_are_all_tried_and_the_best_is_best():
 
 
 def test_the_search_goes_on_where_goodput_still_rises():
-    """Copies in memory save most, so that storage is best left alone far longer than the formulas say."""
+    """Copies in memory save all, so that storage is best left alone far longer than the formulas say."""
     run = small_run(causes=(SOFTWARE,), checkpointing={"memory_interval_s": 60.0})
     found = best_interval(run, events_of(run), 10_000.0, 600.0)
     assert found.best_interval_s > 4 * found.daly_s
+
+
+def test_only_failures_that_take_the_memory_need_storage():
+    events = events_of(small_run())
+    memory = {"memory_interval_s": 60.0}
+    everything = needed_mtbf_s(small_run(), events)
+    assert everything == pytest.approx(200_000.0 / events.count(1, 2).mean())
+    racks = needed_mtbf_s(small_run(checkpointing=memory), events)
+    assert racks == pytest.approx(200_000.0 / ((events.cause == 1) & (events.kind == 1)).sum(axis=0).mean())
+    kept = small_run(causes=(SOFTWARE,), checkpointing=memory)
+    assert needed_mtbf_s(kept, events_of(kept)) == math.inf
+    assert default_interval_s(kept, math.inf) == LONGEST_S
+    # Far fewer checkpoints on storage, and none the worse for it.
+    with_copies, without = (
+        answered(small_run(checkpointing=saved), 64, 1).goodput.mean for saved in (memory, {})
+    )
+    assert with_copies > without
 
 
 def test_intervals_of_runs_that_never_fail_or_never_stop():
