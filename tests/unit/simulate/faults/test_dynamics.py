@@ -9,8 +9,9 @@ import pytest
 from benchmarks.plain_faults import PlainRun
 from tests.unit.simulate.faults.runs import GPU, RACK, SLOW, SOFTWARE, small_run
 
-from farthing.simulate.faults.dynamics import KINDS, LOST, WAITING, simulate
+from farthing.simulate.faults.dynamics import KINDS, LOST, WAITING, goodputs, simulate
 from farthing.simulate.faults.policy import policy
+from farthing.simulate.faults.sample import changed
 from farthing.simulate.faults.timeline import FAILURE, Timeline, timeline
 
 WORK = 60_123.4
@@ -130,3 +131,15 @@ def test_losses_go_to_their_causes():
     assert (software, slow, planned) == (0, 0, 0)
     assert rack == pytest.approx(140 + 215)
     assert regular == pytest.approx(18 * 30)
+
+
+@pytest.mark.parametrize("memory", [{}, MEMORY], ids=["storage", "memory"])
+def test_policies_side_by_side_are_those_one_by_one(memory):
+    run = small_run(checkpointing=memory, stragglers=SLOW, spare_hosts=2, maintenance_per_day=5.0)
+    events = timeline(run, 1, 0, repairs=True).first(25)
+    policies = [
+        policy(changed(run, spare_hosts=spares, restart_s=restart), interval)
+        for spares, restart, interval in ((2, 200.0, 500.0), (0, 50.0, 100.0), (9, 900.0, 3000.0))
+    ]
+    for how, goodput in zip(policies, goodputs(events, policies), strict=True):
+        assert goodput == pytest.approx(simulate(events, how).done_s / run.duration_s, abs=1e-12)
