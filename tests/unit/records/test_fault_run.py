@@ -5,10 +5,10 @@ import math
 import pytest
 
 from farthing.errors import InvalidInput
+from farthing.records.fault_rates import FaultRates
 from farthing.records.fault_run import (
     Checkpointing,
     FaultCause,
-    FaultRates,
     FaultRun,
     Recovery,
     Stragglers,

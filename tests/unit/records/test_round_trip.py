@@ -26,7 +26,7 @@ from farthing.records.design import DesignResult
 from farthing.records.efficiency import CollectiveEfficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
-from farthing.records.fault_run import FaultRates
+from farthing.records.fault_rates import FaultRates
 from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
 from farthing.records.parts import HostPart

@@ -9,7 +9,8 @@ from farthing.predict.memory import optimizer_bytes_per_parameter
 from farthing.predict.parameters import total_parameters
 from farthing.predict.reliability import checkpoint_bytes
 from farthing.records.fault_preset import FaultPreset, PublishedCause
-from farthing.records.fault_run import FaultCause, FaultRates, Strikes
+from farthing.records.fault_rates import FaultRates
+from farthing.records.fault_run import FaultCause, Strikes
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.units import YEAR, format_seconds

@@ -11,11 +11,10 @@ from farthing.estimate.cost import CostBasis, ways
 from farthing.estimate.subject import filled, refuse_unknown, resolve_cluster, resolve_model
 from farthing.estimate.training import CHECKPOINT_BYTES_PER_S
 from farthing.records.fault_preset import FaultPreset
+from farthing.records.fault_rates import HARDWARE, FaultRates
 from farthing.records.fault_run import (
-    HARDWARE,
     Checkpointing,
     FaultCause,
-    FaultRates,
     FaultRun,
     Recovery,
     Stragglers,

@@ -8,7 +8,8 @@ from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.fault_presets import fault_preset
 from farthing.errors import InvalidInput, UnknownName
 from farthing.predict.reliability import checkpoint_bytes, combined_mtbf_s
-from farthing.records.fault_run import Checkpointing, FaultCause, FaultRates, Recovery
+from farthing.records.fault_rates import FaultRates
+from farthing.records.fault_run import Checkpointing, FaultCause, Recovery
 from farthing.simulate.faults.scenario import scenario
 from farthing.units import DAY
 
