@@ -91,7 +91,7 @@ def _facts(result: FaultsResult) -> Iterator[tuple[str, str]]:
             f"median {_percent(good.p50)}, half of the runs between {_percent(good.p25)} and "
             f"{_percent(good.p75)}",
         )
-    planned = f", {result.planned.mean:,.1f} planned stops" if result.planned.mean else ""
+    planned = f", {result.planned.mean:,.1f} planned stops of the running job" if result.planned.mean else ""
     if result.failures.mean:
         yield (
             "interruptions of a run",
