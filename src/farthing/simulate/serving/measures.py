@@ -48,6 +48,7 @@ class Measures:
         self.held_peak = 0
         self.read_tokens = self.prompt_tokens = 0
         self.good = self.judged = 0
+        self.missed = {name: 0 for name in ("ttft", "tpot", "e2e") if getattr(objectives, f"{name}_s")}
         self._warm_up = warm_up
         self._limits = (
             objectives.ttft_s or float("inf"),
@@ -109,14 +110,24 @@ class Measures:
             self.timeline.lifted(now_s, -1)
         if request.number >= self._warm_up:
             self.judged += 1
-            if request.state == "finished":
+            # Who gives up while the answer is written was served well or badly until then.
+            if request.state in ("finished", "cancelled"):
                 tpot, e2e = request.tpot_s, now_s - request.arrival_s
-                self.e2e.add(e2e)
-                if tpot == tpot:
-                    self.tpot.add(tpot)
+                if request.state == "finished":
+                    self.e2e.add(e2e)
+                    if tpot == tpot:
+                        self.tpot.add(tpot)
                 ttft_limit, tpot_limit, e2e_limit = self._limits
                 late = request.first_s - request.arrival_s > ttft_limit
                 if not (late or tpot > tpot_limit or e2e > e2e_limit):
                     self.good += 1
+                else:
+                    missed = self.missed
+                    if late:
+                        missed["ttft"] += 1
+                    if tpot > tpot_limit:
+                        missed["tpot"] += 1
+                    if e2e > e2e_limit:
+                        missed["e2e"] += 1
         for watcher in self._watchers:
             watcher.ended(request, now_s)

@@ -218,6 +218,7 @@ class Replica:
             return
         for request in finished:
             request.last_s = now_s
+            request.done = request.written
             request.ends = -1
             if not request.state:
                 self._ended(request, now_s, "finished")
@@ -379,6 +380,7 @@ class Replica:
             victim.total = victim.left = victim.prompt + victim.done
             victim.swapped = self.scheduler.preemption == "swap"
             self.preemptions += 1
+            victim.preempted += 1
             heapq.heappush(self.waiting, (victim.priority, victim.number, victim))
             self.queued += 1
 
