@@ -580,7 +580,7 @@ def requests_file(path: str | Path) -> RequestsFile:
     return RequestsFile(Path(path))
 
 
-def perfetto_trace(path: str | Path, **window: float) -> Perfetto:
+def perfetto_trace(path: str | Path, **window: Any) -> Perfetto:
     """A watcher of `simulate_serving` that writes a trace for a viewer: close it in the end.
 
     Parameters

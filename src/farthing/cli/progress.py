@@ -17,7 +17,7 @@ def processors() -> int:
 
 @contextlib.contextmanager
 def progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, where that is a terminal: takes what is done, and all, 0 where that is open."""
+    """A bar on standard error, where that is a terminal: takes what is done, and all or 0 for open."""
     if not sys.stderr.isatty():
         yield None
         return

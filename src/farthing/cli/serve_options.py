@@ -13,7 +13,6 @@ from farthing.cli.options import (
     Count,
     CountList,
     Duration,
-    F,
     Name,
     Number,
     Word,
@@ -35,7 +34,6 @@ from farthing.records.serving import (
     Objectives,
     Preemption,
     Routing,
-    Scheduler,
     Traffic,
 )
 from farthing.records.workload import InferenceWorkload
@@ -76,7 +74,7 @@ class LengthsType(click.ParamType[Lengths]):
         most = numbers[wanted[kind][0] :]
         try:
             return Lengths(
-                kind=kind,  # type: ignore[arg-type]
+                kind=kind,
                 tokens=tokens,
                 spread=spread,
                 most=Count(1, MOST_TOKENS).convert(most[0], param, ctx) if most else 0,
@@ -128,7 +126,7 @@ def _flags(section: str, record: type, *rows: tuple[str, str]) -> Any:
     return joined(*(field_option(section, record, field, spelled(field), text=text) for field, text in rows))
 
 
-def plan_options(function: F) -> F:
+def plan_options(function: Any) -> Any:
     """Fields of `InferencePlan`, and those of the workload that are no sizes."""
     plan, load = InferencePlan, InferenceWorkload
     formats = (
@@ -227,7 +225,7 @@ def plan_options(function: F) -> F:
     )(function)
 
 
-def traffic_options(function: F) -> F:
+def traffic_options(function: Any) -> Any:
     """Fields of `Traffic`, and the trace."""
     return joined(
         _fields(
@@ -282,7 +280,8 @@ def traffic_options(function: F) -> F:
             "arrivals",
             "--arrivals",
             type=Word(get_args(Arrivals)),
-            help="How requests come.  [default: poisson, or what --users, --trace, --burstiness or --swing say]",
+            help="How requests come.  [default: poisson, or what --users, --trace, --burstiness or --swing "
+            "say]",
         ),
         _fields(
             _TRAFFIC,
@@ -309,7 +308,8 @@ def traffic_options(function: F) -> F:
                 f"--{field}",
                 type=LengthsType(),
                 metavar="TOKENS",
-                help=f"Tokens of {what}: a number, lognormal:MEAN:VARIATION[:MOST] or uniform:MEAN:HALFWIDTH.  "
+                help=f"Tokens of {what}: a number, lognormal:MEAN:VARIATION[:MOST] or "
+                "uniform:MEAN:HALFWIDTH.  "
                 f"[default: {default}]",
             )
             for field, what, default in (("prompt", "a prompt", 1000), ("output", "an answer", 250))
@@ -361,7 +361,7 @@ def traffic_options(function: F) -> F:
     )(function)
 
 
-def scheduler_options(function: F) -> F:
+def scheduler_options(function: Any) -> Any:
     """Which scheduler, and fields of `Scheduler`."""
     whole: tuple[tuple[str, Any, str], ...] = (
         ("token_budget", Count(1, 10_000_000), "Tokens of one pass, prompts and answers together."),
@@ -415,9 +415,9 @@ def scheduler_options(function: F) -> F:
     )(function)
 
 
-def front_options(function: F) -> F:
+def front_options(function: Any) -> Any:
     """Fields of `Front`."""
-    return _fields(  # type: ignore[no-any-return]
+    return _fields(
         _FRONT,
         Front,
         ("routing", ("--routing",), Word(get_args(Routing)), "Which replica gets a request."),
@@ -442,7 +442,7 @@ def front_options(function: F) -> F:
     )(function)
 
 
-def objective_options(function: F) -> F:
+def objective_options(function: Any) -> Any:
     """Fields of `Objectives`, and the searches for what keeps them."""
     return joined(
         _fields(
@@ -465,12 +465,13 @@ def objective_options(function: F) -> F:
             "size",
             "--size",
             is_flag=True,
-            help="Find the fewest replicas that keep the objectives at --rate, more than the cluster has too.",
+            help="Find the fewest replicas that keep the objectives at --rate, even more than the cluster "
+            "has.",
         ),
     )(function)
 
 
-def file_options(function: F) -> F:
+def file_options(function: Any) -> Any:
     """Files that are written while the run goes on."""
     return joined(
         option(LAST, "--ideal", is_flag=True, help="Paper arithmetic: every efficiency is 1."),

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from farthing.records.hardware import Cluster
-from farthing.records.serving import STATES, Moment, ServingResult, Spread, Try
+from farthing.records.serving import STATES, Moment, ServingResult, Spread
 from farthing.report import layout
 from farthing.report.estimate import hardware
 from farthing.report.prices import STALE_COST
@@ -149,8 +149,7 @@ def _facts(result: ServingResult) -> Iterator[tuple[str, str]]:
     yield "busy", f"{share(result.utilisation)} {of_each} in passes"
     yield (
         "batch",
-        f"{result.mean_sequences:,.3g} {'request' if result.mean_sequences == 1 else 'requests'} in a pass on "
-        f"average; {counted(result.passes, 'pass', 'passes')}",
+        f"{_figure(result.mean_sequences)} in a pass on average; {counted(result.passes, 'pass', 'passes')}",
     )
     size = result.scheduler.block_tokens
     room = f"{counted(result.kv_blocks, 'block')} of {counted(size, 'token')} on a replica"
@@ -170,23 +169,33 @@ def _facts(result: ServingResult) -> Iterator[tuple[str, str]]:
         yield "power", f"{format_watts(result.power_w)} at the meter, whole cluster"
 
 
+def _three(value: float) -> str:
+    """To three digits, or to the whole number."""
+    return f"{value:,.3g}" if value < 999.5 else f"{value:,.0f}"
+
+
+def _figure(requests: float) -> str:
+    text = _three(requests)
+    return f"{text} request{'' if text == '1' else 's'}"
+
+
 def _little(result: ServingResult) -> str:
     """Little's law: a check on the books."""
     seen, law = result.in_system, result.in_system_by_little
     same = abs(seen - law) <= 1e-6 * max(seen, law)
-    words = f"{seen:,.3g} on average, waiting and in work"
+    words = f"{_three(seen)} on average, waiting and in work"
     if same:
         return f"{words}; rate x time is the same (Little's law)"
-    return f"{words}; rate x time is {law:,.3g}: by Little's law they should agree, please report it"
+    return f"{words}; rate x time is {_three(law)}: by Little's law they should agree, please report it"
 
 
 def _over_time(series: Sequence[Moment]) -> Iterator[RenderableType]:
     if len(series) < 3:
         return
     rows: tuple[tuple[str, Callable[[Moment], float], Callable[[float], str], float], ...] = (
-        ("requests coming", lambda one: one.requests_per_s, lambda top: f"{top:,.3g}/s", 0.0),
-        ("waiting", lambda one: one.waiting, lambda top: f"{top:,.3g}", 0.0),
-        ("in work", lambda one: one.sequences, lambda top: f"{top:,.3g}", 0.0),
+        ("requests coming", lambda one: one.requests_per_s, lambda top: f"{_three(top)}/s", 0.0),
+        ("waiting", lambda one: one.waiting, _three, 0.0),
+        ("in work", lambda one: one.sequences, _three, 0.0),
         ("KV cache", lambda one: one.kv_share, share, 0.0),
         ("busy", lambda one: one.busy_share, share, 1.0),
     )
@@ -249,8 +258,8 @@ def _limits(result: ServingResult, *, rates: bool) -> Iterator[tuple[str, str]]:
     if failed and lasts < SHORT * result.e2e_s.mean:
         yield (
             "a short load",
-            f"it comes within {format_seconds(lasts)}, and an answer takes {format_seconds(result.e2e_s.mean)}: "
-            "for a load that goes on, play more (--requests)",
+            f"it comes within {format_seconds(lasts)}, and an answer takes "
+            f"{format_seconds(result.e2e_s.mean)}: for a load that goes on, play more (--requests)",
         )
 
 

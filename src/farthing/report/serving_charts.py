@@ -1,4 +1,4 @@
-"""Charts of a simulated service: what waits, what is busy and what users feel over time, and what was tried."""
+"""Charts of a simulated service: what waits, is busy and is felt over time, and what a search tried."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _charts(result: ServingResult) -> Iterator[Chart]:
 
 
 def coarser(moments: Sequence[Moment], most: int) -> tuple[Moment, ...]:
-    """As many stretches or fewer, each the mean of several by their time; their `ttft_s` is that of the first.
+    """As many stretches or fewer, each the mean of several by time; `ttft_s` is that of the first.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def _first_tokens(result: ServingResult) -> Chart:
     series = [Series(name="mean of a stretch", points=points)]
     limit = result.objectives.ttft_s
     # A limit far above would press all points to the ground.
-    if known and limit and limit < 4 * most:
+    if known and limit and limit < 2 * most:
         ends = (known[0].start_s / seconds, known[-1].end_s / seconds)
         flat = tuple(Point(x=x, y=limit / scale) for x in ends)
         series.append(Series(name="objective", style="line", points=flat))

@@ -120,8 +120,9 @@ def _prices(result: ServingResult) -> str:
 def machines(result: ServingResult) -> str:
     """How many replicas, of which kinds."""
     if result.prefill_replicas:
-        reads = f"{counted(result.prefill_replicas, 'worker')} that {_verb(result.prefill_replicas, 'read')} prompts"
-        writers = result.replicas - result.prefill_replicas
+        readers = result.prefill_replicas
+        reads = f"{counted(readers, 'worker')} that {_verb(readers, 'read')} prompts"
+        writers = result.replicas - readers
         return f"{reads} and {writers:,} that {_verb(writers, 'write')} answers"
     return counted(result.replicas, "replica")
 
@@ -240,11 +241,12 @@ def _lengths(lengths: Lengths) -> str:
 def _extras(load: Traffic) -> Iterator[str]:
     if len(load.priorities) > 1:
         whole = sum(load.priorities)
-        yield f"priorities {', '.join(share(part / whole) for part in load.priorities)}, the most urgent first"
+        shares = ", ".join(share(part / whole) for part in load.priorities)
+        yield f"priorities {shares}, the most urgent first"
     if load.prefix_groups:
         yield (
-            f"prompts begin in {counted(load.prefix_groups, 'way')}, alike over {share(load.prefix_share)} of "
-            "a mean prompt"
+            f"prompts begin in {counted(load.prefix_groups, 'way')}, alike over "
+            f"{share(load.prefix_share)} of a mean prompt"
         )
     if load.cancel_share:
         yield f"{share(load.cancel_share)} of the users give up while the answer is written"

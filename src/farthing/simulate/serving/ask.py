@@ -149,10 +149,8 @@ def simulate_serving(
 
     if not seek:
         return run(made, load, watchers)
-    if seek == "rate":
-        found = find_rate(made, load, asked, run)
-    else:
-        found = find_replicas(made, load, asked, run)
+    sought = find_rate if seek == "rate" else find_replicas
+    found = sought(made, load, asked, run)
     if watchers:
         # The same once more, now that it is known which run is the answer.
         copies = (found.replicas - made.readers) // made.decode.ranks

@@ -1,8 +1,8 @@
 """A run as a trace for https://ui.perfetto.dev: Chrome's trace events, written while it is played.
 
-Each replica is a process with a thread for each batch in flight, on which its passes lie; counters beside them
-say how many requests run and wait and how much of the cache is held. Each request is a line of its replica,
-from its arrival to its end, over the parts in which it queues, is read and is written.
+Each replica is a process with a thread for each batch in flight, on which its passes lie; counters beside
+them say how many requests run and wait and how much of the cache is held. Each request is a line of its
+replica, from its arrival to its end, over the parts in which it queues, is read and is written.
 """
 
 from __future__ import annotations

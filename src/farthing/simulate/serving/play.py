@@ -160,8 +160,8 @@ def _breaks(objectives: Objectives, measures: Measures, outcome: Outcome, *, gro
         return "load"
     if measures.good >= objectives.share * measures.judged:
         return "queue" if growing else ""
-    lost = {state: outcome.ended[state] for state in LOST if state in outcome.ended}
-    reasons = {**measures.missed, **lost}
+    lost: dict[str, int] = {state: outcome.ended[state] for state in LOST if state in outcome.ended}
+    reasons = measures.missed | lost
     return max(reasons, key=lambda name: reasons[name])
 
 

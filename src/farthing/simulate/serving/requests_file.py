@@ -37,8 +37,8 @@ class RequestsFile:
     Columns: ``request``, by order of arrival from 0; ``arrival_s`` and ``ended_s``, on the clock of the
     simulation [s]; ``output_tokens``, of the whole answer, and ``written_tokens`` of it; ``state``, how it
     ended; ``queue_s`` until its first pass, ``ttft_s`` to the first token, ``tpot_s`` between tokens on
-    average, ``e2e_s`` to the end of the answer [s]; ``replica``, the last that had it; ``preempted``, how often
-    it had to step back. What did not happen is left empty.
+    average, ``e2e_s`` to the end of the answer [s]; ``replica``, the last that had it; ``preempted``, how
+    often it had to step back. What did not happen is left empty.
 
     Parameters
     ----------
