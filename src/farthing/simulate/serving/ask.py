@@ -192,7 +192,7 @@ def _plan(
     """A complete plan, and what it assumes."""
     if isinstance(plan, DisaggregatedPlan):
         notes: dict[str, None] = {}
-        sides = {}
+        sides: dict[str, Any] = {}
         for side, pool in (("prefill", plan.prefill_pool), ("decode", plan.decode_pool)):
             own: InferencePlan = getattr(plan, side)
             if not own.engine and not ideal:

@@ -123,7 +123,8 @@ class Lane:
         # Those that stepped back left an entry behind, which no longer is theirs.
         while heap[0][2].ends != heap[0][0] or heap[0][2].lane is not self:
             heapq.heappop(heap)
-        return heap[0][0] - self.steps
+        ends: int = heap[0][0]
+        return ends - self.steps
 
     @property
     def is_written(self) -> bool:
