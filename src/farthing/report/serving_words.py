@@ -70,8 +70,10 @@ def answer(result: ServingResult) -> str:
         return f"No request came to {by}."
     if load.arrivals == "closed":
         at = f"with {counted(load.users, 'user')} on {by}"
+    elif not load.requests_per_s:
+        at = f"as they were recorded on {by}"
     else:
-        at = f"at {rate(_offered_per_s(result))} on {by}"
+        at = f"at {rate(load.requests_per_s)} on {by}"
     if result.objectives.any:
         good = (
             f"{share(result.good_share)} of the requests are good, {share(result.objectives.share)} are asked"
@@ -81,7 +83,8 @@ def answer(result: ServingResult) -> str:
         elif by_rate(result.tries):
             first = f"Keeps the objectives up to {rate(load.requests_per_s)} on {by}: {good}"
         elif result.tries:
-            first = f"Needs {by} to keep the objectives at {rate(_offered_per_s(result))}: {good}"
+            load_words = at.removesuffix(f" on {by}")
+            first = f"Needs {by} to keep the objectives {load_words}: {good}"
         else:
             first = f"Keeps the objectives {at}: {good}"
     else:
@@ -92,21 +95,13 @@ def answer(result: ServingResult) -> str:
         if result.tpot_s.count:
             first += f", then {format_seconds(result.tpot_s.p50)} a token"
         if result.ttft_s.count:
-            first += " (medians)"
+            first += " (medians)" if result.tpot_s.count else " (median)"
     return f"{first}.{_prices(result)}"
 
 
 def by_rate(tries: Sequence[Try]) -> bool:
     """Whether a search was for a rate, and not for a number of replicas."""
     return len({one.replicas for one in tries}) == 1 and len({one.requests_per_s for one in tries}) > 1
-
-
-def _offered_per_s(result: ServingResult) -> float:
-    """The rate that was asked for, or else the one that came."""
-    if result.traffic.requests_per_s:
-        return result.traffic.requests_per_s
-    last = max((moment.end_s for moment in result.series if moment.requests_per_s), default=0.0)
-    return result.offered / last if last else 0.0
 
 
 def _prices(result: ServingResult) -> str:

@@ -154,7 +154,7 @@ class Perfetto:
             parts.append(("reading", begun, first if first == first else now_s, {}))
         if first == first:
             parts.append(("writing", first, now_s, {}))
-        same = f'"cat":"request","id":"{request.number}","pid":{pid},"tid":1'
+        same = f'"cat":"request","id":"{request.number}","pid":{pid},"tid":{_thread_of(pid, 1)}'
         whole, *inner = parts
         self._span(whole, same, inner)
         self.requests += 1
@@ -180,27 +180,28 @@ class Perfetto:
         if self._levels.get((pid, name)) != value:
             self._levels[pid, name] = value
             self._event(
-                f'{{"ph":"C","name":"{name}","pid":{pid},"tid":1,"ts":{_us(_ns(time_s))},'
+                f'{{"ph":"C","name":"{name}","pid":{pid},"tid":{_thread_of(pid, 1)},"ts":{_us(_ns(time_s))},'
                 f'"args":{{"{unit}":{value}}}}}'
             )
 
     def _thread(self, replica: Replica, lane: Lane) -> tuple[int, int]:
         """Process and thread of a batch; their names come before their first events."""
         pid = FRONT + 1 + replica.number
-        tid = 1 + replica.lanes.index(lane)
+        batch = 1 + replica.lanes.index(lane)
+        tid = _thread_of(pid, batch)
         if (pid, tid) not in self._known:
             self._known.add((pid, tid))
             kind = "prefill worker" if replica.machine.reads_only else "replica"
             self._process(pid, f"{kind} {replica.number}", 1 + replica.number)
-            name = "passes" if len(replica.lanes) == 1 else f"passes of batch {tid}"
+            name = "passes" if len(replica.lanes) == 1 else f"passes of batch {batch}"
             self._named("thread_name", pid, tid, {"name": name})
         return pid, tid
 
     def _process(self, pid: int, name: str, place: int) -> None:
         if (pid, 0) not in self._known:
             self._known.add((pid, 0))
-            self._named("process_name", pid, 1, {"name": name})
-            self._named("process_sort_index", pid, 1, {"sort_index": place})
+            self._named("process_name", pid, _thread_of(pid, 1), {"name": name})
+            self._named("process_sort_index", pid, _thread_of(pid, 1), {"sort_index": place})
 
     def _named(self, kind: str, pid: int, tid: int, args: dict[str, Any]) -> None:
         self._event(f'{{"ph":"M","name":"{kind}","pid":{pid},"tid":{tid},"args":{json.dumps(args)}}}')
@@ -214,6 +215,11 @@ class Perfetto:
         self._file.add(self._comma + text)
         self._comma = ",\n"
         self._left -= 1
+
+
+def _thread_of(pid: int, batch: int) -> int:
+    """The id of a thread, which no other process has: not all viewers tell threads by their process."""
+    return 1000 * pid + batch
 
 
 def _ns(time_s: float) -> int:
