@@ -289,16 +289,16 @@ def _say_written(files: list[Any], found: ServingResult) -> None:
 
     for file in files:
         words = _written(file)
-        line = f"wrote {file.path}: {words or 'nothing came in its time'}"
+        lines = [f"wrote {file.path}: {words or 'nothing, since nothing happened in its time'}"]
         if not hasattr(file, "rows") and words:
-            end = min(file.end_s, file.until_s, found.span_s)
-            line += (
-                f", {format_seconds(file.start_s)} to {format_seconds(end)} of {format_seconds(found.span_s)}"
-            )
-            line += "; open it at https://ui.perfetto.dev"
+            end_s = min(file.end_s, file.until_s, found.span_s)
+            if file.start_s or end_s < found.span_s:
+                start = format_seconds(file.start_s) if file.start_s else "0"
+                lines[0] += f", {start} to {format_seconds(end_s)} of {format_seconds(found.span_s)}"
             if file.until_s < min(file.end_s, found.span_s):
-                line += " (it is full: choose a part with --perfetto-from and --perfetto-for)"
-        write(f"{line}\n")
+                lines.append("  then it was full: choose a part with --perfetto-from and --perfetto-for")
+            lines.append("  open it at https://ui.perfetto.dev")
+        write("\n".join(lines) + "\n")
 
 
 def _counted(number: int, one: str, many: str = "") -> str:
