@@ -133,10 +133,8 @@ def _why(result: ServingResult, objectives: Objectives) -> str:
     ):
         if limit and spread.count:
             reached.append(f"{format_seconds(spread.p99)} {name} (asked: {format_seconds(limit)})")
-    said = (
-        f"{result.model} on {result.cluster}: no load keeps the objectives for {objectives.share:.4g} of the "
-        "requests"
-    )
+    asked = f"{100 * objectives.share:.4g}% of the requests"
+    said = f"{result.model} on {result.cluster}: no load keeps the objectives for {asked}"
     if lost := {state: count for state, count in result.ended.items() if state in LOST}:
         said += f"; {', '.join(f'{count:,} of {result.offered:,} {state}' for state, count in lost.items())}"
     if reached:
