@@ -95,8 +95,8 @@ class LineFile:
             if self._bottom is None:
                 self._bottom = self._top = self.path.open("wb")
                 if self.path.suffix.lower() == ".gz":
-                    # Without a time in it, the same run gives the same file.
-                    self._top = gzip.GzipFile(fileobj=self._bottom, mode="wb", compresslevel=6, mtime=0)
+                    # Without a name and a time in it, the same run gives the same file.
+                    self._top = gzip.GzipFile("", "wb", 6, self._bottom, mtime=0)
             self._top.write("".join(self._kept).encode())
             self._kept.clear()
 

@@ -75,9 +75,9 @@ class Measures:
 
     def wrote(self, sequences: int, tokens: int, each_s: float) -> None:
         """Sequences wrote tokens, one every so often."""
-        count = sequences * tokens
-        self.tokens += count
-        self.itl.add(each_s, count)
+        if count := sequences * tokens:
+            self.tokens += count
+            self.itl.add(each_s, count)
 
     def resumed(self, gap_s: float) -> None:
         """A token came after its request had stepped back."""
@@ -100,7 +100,9 @@ class Measures:
         self.busy_s += busy * share
         self.sequences_s += sequences * busy
         self.held_s += held * busy * share
-        self.timeline.passed(start, now_s, sequences, held, writing * count, share)
+        # First tokens are told by themselves.
+        written = lane.tokens_of(count) * (writing - lane.padding) - len(lane.fresh) if writing else 0
+        self.timeline.passed(start, now_s, sequences, held, written, share)
         for watcher in self._watchers:
             watcher.passed(lane, replica, writing, now_s)
 

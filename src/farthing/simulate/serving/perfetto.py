@@ -110,7 +110,7 @@ class Perfetto:
             args: dict[str, Any] = {"passes": after - done} if each > 1 else {}
             if writing:
                 args["sequences"] = writing
-                args["tokens written"] = (lane.tokens_of(after) - tokens) * writing
+                args["tokens written"] = (lane.tokens_of(after) - tokens) * (writing - lane.padding)
                 args["tokens of context"] = lane.context + tokens * lane.sequences
             if read:
                 args["prompts"] = len(lane.prompts)
