@@ -345,7 +345,7 @@ class ServingResult:
     Attributes
     ----------
     replicas
-        That were simulated, ranks with experts in common counted one by one.
+        That were simulated; ranks that share experts are one.
     prefill_replicas
         Of these, workers that only read prompts.
     offered, ended
@@ -371,7 +371,7 @@ class ServingResult:
     mean_sequences
         Of a pass, weighted by its time.
     kv_share, kv_peak_share
-        Of the cache's blocks in use, on average and at most.
+        Of the blocks of the replicas that decode in use, on average; and of one of them at most.
     kv_blocks
         Of one replica, and all of them free again at the end (checked).
     preemptions

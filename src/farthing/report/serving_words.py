@@ -137,7 +137,7 @@ def played(result: ServingResult, cluster: Cluster) -> Iterator[tuple[str, str]]
             yield name, f"{_plan(own)}; {pool.hosts} x {pool.accelerators_per_host} cards"
     else:
         yield "plan", _plan(_as_played(plan, result))
-        cards = result.replicas * plan.tp * plan.pp
+        cards = result.replicas * plan.tp * plan.pp * (plan.dp if plan.ep > plan.tp else 1)
         if result.tries and cards != cluster.count:
             than = "more" if cards > cluster.count else "fewer"
             yield "cards", f"{cards:,}, {than} than the {cluster.count:,} of {cluster.name}"

@@ -153,8 +153,8 @@ def simulate_serving(
     found = sought(made, load, asked, run)
     if watchers:
         # The same once more, now that it is known which run is the answer.
-        copies = (found.replicas - made.readers) // made.decode.ranks
-        run(dataclasses.replace(made, copies=copies), found.traffic, watchers)
+        sized = dataclasses.replace(made, replicas=found.replicas - found.prefill_replicas)
+        run(sized, found.traffic, watchers)
     return found
 
 

@@ -34,7 +34,7 @@ class Side:
     machine, scheduler
         For the simulation.
     ranks
-        Replicas that share their experts, and so are bought together.
+        Of a replica, where several share their experts; else 1.
     """
 
     run: Run
@@ -45,7 +45,12 @@ class Side:
     @property
     def cards(self) -> int:
         """Of one replica."""
-        return int(self.run.plan.tp * self.run.plan.pp)
+        return int(self.run.plan.tp * self.run.plan.pp) * self.ranks
+
+    @property
+    def replicas(self) -> int:
+        """Of the plan."""
+        return int(self.run.plan.dp) // self.ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +61,8 @@ class Deployed:
     ----------
     decode, prefill
         Sides; without ``prefill`` the first does both.
-    copies
-        Of the first side: its replicas over its ranks.
+    replicas
+        Of the first side; those of the other are its plan's.
     transfer_s
         Of the keys and values of a prompt of so many tokens [s].
     notes, warnings
@@ -69,20 +74,15 @@ class Deployed:
     plan: InferencePlan | DisaggregatedPlan
     decode: Side
     prefill: Side | None
-    copies: int
+    replicas: int
     transfer_s: Callable[[int], float]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
-    def replicas(self) -> int:
-        """That decode."""
-        return self.copies * self.decode.ranks
-
-    @property
     def readers(self) -> int:
         """Workers that only read prompts."""
-        return int(self.prefill.run.plan.dp) if self.prefill else 0
+        return self.prefill.replicas if self.prefill else 0
 
     @property
     def cards(self) -> int:
@@ -113,7 +113,7 @@ def deployed(
     workload: InferenceWorkload,
     *,
     typical_tokens: float,
-    copies: int = 0,
+    replicas: int = 0,
     ideal: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Deployed:
@@ -129,8 +129,8 @@ def deployed(
         Drafting and the popularity of experts; sizes are not taken from it.
     typical_tokens
         Of a request in the cache: what a token takes there depends on it where windows or states do.
-    copies
-        Replicas (or groups that share experts); 0 for those of the plan.
+    replicas
+        That decode; 0 for those of the plan.
     ideal
         Paper arithmetic.
     notes
@@ -181,7 +181,7 @@ def deployed(
             plan=plan,
             decode=decode,
             prefill=prefill,
-            copies=int(plan.decode.dp) // decode.ranks,
+            replicas=decode.replicas,
             transfer_s=_transfer(model, cluster, plan, prefill, decode),
             notes=(*notes, *_notes(decode, prefill)),
             warnings=tuple(warnings),
@@ -194,7 +194,7 @@ def deployed(
         plan=plan,
         decode=side,
         prefill=None,
-        copies=copies or int(plan.dp) // side.ranks,
+        replicas=replicas or side.replicas,
         transfer_s=lambda tokens: 0.0,
         notes=(*notes, *_notes(side)),
         warnings=tuple(warnings),
@@ -231,18 +231,20 @@ def _side(
     blocks = kv_blocks(run, scheduler, typical_tokens)
     most = min(scheduler.max_sequences, blocks)
     passes = pass_times(run, max_sequences=most, pass_tokens=scheduler.token_budget + most)
-    lanes = int(plan.micro_batches or plan.pp)
+    # Each rank that shares experts has a batch of its own, and all wait for the slowest.
+    ranks = int(plan.dp) if plan.ep > plan.tp else 1
     return Side(
         run=run,
         machine=Machine(
             passes=passes,
-            kv_blocks=blocks,
-            lanes=lanes,
+            kv_blocks=blocks * ranks,
+            lanes=ranks if ranks > 1 else int(plan.micro_batches or plan.pp),
+            lockstep=ranks > 1,
             swap_s_per_block=_swap_s(run, scheduler, typical_tokens),
             reads_only=reads_only,
         ),
         scheduler=dataclasses.replace(scheduler, max_sequences=most),
-        ranks=int(plan.dp) if plan.ep > plan.tp else 1,
+        ranks=ranks,
     )
 
 
@@ -312,9 +314,9 @@ def _notes(*sides: Side) -> tuple[str, ...]:
         found |= dict.fromkeys(efficiency_note(one) for one in about.efficiencies)
         found |= dict.fromkeys(refitted_note(about))
     first = sides[0]
-    if first.run.plan.ep > first.run.plan.tp:
-        found["ranks that share experts keep their own time: none waits for another's prompts"] = None
-    if first.machine.lanes > 1:
+    if first.ranks > 1:
+        found[f"{first.ranks} ranks share experts: they begin and end their passes together"] = None
+    elif first.machine.lanes > 1:
         found[f"{first.machine.lanes} batches in flight in the pipeline"] = None
     return tuple(found)
 

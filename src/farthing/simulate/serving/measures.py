@@ -90,7 +90,8 @@ class Measures:
         start = lane.began_s
         busy = now_s - start
         blocks = replica.blocks
-        held = blocks.total - blocks.free
+        # Workers that only read hold prompts for a moment: the cache that fills up is that of the others.
+        held = 0 if replica.machine.reads_only else blocks.total - blocks.free
         if held > self.held_peak:
             self.held_peak = held
         sequences = writing + len(lane.prompts)

@@ -193,7 +193,9 @@ class Perfetto:
             self._known.add((pid, tid))
             kind = "prefill worker" if replica.machine.reads_only else "replica"
             self._process(pid, f"{kind} {replica.number}", 1 + replica.number)
-            name = "passes" if len(replica.lanes) == 1 else f"passes of batch {batch}"
+            name = "passes"
+            if len(replica.lanes) > 1:
+                name += f" of {'rank' if replica.machine.lockstep else 'batch'} {batch}"
             self._named("thread_name", pid, tid, {"name": name})
         return pid, tid
 

@@ -79,7 +79,7 @@ def _result(
     machine = deployed.decode.machine
     answered = outcome.ended.get("finished", 0)
     blocks = machine.kv_blocks
-    series = measures.timeline.moments(outcome.span_s, replicas, blocks)
+    series = measures.timeline.moments(outcome.span_s, replicas, blocks * deployed.replicas)
     growing = traffic.arrivals != "closed" and is_growing(series)
     draw = _power_w(deployed, measures, span, basis)
     tokens_per_s = measures.tokens / span
@@ -111,7 +111,7 @@ def _result(
         breaks=_breaks(objectives, measures, outcome, growing=growing),
         utilisation=min(measures.busy_s / (span * replicas), 1.0),
         mean_sequences=measures.sequences_s / measures.busy_s if measures.busy_s else 0.0,
-        kv_share=measures.held_s / (span * replicas * blocks),
+        kv_share=measures.held_s / (span * deployed.replicas * blocks),
         kv_peak_share=measures.held_peak / blocks,
         kv_blocks=blocks,
         preemptions=outcome.preemptions,

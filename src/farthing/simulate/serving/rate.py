@@ -84,27 +84,27 @@ def find_replicas(deployed: Deployed, traffic: Traffic, objectives: Objectives, 
         raise InvalidInput("the fewest replicas are sought of like ones; of two sides find the rate instead")
     tries: list[Try] = []
 
-    def of(copies: int) -> ServingResult:
-        sized = dataclasses.replace(deployed, copies=copies)
+    def of(count: int) -> ServingResult:
+        sized = dataclasses.replace(deployed, replicas=count)
         result = play(sized, traffic)
         tries.append(_tried(result.requests_per_s, sized.replicas, result))
         return result
 
-    low, copies = 0, 1
-    result = of(copies)
+    low, count = 0, 1
+    result = of(count)
     while result.breaks:
-        low, copies = copies, copies * 2
-        if copies > MOST_REPLICAS or copies > 2 * max(result.offered, 1):
+        low, count = count, count * 2
+        if count > MOST_REPLICAS or count > 2 * max(result.offered, 1):
             raise Infeasible(_why(result, objectives))
-        result = of(copies)
-    best, high = result, copies
+        result = of(count)
+    best, high = result, count
     while high - low > 1:
-        copies = (low + high) // 2
-        result = of(copies)
+        count = (low + high) // 2
+        result = of(count)
         if not result.breaks:
-            best, high = result, copies
+            best, high = result, count
         else:
-            low = copies
+            low = count
     return dataclasses.replace(best, tries=tuple(tries))
 
 

@@ -31,7 +31,9 @@ class Machine:
     kv_blocks
         Of its cache.
     lanes
-        Batches in flight in its pipeline.
+        Batches in flight: in its pipeline, or one on each of the ranks that share experts.
+    lockstep
+        Whether these begin and end their passes together: ranks that share experts wait for the slowest.
     swap_s_per_block
         Moving a block to the host's memory and back [s].
     reads_only
@@ -41,6 +43,7 @@ class Machine:
     passes: PassTimes
     kv_blocks: int
     lanes: int = 1
+    lockstep: bool = False
     swap_s_per_block: float = 0.0
     reads_only: bool = False
 
@@ -91,6 +94,10 @@ class Replica:
         self._handed = handed
         self._wake_s = math.inf
         self._one_lane = machine.lanes == 1
+        self._lockstep = machine.lockstep and machine.lanes > 1
+        # Stages hold the cache of all batches in flight; ranks each have their own.
+        self._caches = machine.lanes if self._lockstep else 1
+        self._most = scheduler.max_sequences * self._caches
 
     @property
     def outstanding(self) -> int:
@@ -109,7 +116,7 @@ class Replica:
         """Whether the cache could ever hold it, and a pass its prompt."""
         scheduler = self.scheduler
         tokens = request.prompt + (0 if self.machine.reads_only else request.output)
-        room = self.blocks.total
+        room = self.blocks.total // self._caches
         if scheduler.slots:
             room //= scheduler.max_sequences
         if not scheduler.chunks and not scheduler.holds_batch and request.prompt > scheduler.token_budget:
@@ -141,12 +148,35 @@ class Replica:
         """Finish what ends now, and start what comes next."""
         if now_s >= self._wake_s:
             self._wake_s = math.inf
+        if self._lockstep:
+            self._run_together(now_s)
+            return
         for lane in self.lanes:
             if lane.end_s <= now_s:
                 self._finish(lane, now_s)
                 self._start(lane, now_s)
             elif lane.end_s == math.inf:
                 self._start(lane, now_s)
+
+    def _run_together(self, now_s: float) -> None:
+        """All ranks finish, and start passes that take as long as the slowest of them."""
+        if any(now_s < lane.end_s < math.inf for lane in self.lanes):
+            return
+        for lane in self.lanes:
+            if lane.end_s <= now_s:
+                self._finish(lane, now_s)
+        for lane in self.lanes:
+            self._start(lane, now_s)
+        busy = [lane for lane in self.lanes if lane.end_s < math.inf]
+        if not busy:
+            return
+        length = min(lane.length for lane in busy)
+        first = max(lane.first_s for lane in busy)
+        growth = max(lane.growth_s for lane in busy) if length > 1 else 0.0
+        for lane in busy:
+            self._shorten(lane, length)
+            lane.first_s, lane.growth_s = first, growth
+            lane.end_s = now_s + lane.time_s(length)
 
     def _head(self) -> Request | None:
         """The request whose turn it is; those that were given up are skipped."""
@@ -159,10 +189,12 @@ class Replica:
 
     def _look_up(self, now_s: float) -> None:
         """The head of the queue has changed: idle lanes start, busy ones end with the pass under way."""
+        busy = self._lockstep and any(lane.end_s < math.inf for lane in self.lanes)
         for lane in self.lanes:
             if lane.end_s == math.inf:
-                self._wake_s = min(self._wake_s, now_s)
-            elif self.in_work < self.scheduler.max_sequences and not self.scheduler.holds_batch:
+                if not busy:
+                    self._wake_s = min(self._wake_s, now_s)
+            elif self.in_work < self._most and not self.scheduler.holds_batch:
                 self._cut(lane, now_s)
 
     def _cut(self, lane: Lane, now_s: float) -> None:
@@ -172,11 +204,15 @@ class Replica:
         done = lane.passes_done(now_s - lane.began_s) + 1
         done = min(done + -(lane.unseen + done) % self.scheduler.poll_steps, lane.length)
         if done < lane.length:
-            held = lane.blocks_of(lane.tokens_of(done)) if lane.held else 0
-            self.blocks.free += lane.held - held
-            lane.held = held
-            lane.length = done
+            self._shorten(lane, done)
             lane.end_s = lane.began_s + lane.time_s(done)
+
+    def _shorten(self, lane: Lane, passes: int) -> None:
+        """A stretch gets fewer passes, and gives back the blocks of the others."""
+        if passes < lane.length:
+            held = lane.blocks_of(lane.tokens_of(passes)) if lane.held else 0
+            self.blocks.free += lane.held - held
+            lane.held, lane.length = held, passes
 
     # The end of a pass ----------------------------------------------------------------------------------
 
@@ -315,7 +351,7 @@ class Replica:
             most = lane.passes_of(lane.steps_to_finish())
             if lane.fresh or extra_s:
                 most = 1
-            elif not self._one_lane:
+            elif not (self._one_lane or self._lockstep):
                 most = min(most, SHARED_STRETCH)
             if self.queued and scheduler.poll_steps > 1:
                 most = min(most, -lane.unseen % scheduler.poll_steps or scheduler.poll_steps)
@@ -367,7 +403,7 @@ class Replica:
 
     def _pace(self, lane: Lane) -> None:
         """A batch comes round when it is through all stages, and when the slowest has served the others."""
-        if not self._one_lane:
+        if not (self._one_lane or self._lockstep):
             lane.slowest_s = lane.first_s * self.passes.slowest_share
             turn = sum(other.slowest_s for other in self.lanes if other.end_s < math.inf or other is lane)
             lane.first_s = max(lane.first_s, turn)
@@ -411,11 +447,12 @@ class Replica:
         if scheduler.mixes:
             budget -= lane.sequences * self.passes.pass_tokens
         extra = 0.0
-        room = scheduler.max_sequences - self.in_work
+        room = self._most - self.in_work
         if not self._one_lane:
             # Batches in flight get even shares.
             own = lane.sequences + len(lane.prompts)
-            room = min(room, -(-self.outstanding // len(self.lanes)) - own)
+            share = min(-(-self.outstanding // len(self.lanes)), scheduler.max_sequences)
+            room = min(room, share - own)
         # What those that decode will need in this pass is not to be had.
         growth = lane.blocks_of(lane.tokens_of(1)) if lane.sequences else 0
         blocks.free -= growth

@@ -127,7 +127,7 @@ class Timeline:
             self._written[index] += written * busy / whole
 
     def moments(self, end_s: float, replicas: int, blocks: int) -> tuple[Moment, ...]:
-        """The stretches until an end, with levels for all replicas together."""
+        """The stretches until an end, of so many replicas that have so many blocks in all."""
         found = []
         level = 0.0
         self._at(end_s)
@@ -149,7 +149,7 @@ class Timeline:
                     tokens_per_s=self._written[index] / width,
                     sequences=self._sequences[index] / width,
                     waiting=max(waiting / width, 0.0),
-                    kv_share=min(self._held[index] / (width * replicas * blocks), 1.0),
+                    kv_share=min(self._held[index] / (width * blocks), 1.0),
                     busy_share=min(self._busy[index] / (width * replicas), 1.0),
                     ttft_s=self._ttft[index] / firsts if firsts else math.nan,
                 )

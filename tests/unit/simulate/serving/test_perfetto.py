@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import math
 from collections import defaultdict
@@ -32,12 +33,14 @@ def play(
     slope_s: float = 1e-7,
     blocks: int = 4000,
     lanes: int = 1,
+    lockstep: bool = False,
     replicas: int = 1,
     readers: int = 0,
     **scheduler: Any,
 ) -> tuple[Measures, Any]:
     """A run that is watched; the trace is not closed."""
-    machine = Machine(passes=fixed_times(step_s, slope_s=slope_s), kv_blocks=blocks, lanes=lanes)
+    passes = fixed_times(step_s, slope_s=slope_s)
+    machine = Machine(passes=passes, kv_blocks=blocks, lanes=lanes, lockstep=lockstep)
     reader = Machine(passes=fixed_times(step_s), kv_blocks=blocks, reads_only=True) if readers else None
     measures = Measures(Objectives(), watchers=(trace,))
     made = Deployment(
@@ -76,6 +79,7 @@ def whole(tmp_path: Path, **given: Any) -> tuple[list[dict[str, Any]], Measures,
 CASES: dict[str, dict[str, Any]] = {
     "one batch": {},
     "three batches in flight": {"lanes": 3},
+    "ranks that share experts": {"lanes": 3, "lockstep": True},
     "several replicas": {"replicas": 3},
     "two kinds of workers": {"replicas": 1, "readers": 2},
     "prompts first": {"mixes": False},
@@ -122,7 +126,7 @@ def test_slices_do_not_overlap_and_add_up(tmp_path: Path, given: dict[str, Any])
         threads[event["pid"], event["tid"]].append((ns(event), ns(event) + ns(event, "dur")))
     for slices in threads.values():
         assert slices == sorted(slices)
-        assert all(end <= begin for (_, end), (begin, _) in zip(slices, slices[1:], strict=False))
+        assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(slices))
     slices = of(events, "X")
     lanes = given.get("lanes", 1)
     busy = sum(ns(event, "dur") for event in slices) / 1e9 / lanes
@@ -132,7 +136,7 @@ def test_slices_do_not_overlap_and_add_up(tmp_path: Path, given: dict[str, Any])
     assert steps == measures.steps
     written = sum(event["args"].get("tokens written", 0) for event in slices)
     assert measures.tokens == sum(ask.written for ask in ASKS)
-    # Reading a prompt gives a token, also to those that stepped back; what is handed over gets its first later.
+    # Reading a prompt gives a token, also to who stepped back; what is handed over gets its first later.
     assert measures.tokens - written == (0 if "readers" in given else len(ASKS) + outcome.preemptions)
     assert bool(outcome.preemptions) == ("blocks" in given)
     held = [event["args"]["blocks"] for event in of(events, "C") if event["name"] == "KV blocks"]
@@ -146,7 +150,7 @@ def test_passes_of_a_stretch_get_longer(tmp_path: Path) -> None:
     lengths = [ns(event, "dur") for event in of(events, "X") if event["name"] == "write"]
     assert len(lengths) == 499
     assert lengths[0] == 20_000_000
-    grown = [after - before for before, after in zip(lengths, lengths[1:], strict=False)]
+    grown = [after - before for before, after in itertools.pairwise(lengths)]
     assert set(grown) <= {99_999, 100_000, 100_001}
 
 
