@@ -264,6 +264,10 @@ class Replica:
             lane.padding += 1
             if not request.state:
                 self._ended(request, now_s, "finished")
+        self._release(lane)
+
+    def _release(self, lane: Lane) -> None:
+        """A static batch leaves when nobody in it writes any longer."""
         if lane.is_written:
             lane.padding = 0
             for request in list(lane.members):
@@ -428,6 +432,8 @@ class Replica:
             victim.preempted += 1
             heapq.heappush(self.waiting, (victim.priority, victim.number, victim))
             self.queued += 1
+            if lane.padding:
+                self._release(lane)
 
     def _victim(self, lane: Lane) -> Request:
         """The least urgent request, and of those the one that came last."""
