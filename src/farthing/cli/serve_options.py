@@ -57,6 +57,8 @@ class LengthsType(click.ParamType[Lengths]):
         """The lengths of a text."""
         if isinstance(value, Lengths):
             return value
+        if "," in value:
+            self.fail(f"{value[:40]!r} is several numbers; give one, without commas", param, ctx)
         kind, *numbers = [part.strip() for part in value.split(":")]
         if len(numbers) == 0:
             kind, numbers = "fixed", [kind]

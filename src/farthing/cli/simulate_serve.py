@@ -253,7 +253,7 @@ def _files(
     if perfetto is not None:
         files.append(api.perfetto_trace(perfetto, **window))
     elif window:
-        raise InvalidInput("--perfetto-from and --perfetto-for need --perfetto, the file of the trace")
+        raise InvalidInput("--perfetto-from and --perfetto-for are of a trace: name its file with --perfetto")
     return files
 
 
@@ -274,8 +274,8 @@ def _written(file: Any) -> str:
 
 
 def _stopped(files: list[Any], played: int) -> str:
-    rows = next((file.rows for file in files if hasattr(file, "rows")), 0)
-    played = max(played, rows)
+    # The request that was ending is counted where its row is.
+    played = next((file.rows for file in files if hasattr(file, "rows")), played)
     if not played:
         return "interrupted before the first request had ended"
     said = f"interrupted after {_counted(played, 'request')}"

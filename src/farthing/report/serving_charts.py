@@ -18,14 +18,15 @@ _UNITS: Final = (("d", 3 * DAY, DAY), ("h", 3 * HOUR, HOUR), ("min", 5 * MINUTE,
 
 
 def serving_charts(result: ServingResult) -> tuple[Chart, ...]:
-    """What a run looks like; a chart without anything to draw is left out.
+    """What a run looks like; a chart without anything to draw is left out, unless all are.
 
     Parameters
     ----------
     result
         Of a run, or of the one that a search found.
     """
-    return tuple(chart for chart in _charts(result) if any(one.points for one in chart.series))
+    charts = tuple(_charts(result))
+    return tuple(chart for chart in charts if any(one.points for one in chart.series)) or charts[:1]
 
 
 def _charts(result: ServingResult) -> Iterator[Chart]:

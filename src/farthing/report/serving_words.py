@@ -229,7 +229,8 @@ def _lengths(lengths: Lengths) -> str:
         low, high = lengths.tokens * (1 - lengths.spread), lengths.tokens * (1 + lengths.spread)
         return f"{max(low, 1):,.6g} to {high:,.6g} tokens, all as likely{most}"
     if lengths.kind == "lognormal":
-        return f"{mean} tokens on average, lognormal, standard deviation {lengths.spread:g} times that{most}"
+        wide = f"standard deviation {100 * lengths.spread:.4g}% of that"
+        return f"{mean} tokens on average, lognormal, {wide}{most}"
     return f"{mean} token{'' if lengths.tokens == 1 else 's'}{most}"
 
 

@@ -64,9 +64,15 @@ class LineFile:
     def __init__(self, path: Path, first: str = "") -> None:
         self.path = path
         self._kept = [first] if first else []
+        self._flushed = 0
         self._bottom: IO[bytes] | None = None
         self._top: Any = None
         self._closed = False
+
+    @property
+    def added(self) -> int:
+        """Texts that are in the file, or will be when it is closed, the one at its beginning too."""
+        return self._flushed + len(self._kept)
 
     def add(self, text: str) -> None:
         """Whole lines."""
@@ -98,6 +104,7 @@ class LineFile:
                     # Without a name and a time in it, the same run gives the same file.
                     self._top = gzip.GzipFile("", "wb", 6, self._bottom, mtime=0)
             self._top.write("".join(self._kept).encode())
+            self._flushed += len(self._kept)
             self._kept.clear()
 
 

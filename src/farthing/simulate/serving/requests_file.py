@@ -45,11 +45,6 @@ class RequestsFile:
     path
         A name that ends in ``.csv`` or ``.csv.gz``; a file of that name is replaced.
 
-    Attributes
-    ----------
-    rows
-        Written, or about to be.
-
     Raises
     ------
     InvalidInput
@@ -59,8 +54,12 @@ class RequestsFile:
     def __init__(self, path: Path) -> None:
         check_writable(path, ENDINGS)
         self.path = path
-        self.rows = 0
         self._file = LineFile(path, ",".join(COLUMNS) + "\n")
+
+    @property
+    def rows(self) -> int:
+        """That are in the file, or will be when it is closed."""
+        return self._file.added - 1
 
     def passed(self, lane: Lane, replica: Replica, writing: int, now_s: float) -> None:
         """Passes are of no interest here."""
@@ -86,7 +85,6 @@ class RequestsFile:
             str(request.preempted),
         )
         self._file.add(",".join(cells) + "\n")
-        self.rows += 1
 
     def close(self) -> None:
         """Write what is left."""
