@@ -201,7 +201,7 @@ def _over_time(series: Sequence[Moment]) -> Iterator[RenderableType]:
     )
     each = -(-len(series) // COLUMNS) * (series[0].end_s - series[0].start_s)
     end = format_seconds(series[-1].end_s)
-    note = f"0 to {end}, {format_seconds(each)} a column; in front the mean of the highest one"
+    note = f"0 to {end}, {format_seconds(each)} a column; the number is that of the highest"
     yield layout.heading("Over time", note)
     table = layout.grid("left", "right", "fill", expand=True)
     for name, of, shown, top in rows:

@@ -7,7 +7,7 @@ from typing import Final
 
 from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.serving import Moment, ServingResult, Try
-from farthing.report.serving_words import BREAKS, by_rate, rate, share
+from farthing.report.serving_words import BREAKS, by_rate, counted, machines, rate, share
 from farthing.units import DAY, HOUR, MILLISECOND, MINUTE
 
 MOST: Final = 120
@@ -99,7 +99,7 @@ def _joined(some: Sequence[Moment]) -> Moment:
 
 
 def _subject(result: ServingResult) -> str:
-    return f"{result.model} on {result.cluster}."
+    return f"{result.model} on {result.cluster}, {machines(result)}."
 
 
 def _clock(moments: Sequence[Moment]) -> tuple[str, float]:
@@ -164,7 +164,7 @@ def _tries(result: ServingResult) -> Chart:
     tries = sorted((one for one in result.tries if one.good_share == one.good_share), key=place)
     kept = [one for one in tries if not one.breaks]
     best = (max if rates else min)(kept, key=place, default=None)
-    name = (rate(best.requests_per_s) if rates else f"{best.replicas:,}") if best else ""
+    name = (rate(best.requests_per_s) if rates else counted(best.replicas, "replica")) if best else ""
     series = [
         Series(
             name="keeps the objectives",

@@ -53,7 +53,7 @@ def test_what_is_drawn(plain: ServingResult) -> None:
         "Tokens written",
         "Requests coming",
     ]
-    assert charts["Requests in work and waiting"].note == "llama-3.1-8b on 1x1:h100-sxm."
+    assert charts["Requests in work and waiting"].note == "llama-3.1-8b on 1x1:h100-sxm, 1 replica."
     for chart in charts.values():
         assert chart.x.unit == "s"
         assert max(len(one.points) for one in chart.series) <= 480
@@ -103,7 +103,7 @@ def test_numbers_of_replicas_too() -> None:
     chart = by_title(sized)["Good requests over the replicas"]
     assert (chart.x.scale, chart.x.unit) == ("linear", "")
     (named,) = (point for one in chart.series for point in one.points if point.label)
-    assert (named.x, named.label) == (sized.replicas, str(sized.replicas))
+    assert (named.x, named.label) == (sized.replicas, f"{sized.replicas} replicas")
 
 
 def test_long_runs_have_hours_and_few_points() -> None:
