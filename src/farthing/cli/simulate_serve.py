@@ -144,6 +144,8 @@ def serve(
             )
     except KeyboardInterrupt:
         _close(files)
+        if (find_rate or size) and not any(map(_written, files)):
+            raise Stopped(f"interrupted while {doing}") from None
         raise Stopped(_stopped(files, counted[0])) from None
     except BaseException:
         _close(files)
