@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs layouts calibrate bench check-launch clean
+.PHONY: help setup demo test lint format docs layouts simulation calibrate bench check-launch clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,9 @@ docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md, docs
 
 layouts: $(STAMP) ## write docs/layouts.md: published layouts beside the best found
 	$(BIN)/python docs/generate_layouts.py
+
+simulation: $(STAMP) ## write docs/simulation.md: simulated queueing beside measured first tokens
+	$(BIN)/python docs/generate_simulation.py
 
 calibrate: $(STAMP) ## fit all constants and intervals again from the shipped measurements
 	$(BIN)/python -m farthing.calibrate

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import farthing
+import farthing.api
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
 from farthing.records.hardware import Cluster
@@ -24,6 +25,13 @@ from farthing.records.workload import InferenceWorkload, TrainingWorkload
 from farthing.search.inference import search_inference
 from farthing.search.inference_space import Axes
 from farthing.search.table import Search
+from farthing.simulate.faults.dynamics import simulate
+from farthing.simulate.faults.policy import policy
+from farthing.simulate.faults.sample import sample
+from farthing.simulate.faults.scenario import scenario
+from farthing.simulate.faults.timeline import timeline
+from farthing.units import DAY
+from plain_faults import plain_runs
 from timing import seconds_per_call, seconds_per_process
 
 Row = tuple[str, str, str, str]
@@ -218,6 +226,39 @@ def designs() -> list[Row]:
     return rows
 
 
+def faults() -> list[Row]:
+    """Months of 16,384 cards under faults, against the same run event by event in plain Python."""
+    run = scenario("llama-3-405b", "", "", duration_s=30 * DAY, causes=(), options={})
+    interval_s, plain_count = 250.0, 20
+    how = policy(run, interval_s)
+    events = timeline(run, 0, 0, repairs=False)
+    columns = (events.time_s, events.kind, events.cause, events.detection_s)
+    plain = [
+        list(zip(*(column[:, row].tolist() for column in columns), strict=True)) for row in range(plain_count)
+    ]
+    one = seconds_per_call(lambda: plain_runs(plain, run.duration_s, how)) / plain_count
+    played = seconds_per_call(lambda: simulate(events, how)) / events.runs
+    count = 10_000
+    whole = seconds_per_call(lambda: sample(run, interval_s, 0, count), repeats=1)
+    question = seconds_per_call(lambda: farthing.api.simulate_faults("llama-3-405b"), repeats=1)
+    return [
+        ("a month in plain Python, failures given", f"{one * 1e3:.1f} ms", "1.0 x", ""),
+        ("a month in columns, failures given", f"{played * 1e3:.3f} ms", f"{one / played:.0f} x as fast", ""),
+        (
+            f"{count:,} months, failures drawn",
+            f"{whole:.2f} s",
+            f"{one * count / whole:.0f} x as fast",
+            "60 s on two cores",
+        ),
+        (
+            "farthing.api.simulate_faults, all studies",
+            f"{question:.2f} s",
+            f"{question / one:,.0f} months",
+            "",
+        ),
+    ]
+
+
 def main() -> None:
     """Print all figures."""
     for title, rows in (
@@ -230,6 +271,7 @@ def main() -> None:
         ("Memory of a search", memory()),
         ("Searches of inference plans, estimates of the best and the front included", inference_searches()),
         ("Designs: all accelerators, up to 64 hosts, bills and alternatives included", designs()),
+        ("Training runs under faults, 16,384 cards, 18 causes", faults()),
     ):
         print(title)
         for name, figure, ratio, limit in rows:

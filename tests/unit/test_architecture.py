@@ -39,7 +39,7 @@ SEES = {
     "search": {"estimate", "catalog", "predict", "records", "errors", "units"},
     "design": {"search", "estimate", "catalog", "predict", "records", "errors", "units"},
     "simulate": {"estimate", "catalog", "predict", "records", "errors", "units"},
-    "evidence": {"api", "estimate", "catalog", "predict", "records", "errors", "units"},
+    "evidence": {"api", "simulate", "estimate", "catalog", "predict", "records", "errors", "units"},
     "calibrate": {"api", "evidence", "estimate", "catalog", "predict", "records", "errors", "units"},
     "sweeps": {"api", "records", "errors", "units"},
     "cli": {"api", "sweeps", "report", "article", "catalog", "records", "errors", "units"},

@@ -17,7 +17,17 @@ from farthing.catalog import own
 from farthing.evidence.load import all_shipped
 from farthing.evidence.validate import compare
 
-FITS: Final = ("kernels", "training", "fine_tuning", "inference", "serving", "consumer", "cluster", "resale")
+FITS: Final = (
+    "kernels",
+    "training",
+    "fine_tuning",
+    "inference",
+    "serving",
+    "scheduling",
+    "consumer",
+    "cluster",
+    "resale",
+)
 """Modules whose ``fit`` writes constants; each rests on those before it."""
 
 RESIDUALS: Final = "residuals"

@@ -49,8 +49,8 @@ def _compare(case: Case) -> list[Comparison]:
             found.append(refused(case, column, float("nan"), str(error), group=group))
             continue
         try:
-            setup, value = _middle(case, what, ideal=False)
-            _, simple = _middle(case, what, ideal=True)
+            setup, value = closed_form(case, what)
+            _, simple = closed_form(case, what, ideal=True)
         except FarthingError as error:
             found.append(refused(case, column, measured, str(error), group=group))
             continue
@@ -69,7 +69,7 @@ def _compare(case: Case) -> list[Comparison]:
     return found
 
 
-def _middle(case: Case, what: str, *, ideal: bool) -> tuple[Deployment, float]:
+def closed_form(case: Case, what: str, *, ideal: bool = False) -> tuple[Deployment, float]:
     """A deployment that a row can have been, and the middle of the times [s] of all that it can."""
     setups = deployments_of(case)
     times: dict[Deployment, float] = {}
@@ -124,7 +124,7 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
     """
     if setup.users < 1 or setup.prompt < 1 or setup.output < 2:
         raise FarthingError("users, prompt and answer are not all stated")
-    decode = _Passes(setup, setup.decode, engine, ideal)
+    decode = Passes(setup, setup.decode, engine, ideal)
     overheads = decode.overheads
     common = {
         "output_tokens": setup.output,
@@ -142,7 +142,7 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
             poll_steps=setup.poll_steps,
             **common,
         )
-    prefill = _Passes(setup, setup.prefill, engine, ideal)
+    prefill = Passes(setup, setup.prefill, engine, ideal)
     decode_places = setup.decode.count * setup.decode.dp
     return disaggregated(
         decode.decode_s,
@@ -157,11 +157,15 @@ def serving(setup: Deployment, *, engine: EngineEfficiency | None = None, ideal:
     )
 
 
-class _Passes:
+class Passes:
     """Passes of one worker."""
 
     def __init__(
-        self, setup: Deployment, workers: Workers, engine: EngineEfficiency | None, ideal: bool
+        self,
+        setup: Deployment,
+        workers: Workers,
+        engine: EngineEfficiency | None = None,
+        ideal: bool = False,
     ) -> None:
         model, cluster = catalog.model(setup.model), find_cluster(setup.cluster(workers))
         plan = setup.plan(workers)

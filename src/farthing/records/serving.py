@@ -182,8 +182,14 @@ class Scheduler:
         Passes between two looks at the queue.
     slots
         Whether memory is cut into equal parts, one for each request in work (llama.cpp).
-    source
-        Where the defaults of the engine are from.
+    request_s
+        Host time from a request's arrival to the queue [s]; NaN for what the engine's constants say.
+    reading_layer_s
+        Host time to issue a layer of a pass that reads prompts, which takes at least that for each [s].
+    reading_factor
+        How many times as long such a pass takes on the device as its kernels' constants say.
+    source, fitted_on
+        Where the defaults of the engine are from, and the measurements behind these three.
     """
 
     id: str = "vllm"
@@ -202,7 +208,11 @@ class Scheduler:
     prefix_caching: bool = True
     poll_steps: int = 1
     slots: bool = False
+    request_s: float = math.nan
+    reading_layer_s: float = 0.0
+    reading_factor: float = 1.0
     source: str = ""
+    fitted_on: str = ""
 
     def __post_init__(self) -> None:
         owner = "scheduler"
@@ -212,6 +222,10 @@ class Scheduler:
         _whole(owner, "poll_steps", self.poll_steps, 1, 10_000)
         _number(owner, "batch_wait_s", self.batch_wait_s, 0, 1e6)
         _number(owner, "reserved_share", self.reserved_share, 0, 1)
+        _number(owner, "reading_factor", self.reading_factor, 0.01, 100)
+        _number(owner, "reading_layer_s", self.reading_layer_s, 0, 10)
+        if not math.isnan(self.request_s):
+            _number(owner, "request_s", self.request_s, 0, 1e6)
         _word(owner, "preemption", self.preemption, Preemption)
         for name in ("mixes", "chunks", "holds_batch", "prefix_caching", "slots"):
             if not isinstance(getattr(self, name), bool):

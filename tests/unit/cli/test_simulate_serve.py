@@ -50,7 +50,18 @@ def test_every_field_has_an_option() -> None:
     """Whoever adds a field adds its option, or says here why there is none."""
     names = {parameter.name for parameter in serve.params}
     without = {
-        Scheduler: {"id", "engines", "least_memory_bytes", "architectures", "source"},
+        # What is fitted to measurements is no wish.
+        Scheduler: {
+            "id",
+            "engines",
+            "least_memory_bytes",
+            "architectures",
+            "source",
+            "fitted_on",
+            "request_s",
+            "reading_layer_s",
+            "reading_factor",
+        },
         Traffic: set(),
         Front: set(),
         Objectives: set(),

@@ -14,6 +14,7 @@ import pytest
 import farthing
 from farthing import api, catalog, records
 from farthing.catalog.cluster import parse_cluster
+from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.load import table
 from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
@@ -25,6 +26,7 @@ from farthing.records.design import DesignResult
 from farthing.records.efficiency import CollectiveEfficiency
 from farthing.records.engine_efficiency import NO_OVERHEAD
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.fault_rates import FaultRates
 from farthing.records.hardware import Price
 from farthing.records.model import LayerKind
 from farthing.records.parts import HostPart
@@ -186,6 +188,9 @@ def samples() -> list[Any]:
         training,
         *searched,
         designed(),
+        FaultRates(lifetime="weibull", shape=0.8),
+        *fault_presets().values(),
+        api.simulate_faults("article-2048", runs=3, duration_s=20_000.0, spare_hosts=9, straggler_mtbf_s=1e8),
         farthing.search(
             "llama-2-7b", "1x4:a100-sxm-80gb", task="training", tp=1, front=("step", "usd")
         ).result,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ class Deployed:
             readers=self.readers,
             reading=self.prefill.scheduler if self.prefill else None,
             transfer_s=self.transfer_s,
-            request_s=self.decode.run.about.overheads.request_s,
+            request_s=request_s(self.decode.scheduler, self.decode.run),
             prefix_tokens=prefix_block_tokens,
         )
 
@@ -230,7 +231,13 @@ def _side(
     run = run_of(about, load, plan)
     blocks = kv_blocks(run, scheduler, typical_tokens)
     most = min(scheduler.max_sequences, blocks)
-    passes = pass_times(run, max_sequences=most, pass_tokens=scheduler.token_budget + most)
+    passes = pass_times(
+        run,
+        max_sequences=most,
+        pass_tokens=scheduler.token_budget + most,
+        reading_factor=scheduler.reading_factor,
+        reading_layer_s=scheduler.reading_layer_s,
+    )
     # Each rank that shares experts has a batch of its own, and all wait for the slowest.
     ranks = int(plan.dp) if plan.ep > plan.tp else 1
     return Side(
@@ -246,6 +253,12 @@ def _side(
         scheduler=dataclasses.replace(scheduler, max_sequences=most),
         ranks=ranks,
     )
+
+
+def request_s(scheduler: Scheduler, run: Run) -> float:
+    """Host time of a request before the queue [s]."""
+    engine_s = run.about.overheads.request_s
+    return engine_s if math.isnan(scheduler.request_s) else scheduler.request_s
 
 
 def _token_bytes(run: Run, typical_tokens: float) -> float:

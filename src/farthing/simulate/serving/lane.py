@@ -122,12 +122,12 @@ class Lane:
 
     def steps_to_finish(self) -> int:
         """Tokens until the first answer is complete."""
-        heap = self._finishing
+        heap, steps = self._finishing, self.steps
         # Those that stepped back left an entry behind, which no longer is theirs.
         while heap[0][2].ends != heap[0][0] or heap[0][2].lane is not self:
             heapq.heappop(heap)
         ends: int = heap[0][0]
-        return ends - self.steps
+        return ends - steps
 
     @property
     def is_written(self) -> bool:

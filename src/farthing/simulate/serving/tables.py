@@ -19,7 +19,14 @@ DEEPEST: Final = 20
 _Column = NDArray[np.float64]
 
 
-def pass_times(run: Run, *, max_sequences: int, pass_tokens: int) -> PassTimes:
+def pass_times(
+    run: Run,
+    *,
+    max_sequences: int,
+    pass_tokens: int,
+    reading_factor: float = 1.0,
+    reading_layer_s: float = 0.0,
+) -> PassTimes:
     """Tables of a replica of a plan.
 
     Parameters
@@ -30,6 +37,10 @@ def pass_times(run: Run, *, max_sequences: int, pass_tokens: int) -> PassTimes:
         Most sequences that decode at a time.
     pass_tokens
         Most tokens of a pass that reads prompts.
+    reading_factor
+        How many times as long such passes take as the model says.
+    reading_layer_s
+        That the host needs to issue a layer of them [s].
 
     Examples
     --------
@@ -62,9 +73,10 @@ def pass_times(run: Run, *, max_sequences: int, pass_tokens: int) -> PassTimes:
     read = run.step(1, tokens, 0.0, decode=False)
     prompts = _prompt_attention(run)
     start = float(prompts[0, 0])
-    dense = np.broadcast_to(read.total_s, tokens.shape) - read.attention_s + start
+    dense = (np.broadcast_to(read.total_s, tokens.shape) - read.attention_s + start) * reading_factor
+    dense = np.maximum(dense, run.about.model.layers * reading_layer_s)
     parts = 2.0 ** np.arange(prompts.shape[0])[:, None]
-    beyond = np.maximum(prompts - start, 0.0) / parts
+    beyond = np.maximum(prompts - start, 0.0) / parts * reading_factor
     slowest = read.slowest_s / read.total_s
     return PassTimes(
         written_s=[0.0, *written.tolist()],
