@@ -77,12 +77,16 @@ def _report(result: ServingResult, cluster: Cluster) -> Iterator[RenderableType]
         yield layout.items(result.warnings, "yellow")
         yield Text()
     yield layout.heading("Assumptions")
-    yield layout.items(
-        [
-            *result.assumptions,
-            "passes take what farthing infer says (farthing validate: how far that is from measurements); "
-            "the load as a whole was not compared with a measured service",
-        ]
+    yield layout.items(_assumptions(result))
+
+
+def _assumptions(result: ServingResult) -> Iterator[str]:
+    yield from result.assumptions
+    if result.scheduler.fitted_on:
+        yield f"{result.scheduler.id}: what reading costs its host is fitted on {result.scheduler.fitted_on}"
+    yield (
+        "pass times are those of farthing infer, which farthing validate compares with measurements; first "
+        "tokens under load were compared too (docs/simulation.md)"
     )
 
 
