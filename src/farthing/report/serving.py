@@ -83,7 +83,7 @@ def _report(result: ServingResult, cluster: Cluster) -> Iterator[RenderableType]
 def _assumptions(result: ServingResult) -> Iterator[str]:
     yield from result.assumptions
     if result.scheduler.fitted_on:
-        yield f"{result.scheduler.id}: what reading costs its host is fitted on {result.scheduler.fitted_on}"
+        yield f"{result.scheduler.id}: costs of requests and of reading are fitted on {result.scheduler.fitted_on}"
     yield (
         "pass times are those of farthing infer, which farthing validate compares with measurements; first "
         "tokens under load were compared too (docs/simulation.md)"
