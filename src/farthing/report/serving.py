@@ -83,7 +83,8 @@ def _report(result: ServingResult, cluster: Cluster) -> Iterator[RenderableType]
 def _assumptions(result: ServingResult) -> Iterator[str]:
     yield from result.assumptions
     if result.scheduler.fitted_on:
-        yield f"{result.scheduler.id}: costs of requests and of reading are fitted on {result.scheduler.fitted_on}"
+        fitted_on = result.scheduler.fitted_on
+        yield f"{result.scheduler.id}: costs of requests and of reading are fitted on {fitted_on}"
     yield (
         "pass times are those of farthing infer, which farthing validate compares with measurements; first "
         "tokens under load were compared too (docs/simulation.md)"
