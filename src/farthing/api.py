@@ -62,11 +62,10 @@ from farthing.records.plan import DisaggregatedPlan, InferencePlan, TrainingPlan
 from farthing.records.refit import Refit
 from farthing.records.search import Limits, Task
 from farthing.records.workload import InferenceWorkload, TrainingWorkload
+from farthing.simulations import perfetto_trace, requests_file, simulate_faults, simulate_serving
 
 if TYPE_CHECKING:
     from farthing.records.design import Build, DesignResult
-    from farthing.records.faults import FaultsResult
-    from farthing.records.serving import ServingResult
     from farthing.search.table import Search
     from farthing.sweeps.grid import Grid
     from farthing.sweeps.result import Sweep
@@ -96,6 +95,7 @@ __all__ = [
     "networks",
     "own_constants",
     "own_prices",
+    "perfetto_trace",
     "price_build",
     "prices",
     "purchase_price",
@@ -103,6 +103,7 @@ __all__ = [
     "read_sweep",
     "refit",
     "rental_price",
+    "requests_file",
     "row",
     "search",
     "simulate_faults",
@@ -520,63 +521,6 @@ def price_build(model: str | Model, **question: Any) -> Build:
     from farthing.design.price import price_build as ask
 
     return ask(resolve_model(model), **question)
-
-
-def simulate_serving(model: str | Model, cluster: str | Cluster, **question: Any) -> ServingResult:
-    """What users feel under load: requests played against a planned service, pass by pass.
-
-    Parameters
-    ----------
-    model, cluster
-        As in `infer`.
-    **question
-        Arguments of `farthing.simulate.serving.ask.simulate_serving`: records or fields of the plan, the
-        traffic, the scheduler and the objectives.
-
-    Returns
-    -------
-    ServingResult
-
-    Raises
-    ------
-    InvalidInput
-        Unknown names and options, numbers out of range, questions that contradict themselves.
-    Infeasible
-        A plan that does not fit.
-    """
-    from farthing.simulate.serving.ask import simulate_serving as ask
-
-    return ask(resolve_model(model), resolve_cluster(cluster), **question)
-
-
-def simulate_faults(preset: str = "", **question: Any) -> FaultsResult:
-    """What failures cost a training run, over many simulated runs.
-
-    Parameters
-    ----------
-    preset
-        A run that was published; empty describes one by its fields alone.
-    **question
-        Arguments of `farthing.simulate.faults.ask.simulate_faults`.
-
-    Returns
-    -------
-    FaultsResult
-
-    Raises
-    ------
-    InvalidInput
-        Unknown names and options, numbers out of range, questions that contradict themselves.
-
-    Examples
-    --------
-    >>> found = simulate_faults("llama-3-405b", runs=50, duration_s=5 * 86400.0)
-    >>> 0.89 < found.goodput.mean < 0.93, found.published_goodput
-    (True, 0.9)
-    """
-    from farthing.simulate.faults.ask import simulate_faults as ask
-
-    return ask(preset, **question)
 
 
 def launch(

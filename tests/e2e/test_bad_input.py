@@ -16,7 +16,7 @@ ADVICE = re.compile(
     r"did you mean|see: |use |give |write |name |add |choose |set |lower |at most|at least|must |needs |"
     r"one of|correct it|what can: |is missing|"
     r"change |leave |allow |commands are known for |only one|there are|would fit|Possible|download|describe|"
-    r"a shape needs"
+    r"a shape needs|take |delete |e\.g\. |fields: "
 )
 """A message names a way out: a name, a range, a spelling, a thing to change."""
 

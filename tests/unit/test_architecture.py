@@ -24,7 +24,18 @@ SEES = {
     "report": {"records", "errors", "units"},
     "article": {"catalog", "predict", "records", "errors", "units"},
     "launch": {"catalog", "predict", "records", "errors", "units"},
-    "api": {"estimate", "launch", "catalog", "predict", "records", "errors", "units", "article"},
+    "simulations": {"estimate", "records", "errors", "units"},
+    "api": {
+        "simulations",
+        "estimate",
+        "launch",
+        "catalog",
+        "predict",
+        "records",
+        "errors",
+        "units",
+        "article",
+    },
     "search": {"estimate", "catalog", "predict", "records", "errors", "units"},
     "design": {"search", "estimate", "catalog", "predict", "records", "errors", "units"},
     "simulate": {"estimate", "catalog", "predict", "records", "errors", "units"},
@@ -36,7 +47,7 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
-LATE = {"api": {"evidence", "calibrate", "search", "design", "simulate", "sweeps"}}
+LATE = {"api": {"evidence", "calibrate", "search", "design", "sweeps"}, "simulations": {"simulate"}}
 """What a part may import inside functions alone: evidence is gathered, and searches, designs and sweeps are
 answered, through the door that shows them."""
 

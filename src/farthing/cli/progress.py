@@ -17,7 +17,7 @@ def processors() -> int:
 
 @contextlib.contextmanager
 def progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, where that is a terminal: takes what is done, and all."""
+    """A bar on standard error, where that is a terminal: takes what is done, and all or 0 for open."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -27,4 +27,4 @@ def progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)

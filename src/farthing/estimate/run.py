@@ -55,6 +55,8 @@ def default_plan(
     tp, pp, dp = plan.tp, plan.pp, plan.dp
     if "tp" not in chosen:
         room = per_host if "pp" not in chosen else max(cluster.count // pp, 1)
+        if "dp" in chosen:
+            room = min(room, max(cluster.count // ((pp if "pp" in chosen else 1) * dp), 1))
         able = plan.engine == "" or catalog.engine(plan.engine).tensor_parallel
         most = min(per_host, room) if able else 1
         tp = next(size for size in range(most, 0, -1) if per_host % size == 0 and cuts_heads(model, size))

@@ -309,11 +309,14 @@ class Try:
         That were played.
     good_share
         Of the requests offered, how many kept the objectives.
+    breaks
+        As in `ServingResult`.
     """
 
     requests_per_s: float
     replicas: int
     good_share: float
+    breaks: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +373,13 @@ class ServingResult:
         Answered, and written, over the span.
     goodput_requests_per_s, good_share
         Requests that kept the objectives, a second, and of all offered.
+    missed
+        Of the requests that were answered, how many were too late, by ``ttft``, ``tpot`` and ``e2e``; one may
+        miss several. Empty where nothing is asked.
+    breaks
+        What keeps the service from its objectives: what most of the others missed (``ttft``, ``tpot``,
+        ``e2e``, or a state in which they ended), ``queue`` where enough are good but ever more wait, or
+        ``load`` where no request came. Empty where the objectives are kept, and where there are none.
     utilisation
         Share of the replicas' time spent in passes.
     mean_sequences
@@ -417,6 +427,8 @@ class ServingResult:
     tokens_per_s: float
     goodput_requests_per_s: float
     good_share: float
+    missed: dict[str, int]
+    breaks: str
     utilisation: float
     mean_sequences: float
     kv_share: float

@@ -14,6 +14,8 @@ from farthing.report.vega_bars import number_axis
 from farthing.report.vega_legend import WIDTH, legend, tooltips
 
 HEIGHT: Final = 360
+DENSE: Final = 60
+"""Points of a line beyond which it has no signs."""
 _LABEL: Final = 12
 """Size of the labels [pixel]."""
 
@@ -148,7 +150,8 @@ def _drawn(chart: Chart, number: int, one: Series, shared: dict[str, Any]) -> li
         }
         encoding = {**without_shape, "order": {"field": "order", "type": "quantitative"}}
         found.append({"data": data, "mark": mark, "encoding": encoding})
-        sign |= {"opacity": 1, "size": 40}
+        # Signs side by side would hide the line; a pointer still finds them.
+        sign |= {"opacity": 1 if len(rows) <= DENSE else 0, "size": 40}
     found.append({"data": data, "mark": sign, "encoding": {**shared, "tooltip": tooltips(titles)}})
     return found
 

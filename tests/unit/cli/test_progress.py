@@ -30,6 +30,17 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3/7" in terminal.getvalue()
 
 
+def test_an_open_end_is_shown_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with progress("playing") as told:
+        assert told is not None
+        told(3, 0)
+    assert "3/?" in terminal.getvalue()
+
+
 def test_a_file_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     file = io.StringIO()
     monkeypatch.setattr(sys, "stderr", file)

@@ -66,6 +66,18 @@ def test_the_default_plan_cuts_heads_and_hosts_evenly(model: str) -> None:
     assert plan.tp * plan.dp == 8
 
 
+def test_replicas_that_are_asked_for_get_their_share_of_the_cards() -> None:
+    for cluster, options, sizes in (
+        ("1x2:h100-sxm", {"dp": 2}, (1, 1, 2)),
+        ("1x8:h100-sxm", {"dp": 2}, (4, 1, 2)),
+        ("1x8:h100-sxm", {"dp": 2, "pp": 2}, (2, 2, 2)),
+        ("2x8:h100-sxm@ib-ndr", {"dp": 2}, (8, 1, 2)),
+        ("1x8:h100-sxm", {"dp": 3}, (2, 1, 3)),
+    ):
+        plan = farthing.infer("llama-3.1-8b", cluster, batch_size=64, **options).plan
+        assert (plan.tp, plan.pp, plan.dp) == sizes, cluster
+
+
 def test_an_engine_without_tensor_parallelism_gets_a_pipeline() -> None:
     plan = farthing.infer("llama-3.1-8b", "1x2:rtx-3090", engine="ollama").plan
     assert (plan.tp, plan.pp) == (1, 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Front, Lengths, Objectives, Scheduler, ServingResult, Traffic
 from farthing.records.workload import InferenceWorkload
+from farthing.simulate.serving.counting import Counting, expected
 from farthing.simulate.serving.deployed import Deployed, deployed, scheduler_of
 from farthing.simulate.serving.measures import Watcher
 from farthing.simulate.serving.play import play
@@ -48,6 +49,7 @@ def simulate_serving(
     warm_up: int = 0,
     ideal: bool = False,
     watchers: Sequence[Watcher] = (),
+    progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> ServingResult:
     """Requests played against a planned service, pass by pass.
@@ -78,7 +80,11 @@ def simulate_serving(
     ideal
         Paper arithmetic.
     watchers
-        Told of every pass and request; see `farthing.simulate.serving.measures.Watcher`.
+        Told of every pass and request, of a search only of those of the run that it found; see
+        `farthing.simulate.serving.measures.Watcher`.
+    progress
+        Told with each request that ends how many have ended in the run, and how many will come, 0 where that
+        is open.
     **options
         Any field of `InferencePlan`, `Traffic`, `Scheduler`, `Front`, `Objectives`, `CostBasis` and of the
         workload but its sizes; ``prompt_tokens`` and ``output_tokens`` are fixed lengths.
@@ -125,7 +131,11 @@ def simulate_serving(
         notes=(*notes, *scheduling),
     )
 
-    def run(of: Deployed, at: Traffic) -> ServingResult:
+    counting = () if progress is None else (Counting(progress, expected(load, played)),)
+
+    def run(of: Deployed, at: Traffic, told: Sequence[Watcher] = ()) -> ServingResult:
+        for one in counting:
+            one.restart()
         return play(
             of,
             at,
@@ -134,14 +144,18 @@ def simulate_serving(
             basis=basis,
             trace=played,
             warm_up=warm_up,
-            watchers=watchers,
+            watchers=(*counting, *told),
         )
 
-    if seek == "rate":
-        return find_rate(made, load, asked, run)
-    if seek == "replicas":
-        return find_replicas(made, load, asked, run)
-    return run(made, load)
+    if not seek:
+        return run(made, load, watchers)
+    sought = find_rate if seek == "rate" else find_replicas
+    found = sought(made, load, asked, run)
+    if watchers:
+        # The same once more, now that it is known which run is the answer.
+        sized = dataclasses.replace(made, replicas=found.replicas - found.prefill_replicas)
+        run(sized, found.traffic, watchers)
+    return found
 
 
 def _traffic(traffic: Traffic | None, trace: Trace | None, options: dict[str, Any], seek: Seek) -> Traffic:

@@ -147,6 +147,11 @@ def deployed(
     if model.encoder:
         raise InvalidInput(f"{model.id} is an encoder and writes no tokens: there is nothing to play")
     warnings = hardware_notes(cluster)
+    if typical_tokens > model.max_context:
+        warnings.append(
+            f"requests of {typical_tokens:,.0f} tokens exceed the {model.max_context:,} that {model.id} is "
+            "made for"
+        )
     if isinstance(plan, DisaggregatedPlan):
         check_pools(cluster, plan.prefill_pool, plan.decode_pool)
         prefill = _side(

@@ -23,6 +23,8 @@ class Lane:
         Tokens that each sequence of the lane has written since the simulation began.
     members
         Those that decode, in the order in which they joined.
+    padding
+        Of these, how many have written their answers and wait for the longest of a static batch.
     prompts
         Requests whose prompts are being read.
     began_s, end_s
@@ -57,6 +59,7 @@ class Lane:
         "leaving",
         "length",
         "members",
+        "padding",
         "prompts",
         "reading",
         "sequences",
@@ -75,7 +78,7 @@ class Lane:
         self.leaving: list[Request] = []
         self.taken: list[int] = []
         self.began_s, self.end_s = 0.0, math.inf
-        self.length = self.reading = self.held = self.unseen = 0
+        self.length = self.reading = self.held = self.unseen = self.padding = 0
         self.first_s = self.growth_s = self.slowest_s = 0.0
         self.writes = False
         self._block_tokens = block_tokens
@@ -119,12 +122,12 @@ class Lane:
 
     def steps_to_finish(self) -> int:
         """Tokens until the first answer is complete."""
-        heap = self._finishing
+        heap, steps = self._finishing, self.steps
         # Those that stepped back left an entry behind, which no longer is theirs.
         while heap[0][2].ends != heap[0][0] or heap[0][2].lane is not self:
             heapq.heappop(heap)
         ends: int = heap[0][0]
-        return ends - self.steps
+        return ends - steps
 
     @property
     def is_written(self) -> bool:

@@ -48,6 +48,7 @@ class Measures:
         self.held_peak = 0
         self.read_tokens = self.prompt_tokens = 0
         self.good = self.judged = 0
+        self.missed = {name: 0 for name in ("ttft", "tpot", "e2e") if getattr(objectives, f"{name}_s")}
         self._warm_up = warm_up
         self._limits = (
             objectives.ttft_s or float("inf"),
@@ -74,9 +75,9 @@ class Measures:
 
     def wrote(self, sequences: int, tokens: int, each_s: float) -> None:
         """Sequences wrote tokens, one every so often."""
-        count = sequences * tokens
-        self.tokens += count
-        self.itl.add(each_s, count)
+        if count := sequences * tokens:
+            self.tokens += count
+            self.itl.add(each_s, count)
 
     def resumed(self, gap_s: float) -> None:
         """A token came after its request had stepped back."""
@@ -100,7 +101,9 @@ class Measures:
         self.busy_s += busy * share
         self.sequences_s += sequences * busy
         self.held_s += held * busy * share
-        self.timeline.passed(start, now_s, sequences, held, writing * count, share)
+        # First tokens are told by themselves.
+        written = lane.tokens_of(count) * (writing - lane.padding) - len(lane.fresh) if writing else 0
+        self.timeline.passed(start, now_s, sequences, held, written, share)
         for watcher in self._watchers:
             watcher.passed(lane, replica, writing, now_s)
 
@@ -110,14 +113,24 @@ class Measures:
             self.timeline.lifted(now_s, -1)
         if request.number >= self._warm_up:
             self.judged += 1
-            if request.state == "finished":
+            # Who gives up while the answer is written was served well or badly until then.
+            if request.state in ("finished", "cancelled"):
                 tpot, e2e = request.tpot_s, now_s - request.arrival_s
-                self.e2e.add(e2e)
-                if tpot == tpot:
-                    self.tpot.add(tpot)
+                if request.state == "finished":
+                    self.e2e.add(e2e)
+                    if tpot == tpot:
+                        self.tpot.add(tpot)
                 ttft_limit, tpot_limit, e2e_limit = self._limits
                 late = request.first_s - request.arrival_s > ttft_limit
                 if not (late or tpot > tpot_limit or e2e > e2e_limit):
                     self.good += 1
+                else:
+                    missed = self.missed
+                    if late:
+                        missed["ttft"] += 1
+                    if tpot > tpot_limit:
+                        missed["tpot"] += 1
+                    if e2e > e2e_limit:
+                        missed["e2e"] += 1
         for watcher in self._watchers:
             watcher.ended(request, now_s)

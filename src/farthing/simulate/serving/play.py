@@ -15,6 +15,8 @@ from farthing.simulate.serving.service import Outcome, Service
 from farthing.simulate.serving.stream import stream
 from farthing.simulate.serving.trace import Trace
 
+LOST: Final = ("timed-out", "rejected", "too-long")
+"""States of requests that the service failed."""
 GROWTH: Final = 1.5
 """By so much must a queue be longer in the last third of the load than in the second, to count as growing."""
 
@@ -55,6 +57,7 @@ def play(
         measures,
         users=traffic.users if traffic.arrivals == "closed" else 0,
         think_s=traffic.think_s,
+        until_s=traffic.duration_s or math.inf,
         seed=traffic.seed,
     )
     outcome = service.run(iter(asks))
@@ -77,6 +80,7 @@ def _result(
     answered = outcome.ended.get("finished", 0)
     blocks = machine.kv_blocks
     series = measures.timeline.moments(outcome.span_s, replicas, blocks * deployed.replicas)
+    growing = traffic.arrivals != "closed" and is_growing(series)
     draw = _power_w(deployed, measures, span, basis)
     tokens_per_s = measures.tokens / span
     share = deployed.cards / deployed.cluster.count
@@ -103,6 +107,8 @@ def _result(
         tokens_per_s=tokens_per_s,
         goodput_requests_per_s=measures.good / judged * outcome.offered / span,
         good_share=measures.good / judged,
+        missed=measures.missed,
+        breaks=_breaks(objectives, measures, outcome, growing=growing),
         utilisation=min(measures.busy_s / (span * replicas), 1.0),
         mean_sequences=measures.sequences_s / measures.busy_s if measures.busy_s else 0.0,
         kv_share=measures.held_s / (span * deployed.replicas * blocks),
@@ -119,7 +125,7 @@ def _result(
         series=series,
         trace=trace.description if trace is not None else "",
         assumptions=deployed.notes,
-        warnings=(*deployed.warnings, *_warnings(outcome, series, traffic)),
+        warnings=(*deployed.warnings, *_warnings(outcome, growing=growing)),
     )
 
 
@@ -146,13 +152,27 @@ def _power_w(deployed: Deployed, measures: Measures, span_s: float, basis: CostB
     )
 
 
-def _warnings(outcome: Outcome, series: Sequence[Moment], traffic: Traffic) -> list[str]:
+def _breaks(objectives: Objectives, measures: Measures, outcome: Outcome, *, growing: bool) -> str:
+    """What keeps the service from its objectives; empty where they are kept."""
+    if not objectives.any:
+        return ""
+    if not measures.judged:
+        return "load"
+    if measures.good >= objectives.share * measures.judged:
+        return "queue" if growing else ""
+    lost: dict[str, int] = {state: outcome.ended[state] for state in LOST if state in outcome.ended}
+    reasons = measures.missed | lost
+    return max(reasons, key=lambda name: reasons[name])
+
+
+def _warnings(outcome: Outcome, *, growing: bool) -> list[str]:
     found = []
     if not outcome.offered:
         found.append("no request came: the load ends before the first one")
     if lost := outcome.ended.get("too-long", 0):
-        found.append(f"{lost:,} requests do not fit: longer than a replica's cache, a slot or a pass")
-    if traffic.arrivals != "closed" and is_growing(series):
+        what = "request does" if lost == 1 else "requests do"
+        found.append(f"{lost:,} {what} not fit: longer than a replica's cache, a slot or a pass")
+    if growing:
         found.append(
             "queues were still growing when the load ended: it is more than the service can do, and waits "
             "depend on how long it lasts"

@@ -9,7 +9,7 @@ from typing import Final
 from farthing.errors import Infeasible, InvalidInput
 from farthing.records.serving import Objectives, ServingResult, Traffic, Try
 from farthing.simulate.serving.deployed import Deployed
-from farthing.simulate.serving.play import is_growing
+from farthing.simulate.serving.play import LOST
 from farthing.units import format_seconds
 
 CLOSENESS: Final = 0.02
@@ -42,7 +42,7 @@ def find_rate(deployed: Deployed, traffic: Traffic, objectives: Objectives, play
     best: ServingResult | None = None
     low, high = 0.0, 0.0
     while True:
-        if _is_good(result, objectives):
+        if not result.breaks:
             best, low = result, rate
             if high:
                 break
@@ -60,7 +60,7 @@ def find_rate(deployed: Deployed, traffic: Traffic, objectives: Objectives, play
     while high and high / low > 1 + CLOSENESS:
         rate = (low * high) ** 0.5
         result = at(rate)
-        if _is_good(result, objectives):
+        if not result.breaks:
             best, low = result, rate
         else:
             high = rate
@@ -92,7 +92,7 @@ def find_replicas(deployed: Deployed, traffic: Traffic, objectives: Objectives, 
 
     low, count = 0, 1
     result = of(count)
-    while not _is_good(result, objectives):
+    while result.breaks:
         low, count = count, count * 2
         if count > MOST_REPLICAS or count > 2 * max(result.offered, 1):
             raise Infeasible(_why(result, objectives))
@@ -101,7 +101,7 @@ def find_replicas(deployed: Deployed, traffic: Traffic, objectives: Objectives, 
     while high - low > 1:
         count = (low + high) // 2
         result = of(count)
-        if _is_good(result, objectives):
+        if not result.breaks:
             best, high = result, count
         else:
             low = count
@@ -117,25 +117,26 @@ def _check(objectives: Objectives, traffic: Traffic) -> None:
         )
 
 
-def _is_good(result: ServingResult, objectives: Objectives) -> bool:
-    return result.good_share >= objectives.share and not is_growing(result.series)
-
-
 def _tried(rate: float, replicas: int, result: ServingResult) -> Try:
-    return Try(requests_per_s=rate, replicas=replicas, good_share=result.good_share)
+    return Try(requests_per_s=rate, replicas=replicas, good_share=result.good_share, breaks=result.breaks)
 
 
 def _why(result: ServingResult, objectives: Objectives) -> str:
     """What stands in the way even with next to no load."""
+    if not result.offered:
+        return "no request came before the load ended; give it more time"
     reached = []
     for name, limit, spread in (
         ("to the first token", objectives.ttft_s, result.ttft_s),
         ("between tokens", objectives.tpot_s, result.tpot_s),
         ("to the whole answer", objectives.e2e_s, result.e2e_s),
     ):
-        if limit:
+        if limit and spread.count:
             reached.append(f"{format_seconds(spread.p99)} {name} (asked: {format_seconds(limit)})")
-    return (
-        f"{result.model} on {result.cluster}: no load keeps the objectives for {objectives.share:.0%} of the "
-        f"requests; nearly alone, the slowest hundredth takes {', '.join(reached)}"
-    )
+    asked = f"{100 * objectives.share:.4g}% of the requests"
+    said = f"{result.model} on {result.cluster}: no load keeps the objectives for {asked}"
+    if lost := {state: count for state, count in result.ended.items() if state in LOST}:
+        said += f"; {', '.join(f'{count:,} of {result.offered:,} {state}' for state, count in lost.items())}"
+    if reached:
+        said += f"; nearly alone, the slowest hundredth takes {', '.join(reached)}"
+    return f"{said}; allow more time, or take faster cards or more of them for a replica (tp)"

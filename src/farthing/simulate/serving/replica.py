@@ -222,9 +222,13 @@ class Replica:
         measures.passed(lane, self, writing, now_s)
         if writing:
             tokens = lane.advance(count)
+            writing -= lane.padding
             self.pledged -= tokens * writing
-            measures.wrote(writing, tokens, (now_s - lane.began_s) / tokens)
+            each_s = (now_s - lane.began_s) / tokens
+            measures.wrote(writing - len(lane.fresh), tokens, each_s)
             if lane.fresh:
+                # Their first tokens are counted as such.
+                measures.wrote(len(lane.fresh), tokens - 1, each_s)
                 for request in lane.fresh:
                     request.first_s = request.last_s = now_s
                     measures.first_token(request, now_s)
@@ -254,10 +258,18 @@ class Replica:
             return
         for request in finished:
             request.last_s = now_s
+            request.done = request.written
+            self.pledged -= request.output - request.written
             request.ends = -1
+            lane.padding += 1
             if not request.state:
                 self._ended(request, now_s, "finished")
+        self._release(lane)
+
+    def _release(self, lane: Lane) -> None:
+        """A static batch leaves when nobody in it writes any longer."""
         if lane.is_written:
+            lane.padding = 0
             for request in list(lane.members):
                 own = self._own_blocks(lane, request)
                 lane.leave(request)
@@ -298,8 +310,10 @@ class Replica:
             own = self._own_blocks(lane, request)
             lane.leave(request)
             self.pledged -= request.output - request.done
-            # Drafted tokens beyond the end of the answer are thrown away.
-            request.done = min(request.done, request.written)
+            if request.done > request.written:
+                # Drafted tokens beyond the end of the answer are thrown away.
+                self._measures.tokens -= request.done - request.written
+                request.done = request.written
             request.last_s = now_s
         elif request in lane.prompts:
             lane.prompts.remove(request)
@@ -415,12 +429,17 @@ class Replica:
             victim.total = victim.left = victim.prompt + victim.done
             victim.swapped = self.scheduler.preemption == "swap"
             self.preemptions += 1
+            victim.preempted += 1
             heapq.heappush(self.waiting, (victim.priority, victim.number, victim))
             self.queued += 1
+            if lane.padding:
+                self._release(lane)
 
     def _victim(self, lane: Lane) -> Request:
         """The least urgent request, and of those the one that came last."""
-        return max(lane.members, key=lambda request: (request.priority, request.number))
+        # Who has the whole answer, and waits for a static batch, has nothing left to step back from.
+        writing = (request for request in lane.members if request.ends >= 0)
+        return max(writing, key=lambda request: (request.priority, request.number))
 
     def _admit(self, lane: Lane, now_s: float) -> float:
         """Take requests from the queue while the engine's limits allow; time that moving blocks takes [s]."""

@@ -32,6 +32,8 @@ class Request:
         Of the cache that are its own, shared ones apart.
     shared
         Leading blocks of `prefix` that it holds.
+    preempted
+        Times that it had to step back.
     handed
         Its keys and values come from a worker that only reads prompts.
     state
@@ -52,6 +54,7 @@ class Request:
         "left",
         "number",
         "output",
+        "preempted",
         "prefix",
         "priority",
         "prompt",
@@ -86,7 +89,7 @@ class Request:
         self.prefix = prefix
         self.done = 0
         self.started_s = self.first_s = self.last_s = math.nan
-        self.base = self.joined = self.blocks = self.shared = 0
+        self.base = self.joined = self.blocks = self.shared = self.preempted = 0
         self.ends = -1
         self.handed = self.swapped = False
         self.lane: Any = None

@@ -69,8 +69,9 @@ class Service:
         What serves, and what stands before it.
     measures
         Where it is told.
-    users, think_s
-        Of a closed loop: how many, and how long each pauses [s]; without users requests come when they say.
+    users, think_s, until_s
+        Of a closed loop: how many, how long each pauses [s], and when they stop asking [s]; without users
+        requests come when they say.
     seed
         Of routing by lot.
 
@@ -94,12 +95,13 @@ class Service:
         *,
         users: int = 0,
         think_s: float = 0.0,
+        until_s: float = math.inf,
         seed: int = 0,
     ) -> None:
         self.deployment = deployment
         self.front = front
         self.measures = measures
-        self._users, self._think_s = users, think_s
+        self._users, self._think_s, self._until_s = users, think_s, until_s
         self.replicas = [
             self._replica(number, deployment.machine, deployment.scheduler)
             for number in range(deployment.replicas)
@@ -180,8 +182,8 @@ class Service:
     # Requests -------------------------------------------------------------------------------------------
 
     def _send(self, time_s: float, user: int) -> None:
-        """A user of a closed loop asks, where there is something left to ask."""
-        ask = next(self._asks, None)
+        """A user of a closed loop asks, where there is something left to ask and time to do so."""
+        ask = next(self._asks, None) if time_s < self._until_s else None
         if ask is None:
             return
         found = ask

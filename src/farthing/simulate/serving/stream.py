@@ -191,7 +191,7 @@ def stream(traffic: Traffic, trace: Trace | None = None) -> Stream:
 
     They end after ``traffic.requests`` or ``traffic.duration_s``, whichever comes first; where neither is
     given, with the trace, or after 10,000 requests. A trace that is shorter ends the stream. In a closed loop
-    a duration alone ends nothing, since the service decides when requests come. The same seed gives the same
+    a duration ends nothing here, since the service decides when requests come. The same seed gives the same
     requests, and at another rate the same with their gaps scaled. A rate stretches a whole trace by its own
     mean rate, whichever part of it is played. Priorities, beginnings and cancellations of the traffic apply
     to a trace that tells none of its own; lengths do not.

@@ -15,7 +15,7 @@ FIELDS: Final = ("arrival", "prompt", "output", "priority", "prefix")
 REQUIRED: Final = FIELDS[:3]
 MOST_NAMES: Final = 20
 """Columns that an error lists."""
-EXAMPLE: Final = "columns={'arrival': 'time:ms', 'prompt': 'input', 'output': 'output'}"
+EXAMPLE: Final = "columns arrival=time:ms, prompt=input, output=output"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,7 +228,7 @@ BAD_FILES: list[tuple[str | bytes, str]] = [
         "like layout azure, but without ContextTokens .did you mean ContextToken",
     ),
     (",".join(f"c{i}" for i in range(500)) + "\n", "columns c0, c1, .* c19 and 480 more, of none"),
-    ("a,b,c\n1,2,3\n", "columns a, b, c, of none of the layouts azure, bailian, .*columns="),
+    ("a,b,c\n1,2,3\n", "columns a, b, c, of none of the layouts azure, bailian, .*columns arrival="),
     ('{"timestamp": 1, "input_length": 2}\n', "like layout mooncake, but without output_length"),
     (
         AZURE + "2023-11-16 18:15:46,3,4\n2023-11-16 18:1",
