@@ -67,7 +67,7 @@ def row_of(case: Case) -> Row | None:
         if not measured > 0:
             return None
         setup, closed = closed_form(case, "TTFT")
-        simulated = simulated_ttft_s(setup, case)
+        ttft_s, _ = simulated(setup, case)
     except FarthingError:
         return None
     return Row(
@@ -78,12 +78,12 @@ def row_of(case: Case) -> Row | None:
         users=setup.users,
         measured_s=measured,
         closed_form_s=closed,
-        simulated_s=simulated,
+        simulated_s=ttft_s,
     )
 
 
-def simulated_ttft_s(setup: Deployment, case: Case, **constants: float) -> float:
-    """Mean time to the first token that the client of a row sees [s].
+def simulated(setup: Deployment, case: Case, **constants: float) -> tuple[float, float]:
+    """Mean times to the first token and between tokens that the client of a row sees [s].
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def simulated_ttft_s(setup: Deployment, case: Case, **constants: float) -> float
     Service(played, Front(), measures, users=setup.users).run(_asks(setup, case))
     if not measures.ttft.count:
         raise FarthingError("no request of the row finds room in the cache")
-    return measures.ttft.total / measures.ttft.count
+    return measures.ttft.spread().mean, measures.tpot.spread().mean
 
 
 def _asks(setup: Deployment, case: Case) -> Iterator[Ask]:
@@ -154,7 +154,6 @@ def _side(
             max_sequences=most,
             pass_tokens=scheduler.token_budget + most,
             reading_factor=scheduler.reading_factor,
-            reading_layer_s=scheduler.reading_layer_s,
         ),
         kv_blocks=blocks * workers.dp,
         lanes=workers.dp,

@@ -184,8 +184,8 @@ class Scheduler:
         Whether memory is cut into equal parts, one for each request in work (llama.cpp).
     request_s
         Host time from a request's arrival to the queue [s]; NaN for what the engine's constants say.
-    reading_layer_s
-        Host time to issue a layer of a pass that reads prompts, which takes at least that for each [s].
+    stream_s
+        Host time to hand on a token: a first one waits behind those of all others in work on its replica [s].
     reading_factor
         How many times as long such a pass takes on the device as its kernels' constants say.
     source, fitted_on
@@ -209,7 +209,7 @@ class Scheduler:
     poll_steps: int = 1
     slots: bool = False
     request_s: float = math.nan
-    reading_layer_s: float = 0.0
+    stream_s: float = 0.0
     reading_factor: float = 1.0
     source: str = ""
     fitted_on: str = ""
@@ -223,7 +223,7 @@ class Scheduler:
         _number(owner, "batch_wait_s", self.batch_wait_s, 0, 1e6)
         _number(owner, "reserved_share", self.reserved_share, 0, 1)
         _number(owner, "reading_factor", self.reading_factor, 0.01, 100)
-        _number(owner, "reading_layer_s", self.reading_layer_s, 0, 10)
+        _number(owner, "stream_s", self.stream_s, 0, 10)
         if not math.isnan(self.request_s):
             _number(owner, "request_s", self.request_s, 0, 1e6)
         _word(owner, "preemption", self.preemption, Preemption)

@@ -59,7 +59,7 @@ def test_every_field_has_an_option() -> None:
             "source",
             "fitted_on",
             "request_s",
-            "reading_layer_s",
+            "stream_s",
             "reading_factor",
         },
         Traffic: set(),

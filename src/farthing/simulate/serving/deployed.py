@@ -236,7 +236,6 @@ def _side(
         max_sequences=most,
         pass_tokens=scheduler.token_budget + most,
         reading_factor=scheduler.reading_factor,
-        reading_layer_s=scheduler.reading_layer_s,
     )
     # Each rank that shares experts has a batch of its own, and all wait for the slowest.
     ranks = int(plan.dp) if plan.ep > plan.tp else 1

@@ -67,7 +67,7 @@ class Measures:
 
     def first_token(self, request: Request, now_s: float) -> None:
         """A request has its first token."""
-        ttft = now_s - request.arrival_s
+        ttft = now_s + request.lag_s - request.arrival_s
         self.tokens += 1
         self.timeline.first_token(now_s, ttft)
         if request.number >= self._warm_up:
@@ -115,13 +115,13 @@ class Measures:
             self.judged += 1
             # Who gives up while the answer is written was served well or badly until then.
             if request.state in ("finished", "cancelled"):
-                tpot, e2e = request.tpot_s, now_s - request.arrival_s
+                tpot, e2e = request.tpot_s, now_s + request.lag_s - request.arrival_s
                 if request.state == "finished":
                     self.e2e.add(e2e)
                     if tpot == tpot:
                         self.tpot.add(tpot)
                 ttft_limit, tpot_limit, e2e_limit = self._limits
-                late = request.first_s - request.arrival_s > ttft_limit
+                late = request.first_s + request.lag_s - request.arrival_s > ttft_limit
                 if not (late or tpot > tpot_limit or e2e > e2e_limit):
                     self.good += 1
                 else:

@@ -231,6 +231,7 @@ class Replica:
                 measures.wrote(len(lane.fresh), tokens - 1, each_s)
                 for request in lane.fresh:
                     request.first_s = request.last_s = now_s
+                    request.lag_s = self.scheduler.stream_s * self.in_work
                     measures.first_token(request, now_s)
                 lane.fresh.clear()
             finished = lane.finished()
@@ -291,6 +292,7 @@ class Replica:
                 self._measures.resumed(now_s - request.last_s)
             else:
                 request.first_s = now_s
+                request.lag_s = self.scheduler.stream_s * self.in_work
                 self._measures.first_token(request, now_s)
             request.done += 1
             self.pledged -= 1

@@ -24,6 +24,8 @@ class Request:
         Tokens written.
     started_s, first_s, last_s
         First pass, first token, latest known token [s]; NaN before.
+    lag_s
+        From a token to the user who sees it, once there is one [s].
     base, joined
         Tokens in the cache when it joined the decoding ones of its lane, and the lane's count of tokens then.
     ends
@@ -49,6 +51,7 @@ class Request:
         "first_s",
         "handed",
         "joined",
+        "lag_s",
         "lane",
         "last_s",
         "left",
@@ -89,6 +92,7 @@ class Request:
         self.prefix = prefix
         self.done = 0
         self.started_s = self.first_s = self.last_s = math.nan
+        self.lag_s = 0.0
         self.base = self.joined = self.blocks = self.shared = self.preempted = 0
         self.ends = -1
         self.handed = self.swapped = False

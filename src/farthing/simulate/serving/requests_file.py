@@ -78,7 +78,7 @@ class RequestsFile:
             request.state,
             _seconds(now_s),
             _seconds(request.started_s - arrival_s),
-            _seconds(request.first_s - arrival_s),
+            _seconds(request.first_s + request.lag_s - arrival_s),
             _seconds(request.tpot_s),
             _seconds(now_s - arrival_s) if answered else "",
             "" if request.replica is None else str(request.replica.number),

@@ -268,7 +268,7 @@ class Service:
         self._sojourns += now_s - request.arrival_s
         self.measures.ended(request, now_s)
         if request.user >= 0:
-            self._send(now_s + self._think_s, request.user)
+            self._send(now_s + request.lag_s + self._think_s, request.user)
 
     # Counting -------------------------------------------------------------------------------------------
 

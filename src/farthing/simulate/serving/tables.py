@@ -25,7 +25,6 @@ def pass_times(
     max_sequences: int,
     pass_tokens: int,
     reading_factor: float = 1.0,
-    reading_layer_s: float = 0.0,
 ) -> PassTimes:
     """Tables of a replica of a plan.
 
@@ -39,8 +38,6 @@ def pass_times(
         Most tokens of a pass that reads prompts.
     reading_factor
         How many times as long such passes take as the model says.
-    reading_layer_s
-        That the host needs to issue a layer of them [s].
 
     Examples
     --------
@@ -74,7 +71,6 @@ def pass_times(
     prompts = _prompt_attention(run)
     start = float(prompts[0, 0])
     dense = (np.broadcast_to(read.total_s, tokens.shape) - read.attention_s + start) * reading_factor
-    dense = np.maximum(dense, run.about.model.layers * reading_layer_s)
     parts = 2.0 ** np.arange(prompts.shape[0])[:, None]
     beyond = np.maximum(prompts - start, 0.0) / parts * reading_factor
     slowest = read.slowest_s / read.total_s
