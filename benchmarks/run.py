@@ -32,6 +32,7 @@ from farthing.simulate.faults.scenario import scenario
 from farthing.simulate.faults.timeline import timeline
 from farthing.units import DAY
 from plain_faults import plain_runs
+from services import services
 from timing import seconds_per_call, seconds_per_process
 
 Row = tuple[str, str, str, str]
@@ -271,6 +272,7 @@ def main() -> None:
         ("Memory of a search", memory()),
         ("Searches of inference plans, estimates of the best and the front included", inference_searches()),
         ("Designs: all accelerators, up to 64 hosts, bills and alternatives included", designs()),
+        ("Services under load: a 70B model on 8 cards", services()),
         ("Training runs under faults, 16,384 cards, 18 causes", faults()),
     ):
         print(title)

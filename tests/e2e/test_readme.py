@@ -37,6 +37,8 @@ def test_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     cases = files("farthing.evidence") / "cases" / "consumer.csv"
     Path("runs.csv").write_text("\n".join(cases.read_text("utf-8").splitlines()[:20]) + "\n", "utf-8")
     Path("grid.toml").write_text(GRID, "utf-8")
+    trace = Path(__file__).parents[1] / "data" / "traces" / "azure_llm_2023_conv.csv"
+    Path("requests.csv").write_text(trace.read_text("utf-8"), "utf-8")
     monkeypatch.setenv("FARTHING_CONFIG", str(tmp_path / "config"))
     try:
         result = CliRunner().invoke(cli, shlex.split(command))
