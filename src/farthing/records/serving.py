@@ -183,7 +183,7 @@ class Scheduler:
     slots
         Whether memory is cut into equal parts, one for each request in work (llama.cpp).
     request_s
-        Host time from a request's arrival to the queue [s]; NaN for what the engine's constants say.
+        Host time from a request's arrival to the queue [s]; 0 for what the engine's constants say.
     stream_s
         Host time to hand on a token: a first one waits behind those of all others in work on its replica [s].
     reading_factor
@@ -208,7 +208,7 @@ class Scheduler:
     prefix_caching: bool = True
     poll_steps: int = 1
     slots: bool = False
-    request_s: float = math.nan
+    request_s: float = 0.0
     stream_s: float = 0.0
     reading_factor: float = 1.0
     source: str = ""
@@ -224,8 +224,7 @@ class Scheduler:
         _number(owner, "reserved_share", self.reserved_share, 0, 1)
         _number(owner, "reading_factor", self.reading_factor, 0.01, 100)
         _number(owner, "stream_s", self.stream_s, 0, 10)
-        if not math.isnan(self.request_s):
-            _number(owner, "request_s", self.request_s, 0, 1e6)
+        _number(owner, "request_s", self.request_s, 0, 1e6)
         _word(owner, "preemption", self.preemption, Preemption)
         for name in ("mixes", "chunks", "holds_batch", "prefix_caching", "slots"):
             if not isinstance(getattr(self, name), bool):
@@ -289,7 +288,10 @@ class Objectives:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """A quantity over many requests or tokens; percentiles are within 0.3% of the exact ones."""
+    """A quantity over many requests or tokens; percentiles are within 0.3% of the exact ones.
+
+    All are 0 where nothing was counted.
+    """
 
     count: int
     mean: float
@@ -338,7 +340,7 @@ class Moment:
     busy_share
         Of the replicas' time that is spent in passes.
     ttft_s
-        Mean of the requests whose first token came then [s]; NaN where there were none.
+        Mean of the requests whose first token came then [s]; None where there were none.
     """
 
     start_s: float
@@ -349,7 +351,7 @@ class Moment:
     waiting: float
     kv_share: float
     busy_share: float
-    ttft_s: float
+    ttft_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +360,8 @@ class ServingResult:
 
     Attributes
     ----------
+    plan, disaggregated
+        Of the replicas that write; and of both sides where others read the prompts.
     replicas
         That were simulated; ranks that share experts are one.
     prefill_replicas
@@ -408,7 +412,8 @@ class ServingResult:
 
     model: str
     cluster: str
-    plan: InferencePlan | DisaggregatedPlan
+    plan: InferencePlan
+    disaggregated: DisaggregatedPlan | None
     traffic: Traffic
     scheduler: Scheduler
     front: Front

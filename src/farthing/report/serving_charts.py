@@ -130,10 +130,12 @@ def _over_time(
 def _first_tokens(result: ServingResult) -> Chart:
     """Each stretch's mean as a point, and what is asked as a line."""
     unit, seconds = _clock(result.series)
-    known = [one for one in result.series if one.ttft_s == one.ttft_s]
-    most = max((one.ttft_s for one in known), default=0.0)
+    known = [one for one in result.series if one.ttft_s is not None]
+    most = max((one.ttft_s or 0.0 for one in known), default=0.0)
     scale, name = (1.0, "s") if most >= 1 else (MILLISECOND, "ms")
-    points = tuple(Point(x=(one.start_s + one.end_s) / 2 / seconds, y=one.ttft_s / scale) for one in known)
+    points = tuple(
+        Point(x=(one.start_s + one.end_s) / 2 / seconds, y=(one.ttft_s or 0.0) / scale) for one in known
+    )
     series = [Series(name="mean of a stretch", points=points)]
     limit = result.objectives.ttft_s
     # A limit far above would press all points to the ground.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from farthing.records.hardware import Cluster
-from farthing.records.plan import DisaggregatedPlan, InferencePlan
+from farthing.records.plan import InferencePlan
 from farthing.records.serving import Lengths, Objectives, ServingResult, Traffic, Try
 from farthing.report.estimate import split
 from farthing.units import format_quantity, format_seconds, format_usd
@@ -128,11 +128,11 @@ def _verb(number: int, verb: str) -> str:
 
 def played(result: ServingResult, cluster: Cluster) -> Iterator[tuple[str, str]]:
     """What ran, and what came."""
-    plan = result.plan
-    if isinstance(plan, DisaggregatedPlan):
+    plan, apart = result.plan, result.disaggregated
+    if apart is not None:
         for name, own, pool in (
-            ("prompts on", plan.prefill, plan.prefill_pool),
-            ("answers on", plan.decode, plan.decode_pool),
+            ("prompts on", apart.prefill, apart.prefill_pool),
+            ("answers on", apart.decode, apart.decode_pool),
         ):
             yield name, f"{_plan(own)}; {pool.hosts} x {pool.accelerators_per_host} cards"
     else:

@@ -188,6 +188,9 @@ def samples() -> list[Any]:
         training,
         *searched,
         designed(),
+        api.simulate_serving(
+            "llama-3.1-8b", "h100-sxm", requests_per_s=5.0, requests=20, ttft_s=1.0, seek="replicas"
+        ),
         FaultRates(lifetime="weibull", shape=0.8),
         *fault_presets().values(),
         api.simulate_faults("article-2048", runs=3, duration_s=20_000.0, spare_hosts=9, straggler_mtbf_s=1e8),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -256,8 +255,7 @@ def _side(
 
 def request_s(scheduler: Scheduler, run: Run) -> float:
     """Host time of a request before the queue [s]."""
-    engine_s = run.about.overheads.request_s
-    return engine_s if math.isnan(scheduler.request_s) else scheduler.request_s
+    return scheduler.request_s or run.about.overheads.request_s
 
 
 def _token_bytes(run: Run, typical_tokens: float) -> float:

@@ -67,11 +67,13 @@ class Histogram:
 
     def spread(self) -> Spread:
         """Mean and percentiles."""
+        if not self.count:
+            return Spread(count=0, mean=0.0, p50=0.0, p90=0.0, p99=0.0, most=0.0)
         return Spread(
             count=round(self.count),
-            mean=self.total / self.count if self.count else math.nan,
+            mean=self.total / self.count,
             p50=self.percentile(0.5),
             p90=self.percentile(0.9),
             p99=self.percentile(0.99),
-            most=self.most if self.count else math.nan,
+            most=self.most,
         )

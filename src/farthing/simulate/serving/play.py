@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.predict.parameters import active_parameters
+from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Front, Moment, Objectives, ServingResult, Traffic
 from farthing.simulate.serving.deployed import Deployed
 from farthing.simulate.serving.measures import Measures, Watcher
@@ -74,7 +75,9 @@ def _result(
     measures: Measures,
     outcome: Outcome,
 ) -> ServingResult:
-    span = outcome.span_s or math.nan
+    apart = deployed.plan if isinstance(deployed.plan, DisaggregatedPlan) else None
+    # Of a load without requests all rates are 0.
+    span = outcome.span_s or math.inf
     replicas = deployed.replicas + deployed.readers
     machine = deployed.decode.machine
     answered = outcome.ended.get("finished", 0)
@@ -84,11 +87,12 @@ def _result(
     draw = _power_w(deployed, measures, span, basis)
     tokens_per_s = measures.tokens / span
     share = deployed.cards / deployed.cluster.count
-    judged = measures.judged or math.nan
+    judged = measures.judged or math.inf
     return ServingResult(
         model=deployed.model.id,
         cluster=deployed.cluster.name,
-        plan=deployed.plan,
+        plan=apart.decode if apart else cast(InferencePlan, deployed.plan),
+        disaggregated=apart,
         traffic=traffic,
         scheduler=deployed.decode.scheduler,
         front=front,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from farthing.records.serving import Moment
@@ -151,7 +150,7 @@ class Timeline:
                     waiting=max(waiting / width, 0.0),
                     kv_share=min(self._held[index] / (width * blocks), 1.0),
                     busy_share=min(self._busy[index] / (width * replicas), 1.0),
-                    ttft_s=self._ttft[index] / firsts if firsts else math.nan,
+                    ttft_s=self._ttft[index] / firsts if firsts else None,
                 )
             )
         return tuple(found)
