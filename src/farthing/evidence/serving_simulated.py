@@ -154,6 +154,7 @@ def _side(
             max_sequences=most,
             pass_tokens=scheduler.token_budget + most,
             reading_factor=scheduler.reading_factor,
+            reading_kernel_s=scheduler.reading_kernel_s,
         ),
         kv_blocks=blocks * workers.dp,
         lanes=workers.dp,

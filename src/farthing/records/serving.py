@@ -184,12 +184,14 @@ class Scheduler:
         Whether memory is cut into equal parts, one for each request in work (llama.cpp).
     request_s
         Host time from a request's arrival to the queue [s]; 0 for what the engine's constants say.
+    reading_kernel_s
+        Host time to issue a kernel of a pass that reads prompts [s]; 0 for what the engine's constants say.
     stream_s
         Host time to hand on a token: a first one waits behind those of all others in work on its replica [s].
     reading_factor
         How many times as long such a pass takes on the device as its kernels' constants say.
     source, fitted_on
-        Where the defaults of the engine are from, and the measurements behind these three.
+        Where the defaults of the engine are from, and the measurements behind these four.
     """
 
     id: str = "vllm"
@@ -209,6 +211,7 @@ class Scheduler:
     poll_steps: int = 1
     slots: bool = False
     request_s: float = 0.0
+    reading_kernel_s: float = 0.0
     stream_s: float = 0.0
     reading_factor: float = 1.0
     source: str = ""
@@ -224,6 +227,7 @@ class Scheduler:
         _number(owner, "reserved_share", self.reserved_share, 0, 1)
         _number(owner, "reading_factor", self.reading_factor, 0.01, 100)
         _number(owner, "stream_s", self.stream_s, 0, 10)
+        _number(owner, "reading_kernel_s", self.reading_kernel_s, 0, 1)
         _number(owner, "request_s", self.request_s, 0, 1e6)
         _word(owner, "preemption", self.preemption, Preemption)
         for name in ("mixes", "chunks", "holds_batch", "prefix_caching", "slots"):

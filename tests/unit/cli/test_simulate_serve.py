@@ -59,6 +59,7 @@ def test_every_field_has_an_option() -> None:
             "source",
             "fitted_on",
             "request_s",
+            "reading_kernel_s",
             "stream_s",
             "reading_factor",
         },

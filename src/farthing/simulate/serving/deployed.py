@@ -235,6 +235,7 @@ def _side(
         max_sequences=most,
         pass_tokens=scheduler.token_budget + most,
         reading_factor=scheduler.reading_factor,
+        reading_kernel_s=scheduler.reading_kernel_s,
     )
     # Each rank that shares experts has a batch of its own, and all wait for the slowest.
     ranks = int(plan.dp) if plan.ep > plan.tp else 1

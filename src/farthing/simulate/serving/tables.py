@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ def pass_times(
     max_sequences: int,
     pass_tokens: int,
     reading_factor: float = 1.0,
+    reading_kernel_s: float = 0.0,
 ) -> PassTimes:
     """Tables of a replica of a plan.
 
@@ -37,7 +39,9 @@ def pass_times(
     pass_tokens
         Most tokens of a pass that reads prompts.
     reading_factor
-        How many times as long such passes take as the model says.
+        How many times as long such passes take on the device as the model says.
+    reading_kernel_s
+        That the host needs to issue a kernel of them [s]; 0 for what the engine's constants say.
 
     Examples
     --------
@@ -67,10 +71,11 @@ def pass_times(
     base, slope = _segments(attention, octaves)
 
     tokens = np.arange(1, min(pass_tokens, MOST_TOKENS) + 1, dtype=float)
-    read = run.step(1, tokens, 0.0, decode=False)
+    read = _issued(run, reading_kernel_s).step(1, tokens, 0.0, decode=False)
     prompts = _prompt_attention(run)
     start = float(prompts[0, 0])
-    dense = (np.broadcast_to(read.total_s, tokens.shape) - read.attention_s + start) * reading_factor
+    device_s = (read.total_s - read.overhead_s - read.attention_s + start) * reading_factor
+    dense = np.broadcast_to(np.maximum(read.overhead_s + device_s, 0.0), tokens.shape)
     parts = 2.0 ** np.arange(prompts.shape[0])[:, None]
     beyond = np.maximum(prompts - start, 0.0) / parts * reading_factor
     slowest = read.slowest_s / read.total_s
@@ -86,6 +91,14 @@ def pass_times(
         yielded_tokens=float(speculated_tokens(drafted, run.workload.acceptance_rate)) if drafted else 1.0,
         slowest_share=float(np.mean(slowest)),
     )
+
+
+def _issued(run: Run, kernel_s: float) -> Run:
+    """A run whose host needs so long to issue each kernel of a prompt's pass [s]; 0 leaves it as it is."""
+    if not kernel_s:
+        return run
+    overheads = dataclasses.replace(run.about.overheads, prefill_launch_s=kernel_s)
+    return dataclasses.replace(run, about=dataclasses.replace(run.about, overheads=overheads))
 
 
 def _segments(attention: _Column, octaves: _Column) -> tuple[_Column, _Column]:
