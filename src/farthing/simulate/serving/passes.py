@@ -70,7 +70,8 @@ class PassTimes:
 
         The time a token is linear in both between powers of two, as it is in the model.
         """
-        i, j = new.bit_length() - 1, cached.bit_length()
+        # Beyond the last tabled context the time a token grows as it does there.
+        i, j = new.bit_length() - 1, min(cached.bit_length(), len(self.prompt_s[0]) - 2)
         low, high = self.prompt_s[i], self.prompt_s[i + 1]
         along = new / (1 << i) - 1
         if j:

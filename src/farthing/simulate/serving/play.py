@@ -55,6 +55,7 @@ def play(
         measures,
         users=traffic.users if traffic.arrivals == "closed" else 0,
         think_s=traffic.think_s,
+        until_s=traffic.duration_s or math.inf,
         seed=traffic.seed,
     )
     outcome = service.run(iter(asks))

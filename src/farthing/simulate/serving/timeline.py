@@ -98,6 +98,10 @@ class Timeline:
         self._ttfts[index] += 1
         self._written[index] += 1
 
+    def wrote(self, time_s: float, count: int) -> None:
+        """So many tokens came at once."""
+        self._written[self._at(time_s)] += count
+
     def lifted(self, time_s: float, by: int) -> None:
         """So many requests more wait from now on, or fewer."""
         index = self._at(time_s)
