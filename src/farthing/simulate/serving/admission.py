@@ -139,12 +139,13 @@ class Admission:
 
     def admit(self, lane: Lane, now_s: float, room: int) -> float:
         """Take up to so many requests from the queue, while limits allow; time of moving their blocks [s]."""
-        scheduler, pass_tokens = self._scheduler, self._passes.pass_tokens
+        scheduler = self._scheduler
         budget = scheduler.token_budget
         for request in lane.prompts:
             budget -= request.left
-        if scheduler.mixes:
-            budget -= lane.sequences * pass_tokens
+        # Where prompts go first, those that decode are not in the pass that reads.
+        decoding = self._passes.pass_tokens if scheduler.mixes else 0
+        budget -= lane.sequences * decoding
         room = min(room, self._most - self.in_work)
         # What those that decode will need in the next pass is not to be had.
         growth = lane.blocks_of(lane.tokens_of(1)) if lane.sequences else 0
@@ -166,7 +167,7 @@ class Admission:
                 head.swapped = head.handed = False
                 lane.join(head, head.total)
                 lane.fresh.append(head)
-                budget -= pass_tokens
+                budget -= decoding
                 growth += ahead
             else:
                 lane.prompts.append(head)

@@ -231,8 +231,11 @@ class Replica:
         finished = lane.finished()
         each_s = (now_s - lane.began_s) / tokens
         live = lane.sequences - lane.padding
-        # Of the tokens after a sequence's first in this stretch, drafts beyond the end are thrown away.
-        rest = live * (tokens - 1) - sum(lane.steps - request.ends for request in finished)
+        # Drafted tokens beyond the end of an answer are thrown away.
+        beyond = sum(lane.steps - request.ends for request in finished)
+        if beyond:
+            measures.timeline.wrote(now_s, -beyond)
+        rest = live * (tokens - 1) - beyond
         if lane.fresh:
             live -= len(lane.fresh)
             for request in lane.fresh:
