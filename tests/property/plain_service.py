@@ -276,9 +276,6 @@ class PlainService:
                     if one.first_s != one.first_s:
                         one.first_s = self.now_s
             self.forget()
-            for one in [one for one in self.writers if one.done == one.ask.written]:
-                if not one.given_up and not one.state:
-                    self.end(one, "finished" if one.ask.written == one.ask.output else "cancelled")
         if any(part for _, part in self.read):
             self.unseen = 0
         for one, part in self.read:
@@ -295,6 +292,9 @@ class PlainService:
             else:
                 self.prompts.remove(one)
                 self.writers.append(one)
+        for one in [one for one in self.writers if one.done == one.ask.written]:
+            if not one.given_up and not one.state:
+                self.end(one, "finished" if one.ask.written == one.ask.output else "cancelled")
         for one in [one for one in self.prompts + self.writers if one.given_up and not one.state]:
             self.end(one, "timed-out")
         self.clear_batch()

@@ -197,17 +197,23 @@ class Lane:
 
     def blocks_of(self, tokens: int) -> int:
         """Blocks that the members need for so many further tokens each."""
-        size = self._block_tokens
+        size, residues = self._block_tokens, self._residues
+        last = -self.steps % size
+        if tokens == 1:
+            return residues[last]
         whole, part = divmod(tokens, size)
         count = whole * self.sequences
-        residues, steps = self._residues, self.steps
-        for step in range(steps, steps + part):
-            count += residues[-step % size]
+        if part:
+            # Those whose blocks are full after 0, 1, 2 ... tokens: backwards, and round the end of the list.
+            first = last - part + 1
+            count += sum(residues[max(first, 0) : last + 1])
+            if first < 0:
+                count += sum(residues[first:])
         return count
 
     def tokens_within(self, blocks: int, most: int) -> int:
         """Tokens that all members can write with so many further blocks, at most ``most``."""
-        if self.sequences * (most // self._block_tokens + 1) <= blocks or self.blocks_of(most) <= blocks:
+        if self.blocks_of(most) <= blocks:
             return most
         low, high = 0, most
         while high - low > 1:

@@ -81,6 +81,7 @@ class Replica:
         self.scheduler = scheduler
         self.passes = machine.passes
         self._one_lane = machine.lanes == 1
+        self._drafts = machine.passes.yielded_tokens > 1
         self._lockstep = machine.lockstep and machine.lanes > 1
         # Stages hold the cache of all batches in flight; ranks each have their own.
         caches = machine.lanes if self._lockstep else 1
@@ -147,6 +148,13 @@ class Replica:
 
     def _look_up(self, now_s: float) -> None:
         """The head of the queue has changed: idle lanes start, busy ones end with the pass under way."""
+        if self._one_lane:
+            lane = self.lanes[0]
+            if lane.end_s == math.inf:
+                self._wake_s = now_s
+            elif not (self.admission.is_full or self.scheduler.holds_batch):
+                self._cut(lane, now_s, self.scheduler.poll_steps)
+            return
         idle = [lane for lane in self.lanes if lane.end_s == math.inf]
         if idle and not (self._lockstep and len(idle) < len(self.lanes)):
             self._wake_s = min(self._wake_s, now_s)
@@ -207,11 +215,10 @@ class Replica:
     # The end of a pass ----------------------------------------------------------------------------------
 
     def _finish(self, lane: Lane, now_s: float) -> None:
-        self._measures.passed(lane, self, lane.sequences if lane.writes else 0, now_s)
+        writes = lane.writes
+        self._measures.passed(lane, self, lane.sequences if writes else 0, now_s)
         lane.unseen += lane.length
-        finished: list[Request] = []
-        if lane.writes:
-            finished = self._write(lane, now_s)
+        finished = self._write(lane, now_s) if writes else []
         if lane.reading:
             # Engines that look up rarely while they write do so after every pass that reads.
             lane.unseen = 0
@@ -231,11 +238,12 @@ class Replica:
         finished = lane.finished()
         each_s = (now_s - lane.began_s) / tokens
         live = lane.sequences - lane.padding
-        # Drafted tokens beyond the end of an answer are thrown away.
-        beyond = sum(lane.steps - request.ends for request in finished)
-        if beyond:
+        rest = live * (tokens - 1)
+        if finished and self._drafts:
+            # Drafted tokens beyond the end of an answer are thrown away.
+            beyond = sum(lane.steps - request.ends for request in finished)
             measures.timeline.wrote(now_s, -beyond)
-        rest = live * (tokens - 1) - beyond
+            rest -= beyond
         if lane.fresh:
             live -= len(lane.fresh)
             for request in lane.fresh:
@@ -395,13 +403,14 @@ class Replica:
             most = min(most, SHARED_STRETCH)
         if poll > 1 and self.admission.queued:
             most = min(most, -lane.unseen % poll or poll)
-        if most > 1:
+        held = lane.blocks_of(lane.tokens_of(most))
+        if held > blocks.free:
             room = lane.tokens_within(blocks.free, lane.tokens_of(most))
             while most > 1 and lane.tokens_of(most) > room:
                 most = min(most - 1, lane.passes_of(room))
-        lane.length = most
-        lane.held = lane.blocks_of(lane.tokens_of(most))
-        blocks.free -= lane.held
+            held = lane.blocks_of(lane.tokens_of(most))
+        lane.length, lane.held = most, held
+        blocks.free -= held
         self._pace(lane)
         lane.end_s = now_s + lane.time_s(most)
 
