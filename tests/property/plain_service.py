@@ -60,6 +60,7 @@ class PlainService:
         self.queue: list[Plain] = []
         self.prompts: list[Plain] = []
         self.writers: list[Plain] = []
+        self.leaving: list[Plain] = []
         self.kept: list[tuple[int, ...]] = []
         self.unseen = 0
         self.credit = 0.0
@@ -155,6 +156,7 @@ class PlainService:
             one.state, one.end_s = "timed-out", at_s
         else:
             one.given_up = True
+            self.leaving.append(one)
 
     # A pass ---------------------------------------------------------------------------------------------
 
@@ -295,8 +297,9 @@ class PlainService:
         for one in [one for one in self.writers if one.done == one.ask.written]:
             if not one.given_up and not one.state:
                 self.end(one, "finished" if one.ask.written == one.ask.output else "cancelled")
-        for one in [one for one in self.prompts + self.writers if one.given_up and not one.state]:
+        for one in self.leaving:
             self.end(one, "timed-out")
+        self.leaving.clear()
         self.clear_batch()
 
     def end(self, one: Plain, state: str) -> None:
