@@ -294,7 +294,10 @@ class PlainService:
             else:
                 self.prompts.remove(one)
                 self.writers.append(one)
-        for one in [one for one in self.writers if one.done == one.ask.written]:
+        through = [one for one in self.writers if one.done == one.ask.written]
+        # Who was through first within the pass leaves first: it decides whose beginning is forgotten first.
+        through.sort(key=lambda one: (one.ask.prompt + one.ask.written - one.tokens, one.number))
+        for one in through:
             if not one.given_up and not one.state:
                 self.end(one, "finished" if one.ask.written == one.ask.output else "cancelled")
         for one in self.leaving:
