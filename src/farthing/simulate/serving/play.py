@@ -15,7 +15,7 @@ from farthing.simulate.serving.service import Outcome, Service
 from farthing.simulate.serving.stream import stream
 from farthing.simulate.serving.trace import Trace
 
-GROWTH: Final = 1.5
+GROWTH: Final = 1.25
 """By so much must a queue be longer in the last third of the load than in the second, to count as growing."""
 
 
@@ -172,4 +172,6 @@ def is_growing(series: Sequence[Moment]) -> bool:
         sum(moment.waiting for moment in part) / max(len(part), 1)
         for part in (load[:third], load[third : 2 * third], load[2 * third :])
     )
-    return late > GROWTH * middle > GROWTH * GROWTH * early and late > 1
+    # So far a queue may come by chance, where as many leave as come.
+    chance = math.sqrt(sum(moment.requests_per_s * (moment.end_s - moment.start_s) for moment in load) / 3)
+    return late > GROWTH * middle > GROWTH * GROWTH * early and late - middle > chance
