@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import TYPE_CHECKING
 
 from farthing.records.serving import Scheduler
 from farthing.simulate.serving.blocks import Blocks
 from farthing.simulate.serving.lane import Lane
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.measures import Measures
 from farthing.simulate.serving.request import Request
-
-if TYPE_CHECKING:
-    from farthing.simulate.serving.replica import Machine
 
 
 class Admission:

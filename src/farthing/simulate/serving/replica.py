@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from farthing.records.serving import Scheduler
 from farthing.simulate.serving.admission import Admission
 from farthing.simulate.serving.blocks import Blocks, Pools
 from farthing.simulate.serving.lane import Lane
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.measures import Measures
-from farthing.simulate.serving.passes import PassTimes
 from farthing.simulate.serving.request import Request
 
-STRETCH: Final = 1 << 30
+__all__ = ["Machine", "Replica"]
+
 SHARED_STRETCH: Final = 8
 """Passes of a stretch, at most; where several batches share stages and memory they look up more often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What a replica runs on.
-
-    Attributes
-    ----------
-    passes
-        How long passes take.
-    kv_blocks
-        Of its cache.
-    lanes
-        Batches in flight: in its pipeline, or one on each of the ranks that share experts.
-    lockstep
-        Whether these begin and end their passes together: ranks that share experts wait for the slowest.
-    swap_s_per_block
-        Moving a block to the host's memory and back [s].
-    reads_only
-        It hands prompts over to workers that decode.
-    """
-
-    passes: PassTimes
-    kv_blocks: int
-    lanes: int = 1
-    lockstep: bool = False
-    swap_s_per_block: float = 0.0
-    reads_only: bool = False
 
 
 class Replica:
@@ -144,7 +116,7 @@ class Replica:
         else:
             request.state = state
             request.lane.leaving.append(request)
-            self._cut(request.lane, now_s, poll=1)
+            self._cut(request.lane, now_s)
 
     def _look_up(self, now_s: float) -> None:
         """The head of the queue has changed: idle lanes start, busy ones end with the pass under way."""
@@ -153,7 +125,7 @@ class Replica:
             if lane.end_s == math.inf:
                 self._wake_s = now_s
             elif not (self.admission.is_full or self.scheduler.holds_batch):
-                self._cut(lane, now_s, self.scheduler.poll_steps)
+                self._cut(lane, now_s)
             return
         idle = [lane for lane in self.lanes if lane.end_s == math.inf]
         if idle and not (self._lockstep and len(idle) < len(self.lanes)):
@@ -162,14 +134,13 @@ class Replica:
             return
         for lane in self.lanes:
             if lane.end_s < math.inf:
-                self._cut(lane, now_s, self.scheduler.poll_steps)
+                self._cut(lane, now_s)
 
-    def _cut(self, lane: Lane, now_s: float, poll: int) -> None:
-        """End a stretch with the pass under way, or where it next is one of so many."""
+    def _cut(self, lane: Lane, now_s: float) -> None:
+        """End a stretch with the pass under way."""
         if lane.length <= 1:
             return
         done = lane.passes_done(now_s - lane.began_s) + 1
-        done += -(lane.unseen + done) % poll
         if done < lane.length:
             # Ranks keep in step.
             for one in self.lanes if self._lockstep else (lane,):
@@ -362,7 +333,7 @@ class Replica:
             # Other batches need theirs for the pass under way alone.
             for other in self.lanes:
                 if other.end_s < math.inf:
-                    self._cut(other, now_s, poll=1)
+                    self._cut(other, now_s)
         stepped_back = self.admission.make_room(lane)
         if lane.padding == lane.sequences:
             self._clear(lane)
