@@ -166,6 +166,11 @@ class Lane:
                 return ends - steps
             heapq.heappop(heap)
 
+    def steps_alike(self) -> int:
+        """Tokens until the mean context leaves its octave, in which each token of it takes as long."""
+        mean = self.context // self.sequences
+        return (1 << mean.bit_length()) - mean
+
     # Passes ---------------------------------------------------------------------------------------------
 
     def tokens_of(self, passes: int) -> int:
@@ -179,11 +184,6 @@ class Lane:
         if self._parts == PARTS:
             return max(1, tokens)
         return max(1, -((self._credit - tokens * PARTS) // self._parts))
-
-    def passes_alike(self) -> int:
-        """Passes that begin in the octave of the mean context, where each token of it takes as long."""
-        mean = self.context // self.sequences
-        return self.passes_of((1 << mean.bit_length()) - mean)
 
     def advance(self, passes: int) -> int:
         """All members write the tokens of so many passes; how many each."""

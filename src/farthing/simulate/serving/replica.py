@@ -314,7 +314,8 @@ class Replica:
         scheduler = self.scheduler
         stepped_back = False
         # Where prompts go first, those that decode need no room while one is read.
-        if lane.sequences and (scheduler.mixes or not lane.prompts):
+        writes = lane.sequences and (scheduler.mixes or not lane.prompts)
+        if writes and lane.blocks_of(lane.tokens_of(1)) > lane.blocks.free:
             stepped_back = self._make_room(lane, now_s)
         extra_s = 0.0
         if self.admission.queued and not (stepped_back and lane.sequences):
@@ -323,12 +324,10 @@ class Replica:
         if lane.prompts:
             self._read_next(lane, now_s, extra_s)
         elif lane.sequences:
-            self._write_next(lane, now_s, extra_s, once=stepped_back or extra_s > 0)
+            self._write_next(lane, now_s, extra_s, once=stepped_back)
 
     def _make_room(self, lane: Lane, now_s: float) -> bool:
         """Blocks for the tokens of the next pass; whether a request had to step back for them."""
-        if lane.blocks_of(lane.tokens_of(1)) <= lane.blocks.free:
-            return False
         if not (self._one_lane or self._lockstep):
             # Other batches need theirs for the pass under way alone.
             for other in self.lanes:
@@ -367,7 +366,7 @@ class Replica:
         lane.began_s = now_s
         lane.first_s = first + extra_s
         lane.growth_s = slope * lane.sequences * self.passes.yielded_tokens
-        most = min(lane.passes_of(lane.steps_to_finish()), lane.passes_alike())
+        most = lane.passes_of(min(lane.steps_to_finish(), lane.steps_alike()))
         if once or lane.fresh:
             most = 1
         elif not (self._one_lane or self._lockstep):

@@ -64,13 +64,14 @@ class Timeline:
     def _at(self, time_s: float) -> int:
         """The stretch of a time, made where it is not there yet."""
         index = int(time_s / self.width_s)
+        if index < len(self._busy):
+            return index
         while index >= MOST:
             self._halve()
             index = int(time_s / self.width_s)
         missing = index + 1 - len(self._busy)
-        if missing > 0:
-            for values in self._lists():
-                values.extend([0.0] * missing)
+        for values in self._lists():
+            values.extend([0.0] * missing)
         return index
 
     def _halve(self) -> None:

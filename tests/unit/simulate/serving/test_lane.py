@@ -80,7 +80,7 @@ def test_passes_alike_begin_in_one_octave(lane: Lane) -> None:
         return (lane.context // lane.sequences).bit_length()
 
     first = octave()
-    for _ in range(lane.passes_alike()):
+    for _ in range(lane.passes_of(lane.steps_alike())):
         assert octave() == first
         lane.advance(1)
     assert octave() > first

@@ -197,6 +197,12 @@ def test_the_least_urgent_steps_back() -> None:
     assert times(played) == [(0, 1, 5), (0, 1, 4)]
 
 
+def test_who_waits_goes_in_one_pass_after_somebody_stepped_back() -> None:
+    """At 3 the second steps back, and the urgent third has a place: as in vLLM not in that pass, but at 4."""
+    played = run(ask(0, 2, 6), ask(0, 2, 6, priority=1), ask(0.5, 1, 1), blocks=8, max_sequences=2)
+    assert times(played)[2] == (4, 5, 5)
+
+
 @pytest.mark.parametrize(("share", "start_s"), [(0.0, 1.0), (0.5, 1.0), (0.8, 4.0), (1.0, 4.0)])
 def test_room_is_left_for_answers(share: float, start_s: float) -> None:
     """Of ten blocks the first has two at 1, and may need four more, as the second; who needs two now."""
