@@ -140,7 +140,7 @@ def check_request(request: Request) -> None:
         assert first != first
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(st.data())
 def test_nothing_is_lost(data: st.DataObject) -> None:
     prefix_tokens = data.draw(st.sampled_from((0, *PREFIX_TOKENS)), label="prefix tokens")
@@ -155,7 +155,7 @@ def test_nothing_is_lost(data: st.DataObject) -> None:
     assert again.book.ends_s == played.book.ends_s
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_users_stop_when_the_load_does(data: st.DataObject) -> None:
     asks = data.draw(some_asks(most=20).filter(bool), label="asks")
@@ -182,7 +182,7 @@ def test_users_stop_when_the_load_does(data: st.DataObject) -> None:
             assert after.arrival_s == end_s + (max(think_s, RETRY_S) if refused else think_s)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_the_first_token_takes_the_passes_of_its_prompt(data: st.DataObject) -> None:
     asks = data.draw(some_asks(most=20), label="asks")
@@ -201,7 +201,7 @@ def test_the_first_token_takes_the_passes_of_its_prompt(data: st.DataObject) -> 
         assert request.first_s - request.arrival_s >= alone_s * (1 - 1e-9)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(st.data())
 def test_more_of_anything_loses_nobody(data: st.DataObject) -> None:
     """Without limits of patience all that fit are answered: with more cache, replicas or time no fewer."""

@@ -28,7 +28,7 @@ def alike(one: float, other: float) -> bool:
     return both_missing or math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=1000)
 @given(st.data())
 def test_stretches_are_their_passes(data: st.DataObject) -> None:
     scheduler = data.draw(schedulers(), label="scheduler")

@@ -63,7 +63,7 @@ def test_fixed_answers_wait_as_in_m_d_1(load: float) -> None:
     """Waiting rho S / 2 (1 - rho), in the system rho + rho^2 / 2 (1 - rho)."""
     waits_s, present = [], []
     for seed in range(REPLICATIONS):
-        found = asks(load / SERVICE_S, 6000, seed, exponential=False)
+        found = asks(load / SERVICE_S, 5000, seed, exponential=False)
         measures, outcome = run(found, 1, pass_s=SERVICE_S)
         waits_s.append(measures.queue.total / measures.queue.count)
         present.append(outcome.in_system)
@@ -77,7 +77,7 @@ def test_geometric_answers_wait_as_in_m_m_1(load: float) -> None:
     """Waiting rho S / (1 - rho), in the system rho / (1 - rho)."""
     waits_s, present = [], []
     for seed in range(REPLICATIONS):
-        found = asks(load / SERVICE_S, 6000, seed, exponential=True)
+        found = asks(load / SERVICE_S, 5000, seed, exponential=True)
         measures, outcome = run(found, 1, pass_s=SERVICE_S / TOKENS)
         waits_s.append(measures.queue.total / measures.queue.count)
         present.append(outcome.in_system)
@@ -104,7 +104,7 @@ def test_batches_wait_as_in_m_m_c(servers: int, load: float) -> None:
     waits_s, present = [], []
     rate = servers * load / SERVICE_S
     for seed in range(REPLICATIONS):
-        found = asks(rate, 6000, seed, exponential=True)
+        found = asks(rate, 5000, seed, exponential=True)
         measures, outcome = run(found, servers, pass_s=SERVICE_S / TOKENS)
         waits_s.append(measures.queue.total / measures.queue.count)
         present.append(outcome.in_system)

@@ -152,7 +152,9 @@ class Lane:
         heap = self._finishing
         while heap and heap[0][0] <= self.steps:
             ends, _, request = heapq.heappop(heap)
-            if request.ends == ends and request.lane is self:
+            # Who stepped back and came back at once stands there twice, one behind the other.
+            again = bool(found) and found[-1] is request
+            if request.ends == ends and request.lane is self and not again:
                 found.append(request)
         return found
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from farthing.records.serving import Objectives, Scheduler
 from farthing.simulate.serving.admission import Admission
 from farthing.simulate.serving.blocks import Blocks
@@ -12,9 +16,9 @@ from farthing.simulate.serving.replica import Machine
 from farthing.simulate.serving.request import Request
 
 
-def admission(blocks: int = 100, *, reads_only: bool = False) -> tuple[Admission, Lane]:
+def admission(blocks: int = 100, *, reads_only: bool = False, **limits: Any) -> tuple[Admission, Lane]:
     machine = Machine(passes=fixed_times(1.0), kv_blocks=blocks, reads_only=reads_only)
-    scheduler = Scheduler(block_tokens=4, max_sequences=2, batch_wait_s=3.0)
+    scheduler = Scheduler(block_tokens=4, max_sequences=2, batch_wait_s=3.0, **limits)
     pool = Blocks(blocks, 4)
     return Admission(machine, scheduler, pool, 2, Measures(Objectives())), Lane(pool)
 
@@ -60,3 +64,32 @@ def test_who_only_reads_promises_nothing() -> None:
     assert desk.promised == 0
     assert desk.fits(Request(1, 0.0, 400, 10**6))
     assert not desk.fits(Request(1, 0.0, 401, 1))
+
+
+@pytest.mark.parametrize(("preemption", "tokens"), [("recompute", 9), ("swap", 8)])
+def test_who_was_handed_over_steps_back_before_its_first_pass(preemption: str, tokens: int) -> None:
+    """Read anew it has its whole prompt to read; brought back, the last token is computed here as before."""
+    desk, lane = admission(blocks=6, preemption=preemption)
+    one, two = Request(0, 0.0, 9, 3), Request(1, 0.0, 9, 3)
+    for request in (one, two):
+        request.handed, request.total = True, 8
+        desk.enqueue(request)
+    desk.admit(lane, 0.0, 99)
+    assert (lane.fresh, lane.blocks.free) == ([one, two], 2)
+    assert not desk.make_room(lane), "room for a token each is left"
+    lane.blocks.free -= 1
+    assert desk.make_room(lane), "but another batch has taken it"
+    assert (list(lane.members), lane.fresh) == ([one], [one])
+    assert (two.handed, two.swapped, two.preempted, two.done) == (False, preemption == "swap", 1, 0)
+    assert two.total == two.left == tokens
+    assert desk.head() is two
+    assert (desk.in_work, desk.queued, lane.blocks.free) == (1, 1, 3)
+
+
+def test_what_is_brought_here_needs_room_for_its_next_token() -> None:
+    desk, lane = admission(blocks=4)
+    request = Request(0, 0.0, 17, 1)
+    request.handed, request.total = True, 16
+    desk.enqueue(request)
+    desk.admit(lane, 0.0, 99)
+    assert (desk.in_work, lane.blocks.free) == (0, 4)

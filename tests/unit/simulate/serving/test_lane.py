@@ -150,6 +150,18 @@ def test_who_comes_back_ends_later() -> None:
     assert lane.finished() == [one]
 
 
+def test_who_comes_back_at_once_ends_once() -> None:
+    lane = lane_of([5, 5])
+    one, other = lane.members
+    lane.advance(10)
+    lane.leave(one)
+    lane.join(one, 15)
+    lane.advance(40)
+    assert lane.finished() == [one]
+    lane.advance(1)
+    assert lane.finished() == [other]
+
+
 def test_padding_grows_but_writes_nothing() -> None:
     lane = lane_of([5, 5])
     one, other = lane.members

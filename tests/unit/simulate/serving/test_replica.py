@@ -275,6 +275,15 @@ def test_who_gives_up_while_being_read_gets_no_token() -> None:
     assert (states(played), played.book.ends_s, played.measures.tokens) == (["timed-out"], [2], 0)
 
 
+def test_who_gives_up_while_others_are_read_has_its_last_token_from_before() -> None:
+    played = run(ask(0, 1, 5), ask(0.75, 1, 2), front=Front(timeout_s=1.5), mixes=False)
+    one = played.book.requests[0]
+    assert (one.number, one.state, one.done, one.last_s, played.book.ends_s[0]) == (0, "timed-out", 1, 1, 2)
+    assert played.service.replicas[0].lanes[0].recent == []
+    # The other writes its second token a pass after its first.
+    assert (played.measures.itl.count, played.measures.itl.total) == (1, 1)
+
+
 def test_the_next_goes_in_when_the_first_in_the_queue_gives_up() -> None:
     """The second needs more blocks than are left, the third does not, and is let in at once."""
     front = Front(queue_timeout_s=2.25)
