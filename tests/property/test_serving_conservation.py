@@ -140,7 +140,7 @@ def check_request(request: Request) -> None:
         assert first != first
 
 
-@settings(max_examples=300)
+@settings(max_examples=600)
 @given(st.data())
 def test_nothing_is_lost(data: st.DataObject) -> None:
     prefix_tokens = data.draw(st.sampled_from((0, *PREFIX_TOKENS)), label="prefix tokens")

@@ -104,7 +104,7 @@ def test_batches_wait_as_in_m_m_c(servers: int, load: float) -> None:
     waits_s, present = [], []
     rate = servers * load / SERVICE_S
     for seed in range(REPLICATIONS):
-        found = asks(rate, 5000, seed, exponential=True)
+        found = asks(rate, 8000, seed, exponential=True)
         measures, outcome = run(found, servers, pass_s=SERVICE_S / TOKENS)
         waits_s.append(measures.queue.total / measures.queue.count)
         present.append(outcome.in_system)
