@@ -11,6 +11,7 @@ from unittest import mock
 
 import farthing
 from farthing.records.serving import Lengths, ServingResult
+from farthing.simulate.serving.lane import Lane
 
 Row = tuple[str, str, str, str]
 
@@ -26,7 +27,7 @@ FEW, MANY = 20_000, 1_000_000
 def services() -> list[Row]:
     """A 70B model on eight cards at some two thirds of what it can do, up to a million requests."""
     # Passes one at a time: the stretches that make many of them one step have length one.
-    with mock.patch("farthing.simulate.serving.replica.STRETCH", 1):
+    with mock.patch.object(Lane, "steps_alike", return_value=1):
         plain_s, plain = _played(FEW // 10)
     few_s, few = _played(FEW)
     many_s, many = _played(MANY)

@@ -28,8 +28,8 @@ from farthing.evidence.workers import Workers
 from farthing.records.comparison import Case
 from farthing.records.serving import Front, Objectives, Scheduler
 from farthing.simulate.serving.deployed import request_s
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.measures import Measures
-from farthing.simulate.serving.replica import Machine
 from farthing.simulate.serving.service import Deployment as Played
 from farthing.simulate.serving.service import Service
 from farthing.simulate.serving.stream import Ask

@@ -373,7 +373,7 @@ class ServingResult:
     offered, ended
         Requests that came, and how many ended how.
     span_s
-        Simulated time, from the first arrival to the last answer [s].
+        Simulated time, from the start of the load to the last end of a request [s].
     ttft_s, tpot_s, itl_s, e2e_s, queue_s
         To the first token, between tokens of a request on average, between any two tokens, to the whole
         answer, and from arrival to the first pass [s].

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from farthing.simulate.serving.request import Request
 
@@ -10,7 +12,9 @@ from farthing.simulate.serving.request import Request
 class Blocks:
     """A pool of blocks, of which some hold beginnings of prompts that several requests may share.
 
-    A kept beginning that nobody uses is given up when a block is needed, the least recently used one first.
+    What is shared are whole blocks whose tokens are all named: where an id stands for fewer tokens than a
+    block holds, several ids make one. A kept beginning that nobody uses is given up when a block is needed,
+    the least recently used one first.
 
     Parameters
     ----------
@@ -27,13 +31,15 @@ class Blocks:
         Blocks that hold nothing in use: kept beginnings count as free, since they give way.
     """
 
-    __slots__ = ("_kept", "_per_id", "_used", "block_tokens", "free", "prefix_tokens", "total")
+    __slots__ = ("_every", "_kept", "_per_id", "_shared_tokens", "_used", "block_tokens", "free", "total")
 
     def __init__(self, total: int, block_tokens: int, prefix_tokens: int = 0) -> None:
         self.total = self.free = total
         self.block_tokens = block_tokens
-        self.prefix_tokens = prefix_tokens
-        self._per_id = -(-prefix_tokens // block_tokens)
+        # The shortest piece that is whole ids and whole blocks; its last id stands for it and all before.
+        self._shared_tokens = math.lcm(prefix_tokens, block_tokens)
+        self._every = self._shared_tokens // prefix_tokens if prefix_tokens else 0
+        self._per_id = self._shared_tokens // block_tokens
         self._used: dict[int, int] = {}
         self._kept: OrderedDict[int, None] = OrderedDict()
 
@@ -48,33 +54,32 @@ class Blocks:
         return -(-tokens // self.block_tokens)
 
     def matched(self, request: Request) -> int:
-        """Leading ids of a request's prefix that are in the cache, whether in use or kept."""
-        count, used, kept = 0, self._used, self._kept
-        for id in self._ids(request):
-            if id not in used and id not in kept:
-                break
-            count += 1
-        return count
+        """Leading tokens of a prompt that are in the cache, whether in use or kept."""
+        return self._hits(self._ids(request)) * self._shared_tokens
 
-    def take(self, request: Request) -> bool:
+    def unread(self, request: Request) -> int:
+        """Tokens of a request that would have to be read if it got its blocks now."""
+        return self._left(request, self._hits(self._ids(request)))
+
+    def take(self, request: Request, spare: float = 0.0) -> bool:
         """Give a request the blocks for all that it must hold, sharing what is there; False changes nothing.
 
-        Afterwards ``request.left`` is what has still to be read of it.
+        So many blocks must be spare beyond. Afterwards ``request.left`` is what has still to be read of it.
         """
         need = self.needed(request.total)
         ids = self._ids(request)
         if not ids:
-            if need > self.free:
+            if need + spare > self.free:
                 return False
             self.free -= need
-            request.blocks = need
-            self._shrink()
+            request.left = request.total
+            self.settle()
             return True
-        used, kept, per_id = self._used, self._kept, self._per_id
-        hits = self.matched(request)
-        in_use = sum(1 for id in ids if id in used)
+        used, kept = self._used, self._kept
+        hits = self._hits(ids)
         # Shared blocks are counted once, by the first that uses them.
-        if need - in_use * per_id > self.free:
+        need -= sum(1 for id in ids if id in used) * self._per_id
+        if need + spare > self.free:
             return False
         for id in ids:
             if id in used:
@@ -83,43 +88,67 @@ class Blocks:
                 kept.pop(id, None)
                 used[id] = 1
         request.shared = len(ids)
-        request.blocks = need - len(ids) * per_id
-        self.free -= need - in_use * per_id
-        # At least one token is computed: its logits start the answer.
-        request.left = request.total - min(hits * self.prefix_tokens, request.total - 1)
-        self._shrink()
+        request.left = self._left(request, hits)
+        self.free -= need
+        self.settle()
         return True
 
-    def grow(self, count: int) -> None:
-        """Take further blocks, which the caller knows to be free."""
-        self.free -= count
-        self._shrink()
+    def settle(self) -> None:
+        """Give up kept beginnings that no longer find room, once blocks have been taken from ``free``."""
+        kept = self._kept
+        while len(kept) * self._per_id > self.free:
+            kept.popitem(last=False)
 
-    def release(self, request: Request, own: int) -> None:
-        """Take back a request's own blocks, and keep its beginning for others."""
-        self.free += own
+    def release(self, request: Request, tokens: int) -> None:
+        """Take back the blocks of a request that has so many tokens, and keep its beginning for others."""
+        self.free += self.needed(tokens)
         if request.shared:
-            used, kept = self._used, self._kept
+            used, kept, per_id = self._used, self._kept, self._per_id
+            self.free -= request.shared * per_id
             # The end of a beginning is given up before its start, without which it is of no use.
-            for id in reversed(request.prefix[: request.shared]):
+            for id in reversed(self._ids(request)[: request.shared]):
                 left = used[id] - 1
                 if left:
                     used[id] = left
                 else:
                     del used[id]
                     kept[id] = None
-                    self.free += self._per_id
+                    self.free += per_id
             request.shared = 0
-        request.blocks = 0
 
     def _ids(self, request: Request) -> tuple[int, ...]:
-        """Of blocks that the prompt fills: those that others can share."""
-        if not self.prefix_tokens or not request.prefix:
+        """Of pieces that the prompt fills: those that others can share."""
+        prefix, every = request.prefix, self._every
+        if not every or not prefix:
             return ()
-        return request.prefix[: request.prompt // self.prefix_tokens]
+        most = min(request.prompt, request.total) // self._shared_tokens
+        return prefix[:most] if every == 1 else prefix[every - 1 : most * every : every]
 
-    def _shrink(self) -> None:
-        """Give up kept beginnings that no longer find room."""
-        kept = self._kept
-        while len(kept) * self._per_id > self.free:
-            kept.popitem(last=False)
+    def _hits(self, ids: tuple[int, ...]) -> int:
+        count, used, kept = 0, self._used, self._kept
+        for id in ids:
+            if id not in used and id not in kept:
+                break
+            count += 1
+        return count
+
+    def _left(self, request: Request, hits: int) -> int:
+        # At least one token is computed: its logits start the answer.
+        return request.total - min(hits * self._shared_tokens, request.total - 1)
+
+
+class Pools:
+    """Pools of ranks that each have their own, seen as one."""
+
+    def __init__(self, each: Sequence[Blocks]) -> None:
+        self.each = each
+        self.total = sum(pool.total for pool in each)
+
+    @property
+    def free(self) -> int:
+        """Blocks that hold nothing in use."""
+        return sum(pool.free for pool in self.each)
+
+    def matched(self, request: Request) -> int:
+        """Leading tokens of a prompt that are in the cache of a rank, of the one that has most."""
+        return max(pool.matched(request) for pool in self.each)

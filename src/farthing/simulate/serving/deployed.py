@@ -17,7 +17,7 @@ from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Scheduler
 from farthing.records.workload import InferenceWorkload
-from farthing.simulate.serving.replica import Machine
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.service import Deployment
 from farthing.simulate.serving.tables import pass_times
 from farthing.units import format_bytes

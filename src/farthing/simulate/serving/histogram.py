@@ -60,8 +60,8 @@ class Histogram:
         for index in sorted(self._bins):
             here = self._bins[index]
             if seen + here >= rank:
-                part = (rank - seen) / here
-                return min(math.exp((index - _OFFSET + part) * _WIDTH), self.most)
+                # The middle: passes of equal time fill bins at one place, which may be either end.
+                return min(math.exp((index - _OFFSET + 0.5) * _WIDTH), self.most)
             seen += here
         return self.most
 

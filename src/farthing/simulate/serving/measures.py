@@ -73,16 +73,16 @@ class Measures:
         if request.number >= self._warm_up:
             self.ttft.add(ttft)
 
-    def wrote(self, sequences: int, tokens: int, each_s: float) -> None:
-        """Sequences wrote tokens, one every so often."""
-        if count := sequences * tokens:
+    def wrote(self, count: int, gap_s: float) -> None:
+        """So many tokens were written, each so long after the one before it."""
+        if count:
             self.tokens += count
-            self.itl.add(each_s, count)
+            self.itl.add(gap_s, count)
 
-    def resumed(self, gap_s: float) -> None:
+    def resumed(self, request: Request, now_s: float) -> None:
         """A token came after its request had stepped back."""
-        self.tokens += 1
-        self.itl.add(gap_s)
+        self.wrote(1, now_s - request.last_s)
+        self.timeline.wrote(now_s, 1)
 
     def passed(self, lane: Lane, replica: Replica, writing: int, now_s: float) -> None:
         """A stretch of passes ends."""
@@ -101,7 +101,7 @@ class Measures:
         self.busy_s += busy * share
         self.sequences_s += sequences * busy
         self.held_s += held * busy * share
-        # First tokens are told by themselves.
+        # First tokens are told by themselves, and so are those after a step back.
         written = lane.tokens_of(count) * (writing - lane.padding) - len(lane.fresh) if writing else 0
         self.timeline.passed(start, now_s, sequences, held, written, share)
         for watcher in self._watchers:

@@ -18,7 +18,7 @@ from farthing.simulate.serving.trace import Trace
 
 LOST: Final = ("timed-out", "rejected", "too-long")
 """States of requests that the service failed."""
-GROWTH: Final = 1.5
+GROWTH: Final = 1.25
 """By so much must a queue be longer in the last third of the load than in the second, to count as growing."""
 
 
@@ -195,4 +195,6 @@ def is_growing(series: Sequence[Moment]) -> bool:
         sum(moment.waiting for moment in part) / max(len(part), 1)
         for part in (load[:third], load[third : 2 * third], load[2 * third :])
     )
-    return late > GROWTH * middle > GROWTH * GROWTH * early and late > 1
+    # So far a queue may come by chance, where as many leave as come.
+    chance = math.sqrt(sum(moment.requests_per_s * (moment.end_s - moment.start_s) for moment in load) / 3)
+    return late > GROWTH * middle > GROWTH * GROWTH * early and late - middle > chance

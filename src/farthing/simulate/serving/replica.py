@@ -1,51 +1,21 @@
-"""One replica: its queue, its cache and its batches in flight, scheduled pass by pass as the engine does."""
+"""One replica over time: when passes begin and end, what they do, and when it looks at its queue."""
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from farthing.records.serving import Scheduler
-from farthing.simulate.serving.blocks import Blocks
+from farthing.simulate.serving.admission import Admission
+from farthing.simulate.serving.blocks import Blocks, Pools
 from farthing.simulate.serving.lane import Lane
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.measures import Measures
-from farthing.simulate.serving.passes import PassTimes
 from farthing.simulate.serving.request import Request
 
-STRETCH: Final = 1 << 30
 SHARED_STRETCH: Final = 8
 """Passes of a stretch, at most; where several batches share stages and memory they look up more often."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What a replica runs on.
-
-    Attributes
-    ----------
-    passes
-        How long passes take.
-    kv_blocks
-        Of its cache.
-    lanes
-        Batches in flight: in its pipeline, or one on each of the ranks that share experts.
-    lockstep
-        Whether these begin and end their passes together: ranks that share experts wait for the slowest.
-    swap_s_per_block
-        Moving a block to the host's memory and back [s].
-    reads_only
-        It hands prompts over to workers that decode.
-    """
-
-    passes: PassTimes
-    kv_blocks: int
-    lanes: int = 1
-    lockstep: bool = False
-    swap_s_per_block: float = 0.0
-    reads_only: bool = False
 
 
 class Replica:
@@ -58,7 +28,7 @@ class Replica:
     machine, scheduler
         What it runs on, and how passes are put together.
     prefix_tokens
-        Tokens of a shareable block of a prompt; 0 where beginnings are not shared.
+        Tokens that an id of a request's prefix stands for; 0 where beginnings are not shared.
     measures
         Where it reports passes and tokens.
     ended, handed
@@ -80,29 +50,38 @@ class Replica:
         self.machine = machine
         self.scheduler = scheduler
         self.passes = machine.passes
-        self.blocks = Blocks(machine.kv_blocks, scheduler.block_tokens, prefix_tokens)
-        self.lanes = [
-            Lane(scheduler.block_tokens, machine.passes.yielded_tokens) for _ in range(machine.lanes)
+        self._one_lane = machine.lanes == 1
+        self._drafts = machine.passes.yielded_tokens > 1
+        self._lockstep = machine.lockstep and machine.lanes > 1
+        # Stages hold the cache of all batches in flight; ranks each have their own.
+        caches = machine.lanes if self._lockstep else 1
+        pools = [
+            Blocks(machine.kv_blocks // caches, scheduler.block_tokens, prefix_tokens) for _ in range(caches)
         ]
-        self.waiting: list[tuple[int, int, Request]] = []
-        self.queued = 0
-        self.in_work = 0
-        self.preemptions = 0
-        self.pledged = 0
+        self.blocks: Blocks | Pools = pools[0] if caches == 1 else Pools(pools)
+        self.lanes = [
+            Lane(pools[lane % caches], machine.passes.yielded_tokens) for lane in range(machine.lanes)
+        ]
+        self.admission = Admission(machine, scheduler, pools[0], scheduler.max_sequences * caches, measures)
         self._measures = measures
         self._ended = ended
         self._handed = handed
         self._wake_s = math.inf
-        self._one_lane = machine.lanes == 1
-        self._lockstep = machine.lockstep and machine.lanes > 1
-        # Stages hold the cache of all batches in flight; ranks each have their own.
-        self._caches = machine.lanes if self._lockstep else 1
-        self._most = scheduler.max_sequences * self._caches
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait."""
+        return self.admission.queued
+
+    @property
+    def in_work(self) -> int:
+        """Requests that are read or written."""
+        return self.admission.in_work
 
     @property
     def outstanding(self) -> int:
         """Requests that it has not answered."""
-        return self.queued + self.in_work
+        return self.admission.queued + self.admission.in_work
 
     @property
     def due_s(self) -> float:
@@ -112,23 +91,13 @@ class Replica:
             return end if end < self._wake_s else self._wake_s
         return min(min(lane.end_s for lane in self.lanes), self._wake_s)
 
-    def fits(self, request: Request) -> bool:
-        """Whether the cache could ever hold it, and a pass its prompt."""
-        scheduler = self.scheduler
-        tokens = request.prompt + (0 if self.machine.reads_only else request.output)
-        room = self.blocks.total // self._caches
-        if scheduler.slots:
-            room //= scheduler.max_sequences
-        if not scheduler.chunks and not scheduler.holds_batch and request.prompt > scheduler.token_budget:
-            return False
-        return self.blocks.needed(tokens) <= room
+    # What comes from outside ----------------------------------------------------------------------------
 
     def offer(self, request: Request, now_s: float) -> None:
         """A request joins the queue."""
         request.replica = self
-        heapq.heappush(self.waiting, (request.priority, request.number, request))
-        self.queued += 1
-        if self._head() is request or not self._one_lane or self.scheduler.holds_batch:
+        self.admission.enqueue(request)
+        if not self._one_lane or self.scheduler.holds_batch or self.admission.head() is request:
             self._look_up(now_s)
 
     def abandon(self, request: Request, now_s: float, state: str) -> None:
@@ -136,37 +105,71 @@ class Replica:
         if request.state:
             return
         if request.lane is None:
-            # Its entry in the queue is skipped when its turn comes.
-            self.queued -= 1
+            # Its entry in the queue is skipped when its turn comes; who stood behind it may find room now.
+            was_head = self.admission.head() is request
+            self.admission.queued -= 1
             self._ended(request, now_s, state)
+            if was_head and self.admission.queued:
+                self._look_up(now_s)
         else:
             request.state = state
             request.lane.leaving.append(request)
             self._cut(request.lane, now_s)
 
+    def _look_up(self, now_s: float) -> None:
+        """The head of the queue has changed: idle lanes start, busy ones end with the pass under way."""
+        if self._one_lane:
+            lane = self.lanes[0]
+            if lane.end_s == math.inf:
+                self._wake_s = now_s
+            elif not (self.admission.is_full or self.scheduler.holds_batch):
+                self._cut(lane, now_s)
+            return
+        idle = [lane for lane in self.lanes if lane.end_s == math.inf]
+        if idle and not (self._lockstep and len(idle) < len(self.lanes)):
+            self._wake_s = min(self._wake_s, now_s)
+        if self.admission.is_full or (self.scheduler.holds_batch and not (self._lockstep and idle)):
+            return
+        for lane in self.lanes:
+            if lane.end_s < math.inf:
+                self._cut(lane, now_s)
+
+    def _cut(self, lane: Lane, now_s: float) -> None:
+        """End a stretch with the pass under way."""
+        if lane.length <= 1:
+            return
+        done = lane.passes_done(now_s - lane.began_s) + 1
+        if done < lane.length:
+            # Ranks keep in step.
+            for one in self.lanes if self._lockstep else (lane,):
+                if done < one.length and one.end_s < math.inf:
+                    one.shorten(done)
+                    one.end_s = max(one.began_s + one.time_s(done), now_s)
+
     def run(self, now_s: float) -> None:
         """Finish what ends now, and start what comes next."""
         if now_s >= self._wake_s:
             self._wake_s = math.inf
+        if self._one_lane:
+            lane = self.lanes[0]
+            if lane.end_s <= now_s:
+                self._finish(lane, now_s)
+            if lane.end_s == math.inf:
+                self._start(lane, now_s)
+            return
+        if self._lockstep and any(now_s < lane.end_s < math.inf for lane in self.lanes):
+            return
+        for lane in self.lanes:
+            if lane.end_s <= now_s:
+                self._finish(lane, now_s)
+        for lane in self.lanes:
+            if lane.end_s == math.inf:
+                self._start(lane, now_s)
         if self._lockstep:
-            self._run_together(now_s)
-            return
-        for lane in self.lanes:
-            if lane.end_s <= now_s:
-                self._finish(lane, now_s)
-                self._start(lane, now_s)
-            elif lane.end_s == math.inf:
-                self._start(lane, now_s)
+            self._keep_step(now_s)
 
-    def _run_together(self, now_s: float) -> None:
-        """All ranks finish, and start passes that take as long as the slowest of them."""
-        if any(now_s < lane.end_s < math.inf for lane in self.lanes):
-            return
-        for lane in self.lanes:
-            if lane.end_s <= now_s:
-                self._finish(lane, now_s)
-        for lane in self.lanes:
-            self._start(lane, now_s)
+    def _keep_step(self, now_s: float) -> None:
+        """All ranks' passes take as long as the slowest of them."""
         busy = [lane for lane in self.lanes if lane.end_s < math.inf]
         if not busy:
             return
@@ -174,211 +177,217 @@ class Replica:
         first = max(lane.first_s for lane in busy)
         growth = max(lane.growth_s for lane in busy) if length > 1 else 0.0
         for lane in busy:
-            self._shorten(lane, length)
+            lane.shorten(length)
             lane.first_s, lane.growth_s = first, growth
             lane.end_s = now_s + lane.time_s(length)
-
-    def _head(self) -> Request | None:
-        """The request whose turn it is; those that were given up are skipped."""
-        waiting = self.waiting
-        while waiting and waiting[0][2].state:
-            heapq.heappop(waiting)
-        return waiting[0][2] if waiting else None
-
-    # Looking up -----------------------------------------------------------------------------------------
-
-    def _look_up(self, now_s: float) -> None:
-        """The head of the queue has changed: idle lanes start, busy ones end with the pass under way."""
-        busy = self._lockstep and any(lane.end_s < math.inf for lane in self.lanes)
-        for lane in self.lanes:
-            if lane.end_s == math.inf:
-                if not busy:
-                    self._wake_s = min(self._wake_s, now_s)
-            elif self.in_work < self._most and not self.scheduler.holds_batch:
-                self._cut(lane, now_s)
-
-    def _cut(self, lane: Lane, now_s: float) -> None:
-        """End a stretch with the pass under way, or where the engine next looks at its queue."""
-        if lane.length <= 1:
-            return
-        done = lane.passes_done(now_s - lane.began_s) + 1
-        done = min(done + -(lane.unseen + done) % self.scheduler.poll_steps, lane.length)
-        if done < lane.length:
-            self._shorten(lane, done)
-            lane.end_s = lane.began_s + lane.time_s(done)
-
-    def _shorten(self, lane: Lane, passes: int) -> None:
-        """A stretch gets fewer passes, and gives back the blocks of the others."""
-        if passes < lane.length:
-            held = lane.blocks_of(lane.tokens_of(passes)) if lane.held else 0
-            self.blocks.free += lane.held - held
-            lane.held, lane.length = held, passes
 
     # The end of a pass ----------------------------------------------------------------------------------
 
     def _finish(self, lane: Lane, now_s: float) -> None:
-        measures, count = self._measures, lane.length
-        writing = lane.sequences if lane.writes else 0
-        measures.passed(lane, self, writing, now_s)
-        if writing:
-            tokens = lane.advance(count)
-            writing -= lane.padding
-            self.pledged -= tokens * writing
-            each_s = (now_s - lane.began_s) / tokens
-            measures.wrote(writing - len(lane.fresh), tokens, each_s)
-            if lane.fresh:
-                # Their first tokens are counted as such.
-                measures.wrote(len(lane.fresh), tokens - 1, each_s)
-                for request in lane.fresh:
-                    request.first_s = request.last_s = now_s
-                    request.lag_s = self.scheduler.stream_s * self.in_work
-                    measures.first_token(request, now_s)
-                lane.fresh.clear()
-            finished = lane.finished()
-            if finished:
-                self._write_out(lane, finished, now_s)
-        lane.unseen += count
+        writes = lane.writes
+        self._measures.passed(lane, self, lane.sequences if writes else 0, now_s)
+        lane.unseen += lane.length
+        finished = self._write(lane, now_s) if writes else []
         if lane.reading:
             # Engines that look up rarely while they write do so after every pass that reads.
             lane.unseen = 0
             self._read(lane, now_s)
-        if lane.leaving:
-            for request in lane.leaving:
-                if request.lane is lane:
-                    self._drop(lane, request, now_s, request.state)
-            lane.leaving.clear()
+        if finished or lane.leaving:
+            self._release(lane, finished, now_s)
         lane.end_s = math.inf
-        lane.held = 0
+        lane.held = lane.length = 0
 
-    def _write_out(self, lane: Lane, finished: list[Request], now_s: float) -> None:
-        """Answers are complete; in a static batch their places stay taken until the longest is."""
-        if not self.scheduler.holds_batch:
-            for request in finished:
-                if not request.state:
-                    self._drop(lane, request, now_s, "finished")
-            return
-        for request in finished:
-            request.last_s = now_s
-            request.done = request.written
-            self.pledged -= request.output - request.written
-            request.ends = -1
-            lane.padding += 1
-            if not request.state:
-                self._ended(request, now_s, "finished")
-        self._release(lane)
-
-    def _release(self, lane: Lane) -> None:
-        """A static batch leaves when nobody in it writes any longer."""
-        if lane.is_written:
-            lane.padding = 0
-            for request in list(lane.members):
-                own = self._own_blocks(lane, request)
-                lane.leave(request)
-                self._free(request, own)
+    def _write(self, lane: Lane, now_s: float) -> list[Request]:
+        """Each sequence has its tokens; those whose answers are complete."""
+        measures = self._measures
+        tokens = lane.advance(lane.length)
+        self.admission.promised -= lane.held
+        # Only now is it known for how many passes the stretch has gone on.
+        lane.blocks.settle()
+        finished = lane.finished()
+        each_s = (now_s - lane.began_s) / tokens
+        live = lane.sequences - lane.padding
+        rest = live * (tokens - 1)
+        if finished and self._drafts:
+            # Drafted tokens beyond the end of an answer are thrown away.
+            beyond = sum(lane.steps - request.ends for request in finished)
+            measures.timeline.wrote(now_s, -beyond)
+            rest -= beyond
+        if lane.fresh:
+            live -= len(lane.fresh)
+            for request in lane.fresh:
+                if request.first_s == request.first_s:
+                    measures.resumed(request, now_s)
+                else:
+                    request.first_s = now_s
+                    request.lag_s = self.scheduler.stream_s * self.in_work
+                    measures.first_token(request, now_s)
+                request.last_s = now_s
+            lane.fresh.clear()
+        paused_s = lane.began_s - lane.wrote_s
+        if lane.recent:
+            # These have waited since they joined, the others since the last pass that wrote.
+            for joined_s in lane.recent:
+                measures.wrote(1, lane.began_s - joined_s + each_s)
+            live -= len(lane.recent)
+            lane.recent.clear()
+        if paused_s > 0:
+            measures.wrote(live, paused_s + each_s)
+            measures.wrote(rest, each_s)
+        else:
+            measures.wrote(live + rest, each_s)
+        lane.wrote_s = now_s
+        return finished
 
     def _read(self, lane: Lane, now_s: float) -> None:
         """Parts of prompts are in the cache; those that are complete have their first token."""
         remaining = []
         for request, taken in zip(lane.prompts, lane.taken, strict=True):
             request.left -= taken
-            if request.left:
+            if request.left or request.state:
                 remaining.append(request)
                 continue
             if self.machine.reads_only:
-                self._free(request, request.blocks)
+                self.admission.release(request, lane, request.total)
                 self._handed(request, now_s)
                 continue
             if request.done:
-                self._measures.resumed(now_s - request.last_s)
+                self._measures.resumed(request, now_s)
             else:
                 request.first_s = now_s
                 request.lag_s = self.scheduler.stream_s * self.in_work
                 self._measures.first_token(request, now_s)
             request.done += 1
-            self.pledged -= 1
             request.last_s = now_s
             if request.done >= request.written:
-                self.pledged -= request.output - request.done
-                self._free(request, request.blocks)
+                self.admission.release(request, lane, request.total)
                 self._ended(request, now_s, "finished")
             else:
                 lane.join(request, request.total)
+                if now_s > lane.wrote_s:
+                    lane.recent.append(now_s)
         lane.prompts = remaining
 
-    def _drop(self, lane: Lane, request: Request, now_s: float, state: str) -> None:
-        """A request in work ends."""
-        own = request.blocks
-        if request in lane.members:
-            own = self._own_blocks(lane, request)
-            lane.leave(request)
-            self.pledged -= request.output - request.done
-            if request.done > request.written:
-                # Drafted tokens beyond the end of the answer are thrown away.
-                self._measures.tokens -= request.done - request.written
-                request.done = request.written
-            request.last_s = now_s
-        elif request in lane.prompts:
+    def _release(self, lane: Lane, finished: list[Request], now_s: float) -> None:
+        """Requests end: their answers are complete, or they were given up."""
+        for request in finished:
+            # Who was given up in the last pass has not waited for its end.
+            if not request.state:
+                self._end(lane, request, now_s, "finished")
+        for request in lane.leaving:
+            state, request.state = request.state, ""
+            self._end(lane, request, now_s, state)
+        lane.leaving.clear()
+        if lane.padding == lane.sequences:
+            self._clear(lane)
+
+    def _end(self, lane: Lane, request: Request, now_s: float, state: str) -> None:
+        """A request in work ends; in a static batch its place stays taken until the longest is written."""
+        if request.ends < 0:
             lane.prompts.remove(request)
-            self.pledged -= request.output - request.done
-        request.state = ""
-        self._free(request, own)
+            self.admission.release(request, lane, request.total)
+        else:
+            if request in lane.fresh:
+                lane.fresh.remove(request)
+            elif request.last_s > lane.wrote_s:
+                lane.recent.remove(request.last_s)
+            else:
+                request.last_s = lane.wrote_s
+            if self.scheduler.holds_batch:
+                lane.pad(request)
+            else:
+                tokens = lane.cached(request)
+                lane.leave(request)
+                self.admission.release(request, lane, tokens)
         self._ended(request, now_s, state)
 
-    def _free(self, request: Request, own: int) -> None:
-        """A request is no longer in work."""
-        self.in_work -= 1
-        self.blocks.release(request, own)
-        request.lane = None
-
-    def _own_blocks(self, lane: Lane, request: Request) -> int:
-        """Blocks of a decoding request that it shares with none."""
-        grown = self.blocks.needed(lane.cached(request)) - self.blocks.needed(request.base)
-        return request.blocks + grown
+    def _clear(self, lane: Lane) -> None:
+        """A static batch whose answers are all written leaves."""
+        for request in list(lane.members):
+            tokens = lane.cached(request)
+            lane.leave(request)
+            self.admission.release(request, lane, tokens)
 
     # The start of a pass --------------------------------------------------------------------------------
 
     def _start(self, lane: Lane, now_s: float) -> None:
-        scheduler, passes = self.scheduler, self.passes
-        if lane.sequences:
-            self._make_room(lane, now_s)
+        scheduler = self.scheduler
+        stepped_back = False
+        # Where prompts go first, those that decode need no room while one is read.
+        writes = lane.sequences and (scheduler.mixes or not lane.prompts)
+        if writes and lane.blocks_of(lane.tokens_of(1)) > lane.blocks.free:
+            stepped_back = self._make_room(lane, now_s)
         extra_s = 0.0
-        if self.queued and (lane.unseen % scheduler.poll_steps == 0 or not lane.sequences):
+        if self.admission.queued and not (stepped_back and lane.sequences):
             extra_s = self._admit(lane, now_s)
-        sequences = lane.sequences
+        lane.writes = lane.sequences > 0 and (scheduler.mixes or not lane.prompts)
         if lane.prompts:
-            lane.writes = sequences > 0 and (scheduler.mixes or bool(lane.fresh))
-            self._start_reading(lane, now_s, extra_s)
-        elif sequences:
-            lane.writes, lane.reading = True, 0
-            first, slope = passes.decode_s(sequences, lane.context)
-            lane.began_s = now_s
-            lane.first_s = first + extra_s
-            lane.growth_s = slope * sequences * passes.yielded_tokens
-            most = lane.passes_of(lane.steps_to_finish())
-            if lane.fresh or extra_s:
-                most = 1
-            elif not (self._one_lane or self._lockstep):
-                most = min(most, SHARED_STRETCH)
-            if self.queued and scheduler.poll_steps > 1:
-                most = min(most, -lane.unseen % scheduler.poll_steps or scheduler.poll_steps)
-            if most > 1:
-                room = lane.tokens_within(self.blocks.free, lane.tokens_of(most))
-                while most > 1 and lane.tokens_of(most) > room:
-                    most = max(1, min(most - 1, lane.passes_of(room)))
-            lane.length = most
-            lane.held = lane.blocks_of(lane.tokens_of(most))
-            self.blocks.grow(lane.held)
-            self._pace(lane)
-            lane.end_s = now_s + lane.time_s(most)
-        else:
-            lane.end_s = math.inf
-            lane.length = 0
+            self._read_next(lane, now_s, extra_s)
+        elif lane.sequences:
+            self._write_next(lane, now_s, extra_s, once=stepped_back)
 
-    def _start_reading(self, lane: Lane, now_s: float, extra_s: float) -> None:
+    def _make_room(self, lane: Lane, now_s: float) -> bool:
+        """Blocks for the tokens of the next pass; whether a request had to step back for them."""
+        if not (self._one_lane or self._lockstep):
+            # Other batches need theirs for the pass under way alone.
+            for other in self.lanes:
+                if other.end_s < math.inf:
+                    self._cut(other, now_s)
+        stepped_back = self.admission.make_room(lane)
+        if lane.padding == lane.sequences:
+            self._clear(lane)
+        return stepped_back
+
+    def _admit(self, lane: Lane, now_s: float) -> float:
+        """Let requests in where the engine looks at its queue; time that moving their blocks takes [s]."""
+        scheduler, admission = self.scheduler, self.admission
+        own = lane.sequences + len(lane.prompts)
+        room = scheduler.max_sequences
+        if scheduler.holds_batch:
+            # A new batch when the last one is through.
+            if own:
+                return 0.0
+            ready_s = admission.full_s(now_s)
+            if ready_s > now_s:
+                self._wake_s = min(self._wake_s, ready_s)
+                return 0.0
+        elif lane.sequences and lane.unseen % scheduler.poll_steps:
+            return 0.0
+        if not self._one_lane:
+            # Batches in flight get even shares.
+            room = min(-(-self.outstanding // len(self.lanes)), room) - own
+        return admission.admit(lane, now_s, room)
+
+    def _write_next(self, lane: Lane, now_s: float, extra_s: float, *, once: bool) -> None:
+        """A stretch of passes that only write, or one where the next differs."""
+        poll, blocks = self.scheduler.poll_steps, lane.blocks
+        first, slope = self.passes.decode_s(lane.sequences, lane.context)
+        lane.reading = 0
+        lane.began_s = now_s
+        lane.first_s = first + extra_s
+        lane.growth_s = slope * lane.sequences * self.passes.yielded_tokens
+        most = lane.passes_of(min(lane.steps_to_finish(), lane.steps_alike()))
+        if once or lane.fresh:
+            most = 1
+        elif not (self._one_lane or self._lockstep):
+            most = min(most, SHARED_STRETCH)
+        if poll > 1 and self.admission.queued:
+            most = min(most, -lane.unseen % poll or poll)
+        held = lane.blocks_of(lane.tokens_of(most))
+        if held > blocks.free:
+            room = lane.tokens_within(blocks.free, lane.tokens_of(most))
+            while most > 1 and lane.tokens_of(most) > room:
+                most = min(most - 1, lane.passes_of(room))
+            held = lane.blocks_of(lane.tokens_of(most))
+        lane.length, lane.held = most, held
+        blocks.free -= held
+        self._pace(lane)
+        lane.end_s = now_s + lane.time_s(most)
+
+    def _read_next(self, lane: Lane, now_s: float, extra_s: float) -> None:
         """A pass that reads parts of prompts."""
         scheduler, passes = self.scheduler, self.passes
         sequences = lane.sequences if lane.writes else 0
-        budget = scheduler.token_budget - sequences * passes.pass_tokens
         if scheduler.holds_batch:
             # All prompts are padded to the longest.
             longest = max(request.left for request in lane.prompts)
@@ -386,23 +395,20 @@ class Replica:
             new = longest * len(lane.prompts)
             attention = len(lane.prompts) * passes.prompt_attention_s(longest, 0)
         else:
+            budget = scheduler.token_budget - sequences * passes.pass_tokens
             taken, new, attention = [], 0, 0.0
             for request in lane.prompts:
-                part = min(request.left, budget - new)
-                if not scheduler.chunks:
-                    part = request.left
-                if part > 0:
+                part = max(min(request.left, budget - new), 0) if scheduler.chunks else request.left
+                if part:
                     new += part
                     attention += passes.prompt_attention_s(part, request.total - request.left)
-                else:
-                    part = 0
                 taken.append(part)
             lane.taken = taken
         lane.reading = new
         lane.began_s, lane.length, lane.growth_s = now_s, 1, 0.0
         if sequences:
             lane.held = lane.blocks_of(lane.tokens_of(1))
-            self.blocks.grow(lane.held)
+            lane.blocks.free -= lane.held
         lane.first_s = extra_s + passes.mixed_s(sequences, lane.context, new, attention)
         self._pace(lane)
         lane.end_s = now_s + lane.first_s
@@ -413,119 +419,3 @@ class Replica:
             lane.slowest_s = lane.first_s * self.passes.slowest_share
             turn = sum(other.slowest_s for other in self.lanes if other.end_s < math.inf or other is lane)
             lane.first_s = max(lane.first_s, turn)
-
-    # Memory ---------------------------------------------------------------------------------------------
-
-    def _make_room(self, lane: Lane, now_s: float) -> None:
-        """Step back where the next pass finds no block for a token."""
-        while lane.sequences and lane.blocks_of(lane.tokens_of(1)) > self.blocks.free:
-            victim = self._victim(lane)
-            own = self._own_blocks(lane, victim)
-            lane.leave(victim)
-            self.pledged -= victim.output - victim.done
-            if victim in lane.fresh:
-                lane.fresh.remove(victim)
-            else:
-                victim.last_s = now_s
-            self._free(victim, own)
-            victim.total = victim.left = victim.prompt + victim.done
-            victim.swapped = self.scheduler.preemption == "swap"
-            self.preemptions += 1
-            victim.preempted += 1
-            heapq.heappush(self.waiting, (victim.priority, victim.number, victim))
-            self.queued += 1
-            if lane.padding:
-                self._release(lane)
-
-    def _victim(self, lane: Lane) -> Request:
-        """The least urgent request, and of those the one that came last."""
-        # Who has the whole answer, and waits for a static batch, has nothing left to step back from.
-        writing = (request for request in lane.members if request.ends >= 0)
-        return max(writing, key=lambda request: (request.priority, request.number))
-
-    def _admit(self, lane: Lane, now_s: float) -> float:
-        """Take requests from the queue while the engine's limits allow; time that moving blocks takes [s]."""
-        scheduler, blocks = self.scheduler, self.blocks
-        if scheduler.holds_batch:
-            self._admit_batch(lane, now_s)
-            return 0.0
-        budget = scheduler.token_budget
-        for request in lane.prompts:
-            budget -= request.left
-        if scheduler.mixes:
-            budget -= lane.sequences * self.passes.pass_tokens
-        extra = 0.0
-        room = self._most - self.in_work
-        if not self._one_lane:
-            # Batches in flight get even shares.
-            own = lane.sequences + len(lane.prompts)
-            share = min(-(-self.outstanding // len(self.lanes)), scheduler.max_sequences)
-            room = min(room, share - own)
-        # What those that decode will need in this pass is not to be had.
-        growth = lane.blocks_of(lane.tokens_of(1)) if lane.sequences else 0
-        blocks.free -= growth
-        while room > 0 and budget > 0 and (head := self._head()) is not None:
-            if not scheduler.chunks and head.left > budget and (lane.sequences or lane.prompts):
-                break
-            if not self._take(head):
-                break
-            self._begin(head, lane, now_s)
-            room -= 1
-            if head.handed or head.swapped:
-                # Keys and values are there: the next pass writes.
-                if head.swapped:
-                    extra += self.machine.swap_s_per_block * blocks.needed(head.total)
-                    self._measures.resumed(now_s - head.last_s)
-                    head.done += 1
-                    self.pledged -= 1
-                    head.total += 1
-                else:
-                    lane.fresh.append(head)
-                head.swapped = head.handed = False
-                lane.join(head, head.total)
-                budget -= self.passes.pass_tokens
-                growth += 1
-                blocks.free -= 1
-            else:
-                lane.prompts.append(head)
-                budget -= head.left
-        blocks.free += growth
-        return extra
-
-    def _take(self, request: Request) -> bool:
-        """Give a request its blocks, where the engine would."""
-        scheduler, blocks = self.scheduler, self.blocks
-        if scheduler.reserved_share and self.in_work:
-            tokens = self.pledged + request.output - request.done
-            pledged = scheduler.reserved_share * (tokens / scheduler.block_tokens + self.in_work + 1)
-            if pledged + blocks.needed(request.total) > blocks.free:
-                return False
-        return blocks.take(request)
-
-    def _begin(self, request: Request, lane: Lane, now_s: float) -> None:
-        """A request leaves the queue for a lane."""
-        heapq.heappop(self.waiting)
-        self.queued -= 1
-        self.in_work += 1
-        self.pledged += request.output - request.done
-        request.lane = lane
-        if request.started_s != request.started_s:
-            request.started_s = now_s
-            self._measures.began(request, now_s)
-
-    def _admit_batch(self, lane: Lane, now_s: float) -> None:
-        """Static batching: a new batch when the last one is through, and full, or has waited long enough."""
-        scheduler = self.scheduler
-        head = self._head()
-        if lane.sequences or lane.prompts or head is None:
-            return
-        if self.queued < scheduler.max_sequences and scheduler.batch_wait_s:
-            ready = head.arrival_s + scheduler.batch_wait_s
-            if ready > now_s:
-                self._wake_s = min(self._wake_s, ready)
-                return
-        while len(lane.prompts) < scheduler.max_sequences and (head := self._head()) is not None:
-            if not self._take(head):
-                break
-            self._begin(head, lane, now_s)
-            lane.prompts.append(head)

@@ -16,8 +16,8 @@ class Request:
     arrival_s, prompt, output, written, priority, prefix
         As in `Ask`.
     total
-        Tokens that must be in the cache before the next one is written: the prompt, and after a step back
-        what was written.
+        Tokens that must be in the cache before it decodes: the prompt, and after a step back what was
+        written; where keys and values are brought, those that are.
     left
         Of these, still to be read.
     done
@@ -30,14 +30,12 @@ class Request:
         Tokens in the cache when it joined the decoding ones of its lane, and the lane's count of tokens then.
     ends
         Its lane's count of tokens at which its answer is complete; -1 while it does not decode.
-    blocks
-        Of the cache that are its own, shared ones apart.
     shared
-        Leading blocks of `prefix` that it holds.
+        Leading pieces of its prompt that it holds and others may hold too.
     preempted
         Times that it had to step back.
-    handed
-        Its keys and values come from a worker that only reads prompts.
+    handed, swapped
+        Its keys and values wait to be brought here, from a worker that only reads prompts or from the host.
     state
         How it ended; empty before.
     """
@@ -45,7 +43,6 @@ class Request:
     __slots__ = (
         "arrival_s",
         "base",
-        "blocks",
         "done",
         "ends",
         "first_s",
@@ -93,7 +90,7 @@ class Request:
         self.done = 0
         self.started_s = self.first_s = self.last_s = math.nan
         self.lag_s = 0.0
-        self.base = self.joined = self.blocks = self.shared = self.preempted = 0
+        self.base = self.joined = self.shared = self.preempted = 0
         self.ends = -1
         self.handed = self.swapped = False
         self.lane: Any = None

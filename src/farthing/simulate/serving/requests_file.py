@@ -76,11 +76,11 @@ class RequestsFile:
             str(request.done),
             str(request.priority),
             request.state,
-            _seconds(now_s),
+            _seconds(now_s + request.lag_s),
             _seconds(request.started_s - arrival_s),
             _seconds(request.first_s + request.lag_s - arrival_s),
             _seconds(request.tpot_s),
-            _seconds(now_s - arrival_s) if answered else "",
+            _seconds(now_s + request.lag_s - arrival_s) if answered else "",
             "" if request.replica is None else str(request.replica.number),
             str(request.preempted),
         )

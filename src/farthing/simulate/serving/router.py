@@ -35,7 +35,7 @@ def router(routing: Routing, replicas: Sequence[Replica], seed: int) -> Router:
 
 
 def _load(replica: Replica) -> int:
-    return replica.queued + replica.in_work
+    return replica.outstanding
 
 
 def _round_robin(replicas: Sequence[Replica]) -> Router:

@@ -7,14 +7,20 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from farthing.errors import FarthingError
 from farthing.records.serving import STATES, Front, Scheduler
+from farthing.simulate.serving.machine import Machine
 from farthing.simulate.serving.measures import Measures
-from farthing.simulate.serving.replica import Machine, Replica
+from farthing.simulate.serving.replica import Replica
 from farthing.simulate.serving.request import Request
 from farthing.simulate.serving.router import router
 from farthing.simulate.serving.stream import Ask
+
+RETRY_S: Final = 1.0
+"""Pause of a user whose request was refused, at least: without one it would come again at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,7 @@ class Service:
         self._offered = 0
         self._ended = dict.fromkeys(STATES, 0)
         self._present = 0
-        self._area = self._sojourns = self._last_s = self._end_s = 0.0
+        self._area = self._sojourns = self._last_s = 0.0
 
     def _replica(self, number: int, machine: Machine, scheduler: Scheduler) -> Replica:
         return Replica(
@@ -206,18 +212,19 @@ class Service:
         self.measures.timeline.lifted(now_s, 1)
         front = self.front
         replica = self._route(request)
-        if not (replica.fits(request) and (not self._readers or self._decoders[0].fits(request))):
+        if not (
+            replica.admission.fits(request)
+            and (not self._readers or self._decoders[0].admission.fits(request))
+        ):
             self._finish(request, now_s, "too-long")
             return
         if front.queue_limit and replica.queued >= front.queue_limit:
             self._finish(request, now_s, "rejected")
             return
-        if front.queue_timeout_s:
-            self._at(
-                arrival_s + front.queue_timeout_s, lambda at_s: self._give_up(request, at_s, begun=False)
-            )
-        if front.timeout_s:
-            self._at(arrival_s + front.timeout_s, lambda at_s: self._give_up(request, at_s, begun=True))
+        for wait_s, begun in ((front.queue_timeout_s, False), (front.timeout_s, True)):
+            if wait_s:
+                give_up = partial(self._give_up, request, begun=begun)
+                self._at(max(arrival_s + wait_s, now_s), give_up)
         self._offer(replica, request, now_s)
 
     def _offer(self, replica: Replica, request: Request, now_s: float) -> None:
@@ -251,7 +258,8 @@ class Service:
         def arrive(at_s: float) -> None:
             if not request.state:
                 request.handed = True
-                request.left = request.total
+                # The last token of the prompt is computed there, and starts the answer.
+                request.total = request.prompt - 1
                 self._offer(self._route_on(request), request, at_s)
 
         self._at(end, arrive)
@@ -268,7 +276,9 @@ class Service:
         self._sojourns += now_s - request.arrival_s
         self.measures.ended(request, now_s)
         if request.user >= 0:
-            self._send(now_s + request.lag_s + self._think_s, request.user)
+            refused = state in ("too-long", "rejected")
+            pause_s = max(self._think_s, RETRY_S) if refused else self._think_s
+            self._send(now_s + request.lag_s + pause_s, request.user)
 
     # Counting -------------------------------------------------------------------------------------------
 
@@ -294,5 +304,5 @@ class Service:
             span_s=span,
             in_system=area / span if span else 0.0,
             in_system_by_little=self._sojourns / span if span else 0.0,
-            preemptions=sum(replica.preemptions for replica in self._all),
+            preemptions=sum(replica.admission.preemptions for replica in self._all),
         )

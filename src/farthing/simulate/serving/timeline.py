@@ -63,13 +63,14 @@ class Timeline:
     def _at(self, time_s: float) -> int:
         """The stretch of a time, made where it is not there yet."""
         index = int(time_s / self.width_s)
+        if index < len(self._busy):
+            return index
         while index >= MOST:
             self._halve()
             index = int(time_s / self.width_s)
         missing = index + 1 - len(self._busy)
-        if missing > 0:
-            for values in self._lists():
-                values.extend([0.0] * missing)
+        for values in self._lists():
+            values.extend([0.0] * missing)
         return index
 
     def _halve(self) -> None:
@@ -96,6 +97,10 @@ class Timeline:
         self._ttft[index] += ttft_s
         self._ttfts[index] += 1
         self._written[index] += 1
+
+    def wrote(self, time_s: float, count: int) -> None:
+        """So many tokens came at once."""
+        self._written[self._at(time_s)] += count
 
     def lifted(self, time_s: float, by: int) -> None:
         """So many requests more wait from now on, or fewer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import math
 import os
 import signal
@@ -56,7 +57,8 @@ def test_rows_say_what_the_measures_say(tmp_path: Path) -> None:
     assert file.rows == len(rows) == result.offered == 400
     assert sorted(int(row["request"]) for row in rows) == list(range(400))
     ended = [float(row["ended_s"]) for row in rows]
-    assert ended == sorted(ended)
+    # In the order in which the service ends them; users see that some milliseconds later.
+    assert all(later > earlier - 0.1 for earlier, later in itertools.pairwise(ended))
     counts = {state: sum(row["state"] == state for row in rows) for state in result.ended}
     assert counts == result.ended
     assert len(result.ended) == 4
