@@ -80,8 +80,8 @@ def page(rows: Sequence[Row]) -> str:
         "users begin at once, lengths spread between 80% and all of what is stated; the mean time to the "
         "first token counts. Passes are put together as the engine does it, with the limits that the runs' "
         "own scripts set (`src/farthing/evidence/pass_limits.csv`). What differs from the closed form: "
-        "nothing about waiting is fitted; one factor an engine, on passes that read prompts, is "
-        "(`farthing.calibrate.scheduling`, on the sources that may be fitted).",
+        "nothing about waiting is fitted; what a request, a kernel and a token cost an engine's host, and a "
+        "factor on reading, are (`farthing.calibrate.scheduling`, on the sources that may be fitted).",
         "",
         "| engine | workers | rows | simulated: median error | 90% below | bias | closed form: median error "
         "| 90% below | bias |",
