@@ -90,6 +90,8 @@ def test_every_example_of_the_help_runs(
     for name in ("runs.csv", "a.csv", "b.csv"):
         Path(name).write_text(MEASURED, "utf-8")
     Path("grid.toml").write_text(GRID, "utf-8")
+    trace = Path(__file__).parents[1] / "data" / "traces" / "azure_llm_2023_conv.csv"
+    Path("requests.csv").write_text(trace.read_text("utf-8"), "utf-8")
     Path("my-prices.csv").write_text(PRICES, "utf-8")
     if line == ["validate"]:
         pytest.skip("all shipped measurements are compared once, in tests/validation")

@@ -73,7 +73,7 @@ def faults(
       farthing simulate faults llama-3-405b --restart 2min --checkpoint-mode async --chart
       farthing simulate faults --model llama-3.1-405b --on 2048x8:h100-sxm@ib-ndr --days 54 --spares 16
       farthing simulate faults --model llama-2-70b --on 256x8:a100-sxm-80gb@ib-hdr --card-mtbf 30d --json
-      farthing simulate faults article-2048 --lifetime weibull --shape 0.7 --out runs.csv --plot faults.svg
+      farthing simulate faults article-2048 --lifetime weibull --shape 0.7 --out months.csv --plot faults.svg
     """
     from farthing import api
     from farthing.cli.output import show, show_json, write
