@@ -111,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = cli.main(args=given, prog_name="farthing", standalone_mode=False)
     except FarthingError as error:
         return _fail(str(error), error.exit_code, given)
+    except click.exceptions.NoArgsIsHelpError as error:
+        # A group alone: its help is the answer, not one line.
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "farthing"
         return _fail(f"{error.format_message().rstrip('.')} (see: {path} --help)", 2, given)

@@ -109,6 +109,15 @@ def test_an_unknown_command(word: str, said: str, capsys: pytest.CaptureFixture[
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("group", ["gpu", "simulate", "prices"])
+def test_a_group_alone_shows_its_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([group]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert shown.err.startswith(f"Usage: farthing {group} ")
+    assert len(shown.err.splitlines()) > 5
+
+
 def test_the_manual_is_current() -> None:
     assert (ROOT / "docs" / "cli.md").read_text("utf-8") == reference(), "run: make docs"
 
