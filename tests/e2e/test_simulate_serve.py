@@ -168,7 +168,7 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("simulate", "serve", "llama-3.1-8b", "--rate", "1"), "--on"),
     (("simulate", "sreve"), "did you mean serve"),
     ((*RATE, "--engine", "vlmm"), "did you mean vllm"),
-    ((*RATE, "--scheduler", "sglang"), "did you mean sglang"),
+    ((*RATE, "--scheduler", "sglan"), "did you mean sglang"),
     ((*RATE, "--routing", "round"), "did you mean round-robin"),
     ((*RATE, "--preemption", "drop"), "recompute, swap"),
     ((*RATE, "--arrivals", "bursts"), "poisson, gamma, diurnal, closed, trace"),

@@ -85,9 +85,10 @@ def _assumptions(result: ServingResult) -> Iterator[str]:
     if result.scheduler.fitted_on:
         fitted_on = result.scheduler.fitted_on
         yield f"{result.scheduler.id}: costs of requests and of reading are fitted on {fitted_on}"
+    but = ", but for these fitted costs" if result.scheduler.fitted_on else ""
     yield (
-        "pass times are those of farthing infer, which farthing validate compares with measurements; first "
-        "tokens under load were compared too (docs/simulation.md)"
+        f"pass times are those of farthing infer{but}, which farthing validate compares with measurements; "
+        "first tokens under load were compared too (docs/simulation.md)"
     )
 
 
@@ -275,7 +276,9 @@ def _money(result: ServingResult) -> Iterator[RenderableType]:
     if not result.offered:
         return
     yield layout.heading("Money", "of the cards that serve, at this load; tokens are those written")
-    if not result.costs:
+    if not result.tokens_per_s:
+        yield layout.indented(Text("no token was written that could cost anything", style="dim"))
+    elif not result.costs:
         yield layout.indented(
             Text("cost unknown: no price of these cards; state --usd-per-accelerator or -hour", style="dim")
         )

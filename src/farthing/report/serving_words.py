@@ -178,7 +178,9 @@ def _plan(plan: InferencePlan) -> str:
 def _scheduler(result: ServingResult) -> str:
     own = result.scheduler
     words = [own.id]
-    most = f"at most {counted(own.max_sequences, 'request')} in work on a replica"
+    ranks = result.plan.ep > result.plan.tp and result.plan.dp > 1
+    where = "each of a replica's ranks" if ranks else "a replica"
+    most = f"at most {counted(own.max_sequences, 'request')} in work on {where}"
     if own.holds_batch:
         words.append(f"static batches, {most}")
         return "; ".join(words)

@@ -115,6 +115,9 @@ def simulate_faults(
     answer = answered(run, given["runs"], given["seed"], work_s=given["work_s"], told=told, progress=progress)
     if base is None:
         return answer
+    if model or cluster:
+        # What was published is of another run.
+        return answer
     return dataclasses.replace(answer, published=base.published, published_goodput=base.published_goodput)
 
 

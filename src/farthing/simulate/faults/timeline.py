@@ -107,8 +107,9 @@ def check_size(run: FaultRun) -> None:
     if not total <= MOST_EVENTS:
         worst = max(by_cause, key=lambda name: by_cause[name])
         raise InvalidInput(
-            f"{total:,.0f} interruptions are expected in {format_seconds(run.duration_s)}, most of them from "
-            f"{worst!r}; at most {MOST_EVENTS:,} can be simulated: give fewer days, or a longer MTBF"
+            f"{total:,.0f} interruptions are expected in {format_seconds(run.duration_s)}, more of them from "
+            f"{worst!r} than from any other cause; at most {MOST_EVENTS:,} can be simulated: give fewer "
+            "days, or a longer MTBF"
         )
 
 

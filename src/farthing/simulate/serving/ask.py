@@ -20,7 +20,7 @@ from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Front, Lengths, Objectives, Scheduler, ServingResult, Traffic
 from farthing.records.workload import InferenceWorkload
 from farthing.simulate.serving.counting import Counting, expected
-from farthing.simulate.serving.deployed import Deployed, deployed, scheduler_of
+from farthing.simulate.serving.deployed import Deployed, deployed, scheduler_of, unfitted
 from farthing.simulate.serving.measures import Watcher
 from farthing.simulate.serving.play import play
 from farthing.simulate.serving.rate import find_rate, find_replicas
@@ -115,10 +115,13 @@ def simulate_serving(
     chosen = set(options) & {"tp", "pp", "dp"}
     split, notes = _plan(model, cluster, plan, options, chosen, ideal=ideal)
     engine = split.decode.engine if isinstance(split, DisaggregatedPlan) else split.engine
-    puts, scheduling = _scheduler(scheduler, engine, cluster, options)
+    puts, scheduling = _scheduler(scheduler, engine, cluster, options, ideal=ideal)
     refuse_unknown(
         options, InferencePlan, Traffic, Scheduler, Front, Objectives, CostBasis, InferenceWorkload
     )
+    coming = load.requests or (played.requests if played else 0)
+    if coming and warm_up >= coming:
+        raise InvalidInput(f"warm_up={warm_up:,} leaves none of {coming:,} requests to measure; lower it")
     typical = _typical_tokens(load, played)
     made = deployed(
         model,
@@ -214,16 +217,23 @@ def _plan(
 
 
 def _scheduler(
-    scheduler: Scheduler | str | None, engine: str, cluster: Cluster, options: dict[str, Any]
+    scheduler: Scheduler | str | None,
+    engine: str,
+    cluster: Cluster,
+    options: dict[str, Any],
+    *,
+    ideal: bool,
 ) -> tuple[Scheduler, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if isinstance(scheduler, str):
-        found = catalog.scheduler(scheduler)
+        # The name of an engine stands for its default on such cards.
+        usual = catalog.usual_scheduler(scheduler, cluster.groups[0].accelerator)
+        found = usual or catalog.scheduler(scheduler)
     elif scheduler is None:
         found, notes = scheduler_of(engine, cluster)
     else:
         found = scheduler
-    return filled(found, Scheduler, options), notes
+    return filled(unfitted(found) if ideal else found, Scheduler, options), notes
 
 
 def _typical_tokens(traffic: Traffic, trace: Trace | None) -> float:

@@ -61,8 +61,9 @@ class Deployed:
     ----------
     decode, prefill
         Sides; without ``prefill`` the first does both.
-    replicas
-        Of the first side; those of the other are its plan's.
+    replicas, resized
+        Of the first side, and whether there are more or fewer than the plan has; those of the other are its
+        plan's.
     transfer_s
         Of the keys and values of a prompt of so many tokens [s].
     notes, warnings
@@ -75,6 +76,7 @@ class Deployed:
     decode: Side
     prefill: Side | None
     replicas: int
+    resized: bool
     transfer_s: Callable[[int], float]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -182,6 +184,7 @@ def deployed(
             decode=decode,
             prefill=prefill,
             replicas=decode.replicas,
+            resized=False,
             transfer_s=_transfer(model, cluster, plan, prefill, decode),
             notes=(*notes, *_notes(decode, prefill)),
             warnings=tuple(warnings),
@@ -195,6 +198,7 @@ def deployed(
         decode=side,
         prefill=None,
         replicas=replicas or side.replicas,
+        resized=replicas not in (0, side.replicas),
         transfer_s=lambda tokens: 0.0,
         notes=(*notes, *_notes(side)),
         warnings=tuple(warnings),
@@ -340,4 +344,11 @@ def scheduler_of(engine: str, cluster: Cluster) -> tuple[Scheduler, tuple[str, .
         return found, ()
     name = catalog.engine(engine).name if engine else "no engine"
     usual = catalog.usual_scheduler("vllm", card) or Scheduler()
-    return usual, (f"{name}: passes are put together as vLLM does",)
+    return unfitted(usual), (f"{name}: passes are put together as vLLM does",)
+
+
+def unfitted(scheduler: Scheduler) -> Scheduler:
+    """Without what was fitted to one engine: another's, or paper arithmetic, owes nothing to it."""
+    return dataclasses.replace(
+        scheduler, request_s=0.0, reading_kernel_s=0.0, stream_s=0.0, reading_factor=1.0, fitted_on=""
+    )

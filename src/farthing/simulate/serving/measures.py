@@ -44,7 +44,7 @@ class Measures:
         self.e2e, self.queue = Histogram(), Histogram()
         self.timeline = Timeline()
         self.passes = self.steps = self.tokens = 0
-        self.busy_s = self.sequences_s = self.held_s = 0.0
+        self.busy_s = self.passing_s = self.sequences_s = self.held_s = 0.0
         self.held_peak = 0
         self.read_tokens = self.prompt_tokens = 0
         self.good = self.judged = 0
@@ -99,7 +99,9 @@ class Measures:
         self.steps += writing * count + len(lane.prompts)
         share = 1 if replica.machine.lanes == 1 else 1 / replica.machine.lanes
         self.busy_s += busy * share
-        self.sequences_s += sequences * busy
+        if not replica.machine.reads_only:
+            self.sequences_s += sequences * busy
+            self.passing_s += busy
         self.held_s += held * busy * share
         # First tokens are told by themselves, and so are those after a step back.
         written = lane.tokens_of(count) * (writing - lane.padding) - len(lane.fresh) if writing else 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Final, cast
 
 from farthing.estimate.cost import CostBasis, costs, power_w
 from farthing.predict.parameters import active_parameters
+from farthing.records.hardware import Cluster
 from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Front, Moment, Objectives, ServingResult, Traffic
 from farthing.simulate.serving.deployed import Deployed
@@ -18,6 +20,8 @@ from farthing.simulate.serving.trace import Trace
 
 LOST: Final = ("timed-out", "rejected", "too-long")
 """States of requests that the service failed."""
+LEFT, LEFT_SHARE = 50, 0.05
+"""Requests that may wait when the last one comes, and their share of all, before it counts as too much."""
 GROWTH: Final = 1.25
 """By so much must a queue be longer in the last third of the load than in the second, to count as growing."""
 
@@ -83,10 +87,12 @@ def _result(
     answered = outcome.ended.get("finished", 0)
     blocks = machine.kv_blocks
     series = measures.timeline.moments(outcome.span_s, replicas, blocks * deployed.replicas)
-    growing = traffic.arrivals != "closed" and is_growing(series)
+    left = outcome.left_waiting > max(LEFT, LEFT_SHARE * outcome.offered)
+    growing = traffic.arrivals != "closed" and (left or is_growing(series))
     draw = _power_w(deployed, measures, span, basis)
     tokens_per_s = measures.tokens / span
-    share = deployed.cards / deployed.cluster.count
+    paid = _paid(deployed)
+    share = deployed.cards / paid.count
     judged = measures.judged or math.inf
     return ServingResult(
         model=deployed.model.id,
@@ -114,7 +120,7 @@ def _result(
         missed=measures.missed,
         breaks=_breaks(objectives, measures, outcome, growing=growing),
         utilisation=min(measures.busy_s / (span * replicas), 1.0),
-        mean_sequences=measures.sequences_s / measures.busy_s if measures.busy_s else 0.0,
+        mean_sequences=measures.sequences_s / measures.passing_s if measures.passing_s else 0.0,
         kv_share=measures.held_s / (span * deployed.replicas * blocks),
         kv_peak_share=measures.held_peak / blocks,
         kv_blocks=blocks,
@@ -125,11 +131,30 @@ def _result(
         passes=measures.passes,
         steps=measures.steps,
         power_w=draw,
-        costs=costs(deployed.cluster, draw, tokens_per_s / share, basis) if measures.tokens else (),
+        costs=costs(paid, draw, tokens_per_s / share, basis) if measures.tokens else (),
         series=series,
         trace=trace.description if trace is not None else "",
         assumptions=deployed.notes,
         warnings=(*deployed.warnings, *_warnings(outcome, growing=growing)),
+    )
+
+
+def _paid(deployed: Deployed) -> Cluster:
+    """The cards that serve, where a search took more or fewer than the cluster has."""
+    cluster, cards = deployed.cluster, deployed.cards
+    if len(cluster.groups) > 1 or deployed.prefill or not deployed.resized or cards == cluster.count:
+        return cluster
+    group = cluster.groups[0]
+    hosts, rest = divmod(cards, group.accelerators_per_host)
+    own = (hosts, group.accelerators_per_host) if not rest else (1, cards)
+    sized = dataclasses.replace(group, hosts=own[0], accelerators_per_host=own[1])
+    factor = cards / cluster.count
+    return dataclasses.replace(
+        cluster,
+        groups=(sized,),
+        network=cluster.network or group.network or group.intra_link,
+        usd=cluster.usd * factor,
+        usd_per_s=cluster.usd_per_s * factor,
     )
 
 
@@ -147,11 +172,11 @@ def _power_w(deployed: Deployed, measures: Measures, span_s: float, basis: CostB
     bandwidth = min(card.memory_bytes_per_s for card in run.about.devices)
     return float(
         power_w(
-            deployed.cluster,
+            _paid(deployed),
             compute_share=min(flop / (peak * span_s), 1.0) if span_s else 0.0,
             memory_share=min(moved / (bandwidth * span_s), 1.0) if span_s else 0.0,
             pue=basis.pue,
-            used=min(cards, deployed.cluster.count),
+            used=cards,
         )
     )
 

@@ -56,7 +56,10 @@ class Deployment:
 
 @dataclass(slots=True)
 class Outcome:
-    """Counts of a run; see `farthing.records.serving.ServingResult`."""
+    """Counts of a run; see `farthing.records.serving.ServingResult`.
+
+    ``left_waiting`` are the requests that wait in queues when the last one has come.
+    """
 
     offered: int
     ended: dict[str, int]
@@ -64,6 +67,7 @@ class Outcome:
     in_system: float
     in_system_by_little: float
     preemptions: int
+    left_waiting: int = 0
 
 
 class Service:
@@ -133,6 +137,7 @@ class Service:
         self._offered = 0
         self._ended = dict.fromkeys(STATES, 0)
         self._present = 0
+        self._left = 0
         self._area = self._sojourns = self._last_s = 0.0
 
     def _replica(self, number: int, machine: Machine, scheduler: Scheduler) -> Replica:
@@ -173,6 +178,8 @@ class Service:
                     break
                 self._arrive(upcoming, upcoming.arrival_s, -1, arrival)
                 upcoming = next(asks, None)
+                if upcoming is None:
+                    self._left = sum(replica.queued for replica in replicas)
             elif happens <= passes:
                 _, _, event = heapq.heappop(events)
                 event(happens)
@@ -305,4 +312,5 @@ class Service:
             in_system=area / span if span else 0.0,
             in_system_by_little=self._sojourns / span if span else 0.0,
             preemptions=sum(replica.admission.preemptions for replica in self._all),
+            left_waiting=self._left,
         )

@@ -103,5 +103,5 @@ def test_whole_numbers_of_seconds_do_not_round_failures():
 
 
 def test_too_many_failures_are_refused_before_they_are_drawn():
-    with pytest.raises(InvalidInput, match=r"most of them from 'gpu'.*longer MTBF"):
+    with pytest.raises(InvalidInput, match=r"more of them from 'gpu' than .*longer MTBF"):
         drawn(causes=(dataclasses.replace(GPU, part_mtbf_s=0.001), SOFTWARE))

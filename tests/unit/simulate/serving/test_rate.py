@@ -21,6 +21,7 @@ class Stub:
 
     replicas: int = 1
     prefill: Any = None
+    resized: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
