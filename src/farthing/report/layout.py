@@ -120,18 +120,22 @@ def columns(
     for number, name in enumerate(header):
         is_text = number < left
         longest = max((len(row[number]) for row in rows), default=0)
-        # Where room is short a second column of text gives way, and never a number.
-        least = 0 if is_text and number else max(longest, len(name))
+        # Where room is short a second column of text gives way, then names go on in the next line; a number
+        # is never cut.
+        named = left == 1 and number == 0
+        least = 0 if is_text and number else width if named else max(longest, len(name))
         table.add_column(
             name,
             justify="left" if is_text else "right",
-            no_wrap=not is_text or number == 0,
-            min_width=max(least, width if left == 1 and number == 0 else 0),
+            no_wrap=not is_text or (number == 0 and not named),
+            min_width=least,
         )
     for row in rows:
         table.add_row(
             *(
-                Text(cell) if wrap and 0 < number < left else Text(cell, no_wrap=True, overflow="ellipsis")
+                Text(cell)
+                if (wrap and 0 < number < left) or (left == 1 and number == 0)
+                else Text(cell, no_wrap=True, overflow="ellipsis")
                 for number, cell in enumerate(row)
             )
         )
