@@ -245,7 +245,12 @@ def traffic_options(function: Any) -> Any:
                 Count(1, 10_000_000),
                 "People who each wait for the answer before they ask again.",
             ),
-            ("think_s", ("--think",), Duration(), "Pause of a user between answer and question, e.g. 20s."),
+            (
+                "think_s",
+                ("--think",),
+                Duration(),
+                "Mean pause of a user between answer and question, e.g. 20s.",
+            ),
         ),
         option(
             _TRAFFIC,

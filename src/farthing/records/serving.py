@@ -87,7 +87,8 @@ class Traffic:
     swing, day_s
         Of ``diurnal``: by which share of the mean the rate rises and falls, and in what time [s].
     users, think_s
-        Of ``closed``: how many, and how long each pauses between an answer and the next request [s].
+        Of ``closed``: how many, and how long each pauses on average (exponential) between an answer and the
+        next request [s].
     prompt, output
         Lengths; of a trace its own.
     priorities

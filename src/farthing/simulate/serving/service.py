@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -80,8 +81,8 @@ class Service:
     measures
         Where it is told.
     users, think_s, until_s
-        Of a closed loop: how many, how long each pauses [s], and when they stop asking [s]; without users
-        requests come when they say.
+        Of a closed loop: how many, how long each pauses on average [s], and when they stop asking [s];
+        without users requests come when they say.
     seed
         Of routing by lot.
 
@@ -112,6 +113,7 @@ class Service:
         self.front = front
         self.measures = measures
         self._users, self._think_s, self._until_s = users, think_s, until_s
+        self._thinking = random.Random(seed)
         self.replicas = [
             self._replica(number, deployment.machine, deployment.scheduler)
             for number in range(deployment.replicas)
@@ -162,7 +164,7 @@ class Service:
         """
         self._asks = asks
         for user in range(self._users):
-            self._send(0.0, user)
+            self._send(self._pause_s(), user)
         upcoming = None if self._users else next(asks, None)
         shift = self.deployment.request_s
         replicas, due, events = self._all, self._due, self._events
@@ -205,6 +207,10 @@ class Service:
             self._arrive(found, time_s, user, now_s)
 
         self._at(time_s + self.deployment.request_s, arrive)
+
+    def _pause_s(self) -> float:
+        """How long a user thinks: of even pauses all would stay in step."""
+        return self._thinking.expovariate(1 / self._think_s) if self._think_s else 0.0
 
     def _at(self, time_s: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (time_s, next(self._order), event))
@@ -284,7 +290,7 @@ class Service:
         self.measures.ended(request, now_s)
         if request.user >= 0:
             refused = state in ("too-long", "rejected")
-            pause_s = max(self._think_s, RETRY_S) if refused else self._think_s
+            pause_s = max(self._pause_s(), RETRY_S) if refused else self._pause_s()
             self._send(now_s + request.lag_s + pause_s, request.user)
 
     # Counting -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import statistics
 import tracemalloc
 from typing import Any
 
@@ -134,8 +135,18 @@ def test_a_hand_over_has_the_same_context_as_a_prompt_read_there() -> None:
 
 
 def test_users_wait_for_their_answers() -> None:
-    played = play(ALONE, [ask(0)] * 4, users=1, think_s=2.0)
-    assert [request.arrival_s for request in played.book.requests] == [0, 3, 6, 9]
+    played = play(ALONE, [ask(0)] * 4, users=1)
+    assert [request.arrival_s for request in played.book.requests] == [0, 1, 2, 3]
+
+
+def test_users_pause_for_times_of_their_own() -> None:
+    played = play(ALONE, [ask(0)] * 4000, users=1, think_s=2.0)
+    sent = [request.arrival_s for request in played.book.requests]
+    pauses = [later - earlier - 1 for earlier, later in itertools.pairwise(sent)]
+    # Exponential: the mean is the deviation, and both are within four standard errors of it.
+    assert min(pauses) > 0
+    assert statistics.mean(pauses) == pytest.approx(2.0, rel=4 / 4000**0.5)
+    assert statistics.stdev(pauses) == pytest.approx(2.0, rel=6 / 4000**0.5)
 
 
 def test_users_stop_when_the_time_is_over() -> None:
