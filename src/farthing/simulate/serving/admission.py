@@ -194,3 +194,5 @@ class Admission:
         if request.started_s != request.started_s:
             request.started_s = now_s
             self._measures.began(request, now_s)
+        elif request.handed:
+            self._measures.timeline.lifted(now_s, -1)

@@ -111,7 +111,8 @@ class Measures:
 
     def ended(self, request: Request, now_s: float) -> None:
         """A request ends, one way or another."""
-        if request.started_s != request.started_s:
+        if request.started_s != request.started_s or request.handed:
+            # It waited until the end, for its first pass or for a place among those that decode.
             self.timeline.lifted(now_s, -1)
         if request.number >= self._warm_up:
             self.judged += 1

@@ -271,6 +271,7 @@ class Service:
         def arrive(at_s: float) -> None:
             if not request.state:
                 request.handed = True
+                self.measures.timeline.lifted(at_s, 1)
                 # The last token of the prompt is computed there, and starts the answer.
                 request.total = request.prompt - 1
                 self._offer(self._route_on(request), request, at_s)
