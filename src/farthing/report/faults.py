@@ -19,6 +19,9 @@ SMALL_SHARE: Final = 5e-5
 ROWS: Final = 12
 """So many causes have a row of their own, the costliest first."""
 
+SHORT: Final = 10
+"""Intervals between checkpoints; of a run with fewer no formula of long ones is shown."""
+
 
 def faults_report(result: FaultsResult) -> RenderableType:
     """All that a person wants to read of a simulated run.
@@ -103,7 +106,10 @@ def _facts(result: FaultsResult) -> Iterator[tuple[str, str]]:
     yield "checkpoints", _saved(run)
     yield "recovery", _recovery(run)
     yield "to finish", _finish(result)
-    yield "Daly's formula", _formula(result)
+    # It knows one kind of checkpoint, and runs with many of them.
+    short = run.duration_s < SHORT * result.interval.interval_used_s
+    if not (run.checkpointing.memory_interval_s or short):
+        yield "Daly's formula", _formula(result)
 
 
 def _saved(run: FaultRun) -> str:
@@ -172,8 +178,6 @@ def _left_out(run: FaultRun) -> Iterator[str]:
         yield "failures that follow others"
     if saved.checkpoint_mode == "async":
         yield "asynchronous writes"
-    if saved.memory_interval_s:
-        yield "checkpoints in memory"
     if recovery.spare_hosts is not None:
         yield "lacking spares"
     if run.stragglers is not None:

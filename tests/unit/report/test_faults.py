@@ -48,24 +48,22 @@ def test_without_a_price_there_is_no_money():
 
 def test_the_formula_says_what_it_leaves_out(found):
     assert "exact for long runs of this kind" in printed(found)
-    text = printed(
-        asked(
-            spare_hosts=90,
-            straggler_mtbf_s=2000 * DAY,
-            maintenance_per_day=2.0,
-            checkpoint_mode="async",
-            memory_interval_s=30.0,
-            detection_spread="exponential",
-            followed_share=0.1,
-            lifetime="weibull",
-            shape=0.9,
-        )
-    )
+    odd = {
+        "spare_hosts": 90,
+        "straggler_mtbf_s": 2000 * DAY,
+        "maintenance_per_day": 2.0,
+        "checkpoint_mode": "async",
+        "detection_spread": "exponential",
+        "followed_share": 0.1,
+        "lifetime": "weibull",
+        "shape": 0.9,
+    }
     told = (
-        "it leaves out the age of parts, failures that follow others, asynchronous writes, checkpoints in "
-        "memory, lacking spares, slow parts, planned stops and recoveries that differ"
+        "it leaves out the age of parts, failures that follow others, asynchronous writes, lacking spares, "
+        "slow parts, planned stops and recoveries that differ"
     )
-    assert told in text
+    assert told in printed(asked(**odd))
+    text = printed(asked(**odd, memory_interval_s=30.0))
     for words in (
         "90 spare hosts, the job waits",
         "in the memory of other hosts",
@@ -130,3 +128,17 @@ def test_many_causes_are_summed_up():
     rest = [one for one in result.by_cause if one.share >= 5e-5 or one.events >= 0.05][12:]
     assert f"{len(rest)} more causes {sum(one.events for one in rest):,.1f}" in text
     assert dataclasses.replace(result, published="") != result
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, True),
+        ({"checkpoint_mode": "async", "memory_interval_s": 60.0}, False),
+        ({"duration_s": 600.0}, False),
+    ],
+)
+def test_dalys_formula_is_shown_where_it_knows_the_run(options, shown):
+    result = api.simulate_faults("llama-3-405b", **({"runs": 20, "duration_s": 2e5} | options))
+    facts = printed(result).split("Where the time goes")[0]
+    assert ("Daly's formula" in facts) == shown
