@@ -406,7 +406,8 @@ class ServingResult:
     passes, steps
         Passes of the engine that were simulated, and sequences' steps in them.
     power_w, costs
-        Power of the whole cluster at this load, and what tokens cost, each way.
+        Power at this load, of the whole cluster or of the cards that a search for replicas took, and what
+        tokens cost, each way.
     series
         The service over time.
     trace

@@ -172,7 +172,10 @@ def _facts(result: ServingResult) -> Iterator[tuple[str, str]]:
         yield "prefix cache", f"{share(result.prefix_hit_share)} of the prompts' tokens were found in it"
     yield "requests inside", _little(result)
     if result.power_w:
-        yield "power", f"{format_watts(result.power_w)} at the meter, whole cluster"
+        # A search for replicas may take more or fewer cards than the cluster has.
+        sized = len({one.replicas for one in result.tries}) > 1
+        whose = "cards that serve" if sized else "whole cluster"
+        yield "power", f"{format_watts(result.power_w)} at the meter, {whose}"
 
 
 def _three(value: float) -> str:

@@ -61,9 +61,8 @@ class Deployed:
     ----------
     decode, prefill
         Sides; without ``prefill`` the first does both.
-    replicas, resized
-        Of the first side, and whether there are more or fewer than the plan has; those of the other are its
-        plan's.
+    replicas
+        Of the first side; those of the other are its plan's.
     transfer_s
         Of the keys and values of a prompt of so many tokens [s].
     notes, warnings
@@ -76,7 +75,6 @@ class Deployed:
     decode: Side
     prefill: Side | None
     replicas: int
-    resized: bool
     transfer_s: Callable[[int], float]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -184,7 +182,6 @@ def deployed(
             decode=decode,
             prefill=prefill,
             replicas=decode.replicas,
-            resized=False,
             transfer_s=_transfer(model, cluster, plan, prefill, decode),
             notes=(*notes, *_notes(decode, prefill)),
             warnings=tuple(warnings),
@@ -198,7 +195,6 @@ def deployed(
         decode=side,
         prefill=None,
         replicas=replicas or side.replicas,
-        resized=replicas not in (0, side.replicas),
         transfer_s=lambda tokens: 0.0,
         notes=(*notes, *_notes(side)),
         warnings=tuple(warnings),

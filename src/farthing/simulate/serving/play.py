@@ -142,13 +142,14 @@ def _result(
 def _paid(deployed: Deployed) -> Cluster:
     """The cards that serve, where a search took more or fewer than the cluster has."""
     cluster, cards = deployed.cluster, deployed.cards
-    if len(cluster.groups) > 1 or deployed.prefill or not deployed.resized or cards == cluster.count:
+    if deployed.replicas == deployed.decode.replicas or len(cluster.groups) > 1:
         return cluster
     group = cluster.groups[0]
     hosts, rest = divmod(cards, group.accelerators_per_host)
     own = (hosts, group.accelerators_per_host) if not rest else (1, cards)
     sized = dataclasses.replace(group, hosts=own[0], accelerators_per_host=own[1])
     factor = cards / cluster.count
+    # Several hosts need some network; neither power nor money looks at which.
     return dataclasses.replace(
         cluster,
         groups=(sized,),

@@ -85,7 +85,7 @@ def find_replicas(deployed: Deployed, traffic: Traffic, objectives: Objectives, 
     tries: list[Try] = []
 
     def of(count: int) -> ServingResult:
-        sized = dataclasses.replace(deployed, replicas=count, resized=True)
+        sized = dataclasses.replace(deployed, replicas=count)
         result = play(sized, traffic)
         tries.append(_tried(result.requests_per_s, sized.replicas, result))
         return result

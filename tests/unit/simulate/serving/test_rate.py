@@ -21,7 +21,6 @@ class Stub:
 
     replicas: int = 1
     prefill: Any = None
-    resized: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
