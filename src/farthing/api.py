@@ -34,7 +34,7 @@ from farthing.estimate import run as _run
 from farthing.estimate import training as _training
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.cost import CostBasis
-from farthing.estimate.engine import chosen_note, usual_engine
+from farthing.estimate.engine import with_engine
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import (
     check_cards,
@@ -177,9 +177,8 @@ def infer(
         options.setdefault("weight_format", shape.native_format)
     split = filled(plan, InferencePlan, options)
     assumed: tuple[str, ...] = ()
-    if not split.engine and not ideal:
-        engine = usual_engine(machines, split.weight_format)
-        split, assumed = dataclasses.replace(split, engine=engine.id), (chosen_note(engine),)
+    if not ideal:
+        split, assumed = with_engine(split, machines)
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, InferencePlan, CostBasis)
     if plan is None:
@@ -251,17 +250,11 @@ def infer_disaggregated(
     basis = filled(cost, CostBasis, options)
     refuse_unknown(options, InferenceWorkload, CostBasis)
     _disaggregated.check_pools(machines, plan.prefill_pool, plan.decode_pool)
-    assumed: dict[str, None] = {}
-    sides: dict[str, Any] = {}
-    for side, pool in (("prefill", plan.prefill_pool), ("decode", plan.decode_pool)):
-        own: InferencePlan = getattr(plan, side)
-        if not own.engine and not ideal:
-            engine = usual_engine(_disaggregated.pool_cluster(machines, pool), own.weight_format)
-            sides[side] = dataclasses.replace(own, engine=engine.id)
-            assumed[chosen_note(engine)] = None
-    plan = dataclasses.replace(plan, **sides)
+    assumed: tuple[str, ...] = ()
+    if not ideal:
+        plan, assumed = _disaggregated.with_engines(plan, machines)
     found = _disaggregated.disaggregated_estimate(
-        shape, machines, load, plan, basis=basis, ideal=ideal, assumed=tuple(assumed)
+        shape, machines, load, plan, basis=basis, ideal=ideal, assumed=assumed
     )
     if must_fit and not found.fits:
         raise Infeasible(f"{found.model} on {found.cluster}: {found.misfit}")

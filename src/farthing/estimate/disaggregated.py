@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CardLoad, CostBasis, costs, loaded_power_w
-from farthing.estimate.engine import refusals
+from farthing.estimate.engine import refusals, with_engine
 from farthing.estimate.figures import load_shares
 from farthing.estimate.inference import memory_use
 from farthing.estimate.run import STEP_TOKENS, Run, check, run_of
@@ -75,6 +75,14 @@ def check_pools(cluster: Cluster, prefill: Pool, decode: Pool) -> None:
             f"prefill_pool and decode_pool together are more than the cards of {cluster.name}: "
             "take fewer hosts, or fewer cards of each"
         )
+
+
+def with_engines(plan: DisaggregatedPlan, cluster: Cluster) -> tuple[DisaggregatedPlan, tuple[str, ...]]:
+    """A plan whose sides have engines, the usual ones where none is named, and what is assumed then."""
+    prefill, first = with_engine(plan.prefill, pool_cluster(cluster, plan.prefill_pool))
+    decode, second = with_engine(plan.decode, pool_cluster(cluster, plan.decode_pool))
+    notes = tuple(dict.fromkeys(first + second))
+    return dataclasses.replace(plan, prefill=prefill, decode=decode), notes
 
 
 def shares_hosts(cluster: Cluster, prefill: Pool, decode: Pool) -> bool:

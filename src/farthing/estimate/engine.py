@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from farthing import catalog
@@ -66,6 +67,22 @@ def chosen_note(engine: Engine) -> str:
     'no engine named: taken to run on vLLM, as is usual'
     """
     return f"no engine named: taken to run on {engine.name}, as is usual"
+
+
+def with_engine(plan: InferencePlan, cluster: Cluster) -> tuple[InferencePlan, tuple[str, ...]]:
+    """A plan on the engine that it names, else on the usual one, and what is assumed then.
+
+    Examples
+    --------
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> plan, notes = with_engine(InferencePlan(), parse_cluster("rtx-4090"))
+    >>> plan.engine, notes
+    ('vllm', ('no engine named: taken to run on vLLM, as is usual',))
+    """
+    if plan.engine:
+        return plan, ()
+    engine = usual_engine(cluster, plan.weight_format)
+    return replace(plan, engine=engine.id), (chosen_note(engine),)
 
 
 def refusals(engine: Engine, cluster: Cluster, plan: InferencePlan) -> Iterator[tuple[str, Number]]:

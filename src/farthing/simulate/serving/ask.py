@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis
-from farthing.estimate.disaggregated import pool_cluster
-from farthing.estimate.engine import chosen_note, usual_engine
+from farthing.estimate.disaggregated import with_engines
+from farthing.estimate.engine import with_engine
 from farthing.estimate.run import default_plan
 from farthing.estimate.subject import filled, plain, refuse_unknown
 from farthing.records.hardware import Cluster
@@ -194,23 +194,13 @@ def _plan(
 ) -> tuple[InferencePlan | DisaggregatedPlan, tuple[str, ...]]:
     """A complete plan, and what it assumes."""
     if isinstance(plan, DisaggregatedPlan):
-        notes: dict[str, None] = {}
-        sides: dict[str, Any] = {}
-        for side, pool in (("prefill", plan.prefill_pool), ("decode", plan.decode_pool)):
-            own: InferencePlan = getattr(plan, side)
-            if not own.engine and not ideal:
-                engine = usual_engine(pool_cluster(cluster, pool), own.weight_format)
-                own = dataclasses.replace(own, engine=engine.id)
-                notes[chosen_note(engine)] = None
-            sides[side] = own
-        return dataclasses.replace(plan, **sides), tuple(notes)
+        return (plan, ()) if ideal else with_engines(plan, cluster)
     if plan is None and model.native_format:
         options.setdefault("weight_format", model.native_format)
     split = filled(plan, InferencePlan, options)
     assumed: tuple[str, ...] = ()
-    if not split.engine and not ideal:
-        usual = usual_engine(cluster, split.weight_format)
-        split, assumed = dataclasses.replace(split, engine=usual.id), (chosen_note(usual),)
+    if not ideal:
+        split, assumed = with_engine(split, cluster)
     if plan is None:
         split = default_plan(model, cluster, split, chosen, _ENDLESS)
     return split, assumed
