@@ -42,8 +42,9 @@ SEES = {
     "evidence": {"api", "simulate", "estimate", "catalog", "predict", "records", "errors", "units"},
     "calibrate": {"api", "evidence", "estimate", "catalog", "predict", "records", "errors", "units"},
     "sweeps": {"api", "records", "errors", "units"},
-    "cli": {"api", "sweeps", "report", "article", "catalog", "records", "errors", "units"},
-    "web": {"api", "report", "article", "records", "errors", "units"},
+    "planning": {"api", "records", "errors", "units"},
+    "cli": {"api", "planning", "sweeps", "report", "article", "catalog", "records", "errors", "units"},
+    "web": {"api", "planning", "report", "article", "records", "errors", "units"},
 }
 """What each part of the package may import beside itself."""
 

@@ -90,47 +90,14 @@ def answer(
     task: Task, model: Model, cluster: Cluster, options: dict[str, Any], *, explain: bool
 ) -> tuple[Any, SearchResult | None]:
     """The estimate of the best plan or the nearest miss, and what else a search found; None without one."""
-    from farthing import api
+    from farthing.cli.progress import processors, progress
+    from farthing.planning import plan
 
     asked = given(options)
-    if not asked.pop("search"):
+    if not asked["search"]:
         _refuse_choices(asked)
-        one: Any = api.train if task == "training" else api.infer
-        return one(model, cluster, explain=explain, **asked), None
-    wish = {"objective", "front", *_LIMITS} & asked.keys()
-    if task == "inference" and not wish:
-        # Without a wish beyond the load there is one load: a single sequence.
-        asked.setdefault("batch_size", 1)
-    front = asked.pop("front", ())
-    from farthing.cli.progress import processors, progress
-
     with progress("searching") as told:
-        found = api.search(
-            model,
-            cluster,
-            task=task,
-            front=(front,) if isinstance(front, str) else front,
-            progress=told,
-            workers=processors(),
-            **asked,
-        ).result
-    chosen = found.best[0] if found.best else found.miss.choice if found.miss else None
-    if chosen is None:
-        raise Infeasible(f"no plan of {found.model} on {found.cluster} can be evaluated")
-    estimate: Any = chosen.estimate
-    if explain:
-        ask: Any = api.train if task == "training" else api.infer
-        money = {field.name for field in dataclasses.fields(api.CostBasis)} | {"ideal"}
-        told_again = ask(
-            model,
-            cluster,
-            workload=estimate.workload,
-            plan=estimate.plan,
-            explain=True,
-            **{name: value for name, value in asked.items() if name in money},
-        )
-        estimate = dataclasses.replace(estimate, terms=told_again.terms)
-    return estimate, found
+        return plan(task, model, cluster, explain=explain, progress=told, workers=processors(), **asked)
 
 
 def _refuse_choices(asked: dict[str, Any]) -> None:
