@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
 from farthing import api
 from farthing.errors import Infeasible, InvalidInput
@@ -12,9 +12,6 @@ from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.search import Limits, SearchResult, Task
-
-if TYPE_CHECKING:
-    from farthing.search.table import Search
 
 LIMITS: Final = frozenset(field.name for field in dataclasses.fields(Limits))
 
@@ -76,10 +73,9 @@ def plan(
     wishes = {"objective", *LIMITS} & asked.keys()
     if task == "inference" and not wishes and not fronts:
         asked.setdefault("batch_size", 1)
-    found: Search = api.search(
+    result = api.search(
         model, cluster, task=task, front=fronts, progress=progress, workers=workers, **asked
-    )
-    result = found.result
+    ).result
     chosen = result.best[0] if result.best else result.miss.choice if result.miss else None
     if chosen is None:
         raise Infeasible(f"no plan of {result.model} on {result.cluster} can be evaluated")
@@ -88,7 +84,7 @@ def plan(
         money = {name: value for name, value in asked.items() if name in _MONEY}
         told = one(model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **money)
         estimate = dataclasses.replace(estimate, terms=told.terms)
-    return cast(InferenceEstimate | TrainingEstimate, estimate), result
+    return estimate, result
 
 
 def _refuse_choices(asked: dict[str, Any], front: Sequence[str]) -> None:

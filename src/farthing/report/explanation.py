@@ -65,7 +65,14 @@ def _operands(expression: str) -> list[tuple[str, str]]:
     return [*found, (sign, expression[start:])]
 
 
-def _value(term: Term) -> str:
+def value_of(term: Term) -> str:
+    """The value as people read it.
+
+    Examples
+    --------
+    >>> value_of(Term(name="weights", value=17.5e9, unit="byte")), value_of(Term(name="x", value=7e10))
+    ('17.5 GB', '70.0 B')
+    """
     if not term.unit and abs(term.value) >= 1e6:
         return format_count(term.value)
     return format_quantity(term.value, term.unit)
@@ -104,6 +111,18 @@ def references(terms: Sequence[Term], depth: int | None = None) -> list[str]:
     return list(dict.fromkeys(key for key in shown if key))
 
 
+def formula_of(term: Term) -> tuple[str, ...]:
+    """The formula and its numbers, as far as they say more than the name.
+
+    Examples
+    --------
+    >>> formula_of(Term(name="weights", value=16e9, formula="parameters × size", numbers="8e9 × 2"))
+    ('parameters × size', '8e9 × 2')
+    """
+    parts = [part for part in tidied(term.formula, term.numbers) if part and part != term.name]
+    return tuple(dict.fromkeys(parts))
+
+
 class Step:
     """One line of a derivation; too long for the width, it breaks at its signs of equality."""
 
@@ -127,12 +146,10 @@ class Step:
         ['  weights = 16.0 GB, as above']
         """
         term, indent = self.term, " " * (2 * self.level)
-        value = _value(term)
+        value = value_of(term)
         if self.known:
             return [f"{indent}{term.name} = {value}, as above"]
-        parts = [part for part in tidied(term.formula, term.numbers) if part and part != term.name]
-        if len(parts) == 2 and parts[0] == parts[1]:
-            parts.pop()
+        parts = list(formula_of(term))
         last = value + (f"  [{term.reference}]" if term.reference else "")
         whole = f"{indent}{' = '.join([term.name, *parts, last])}"
         if len(whole) <= width:

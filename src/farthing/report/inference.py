@@ -27,7 +27,8 @@ def _rate(value: float) -> str:
     return format_quantity(value, "token/s").replace("token/s", "tokens/s")
 
 
-def _answer(estimate: InferenceEstimate) -> str:
+def inference_answer(estimate: InferenceEstimate) -> str:
+    """The answer in a sentence."""
     load = estimate.workload
     if not load.output_tokens:
         return f"{load.prompt_tokens:,} tokens are read in {format_seconds(estimate.ttft_s)}"
@@ -41,7 +42,8 @@ def _answer(estimate: InferenceEstimate) -> str:
     )
 
 
-def _serving(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
+def serving_facts(estimate: InferenceEstimate) -> Iterator[tuple[str, str]]:
+    """What else is told of a service, by name."""
     load = estimate.workload
     prompts = f"one prompt of {load.prompt_tokens:,} tokens"
     if load.prefix_share:
@@ -104,7 +106,7 @@ def inference_report(estimate: InferenceEstimate, cluster: Cluster) -> Renderabl
 
 def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[RenderableType]:
     width = name_width(estimate.memory.parts, estimate.decode, estimate.prefill)
-    yield from headline(estimate, cluster, _answer(estimate))
+    yield from headline(estimate, cluster, inference_answer(estimate))
     yield Text()
     stored = {"weights": estimate.plan.weight_format, "KV cache": estimate.plan.kv_format}
     yield from memory_table(estimate.memory, width, stored)
@@ -122,7 +124,7 @@ def _report(estimate: InferenceEstimate, cluster: Cluster) -> Iterator[Renderabl
     yield from time_table("Prefill of one prompt", estimate.prefill, estimate.ttft_s, width)
     yield Text()
     yield layout.heading("Serving")
-    yield layout.facts(_serving(estimate))
+    yield layout.facts(serving_facts(estimate))
     yield Text()
     draw = f"{format_watts(estimate.power_w)} at the meter" if estimate.power_w else "power unknown"
     if estimate.power_w and estimate.workload.output_tokens:

@@ -159,8 +159,10 @@ def _rows(choices: Sequence[Choice], labels: Iterable[object], named: Sequence[s
     ]
 
 
-def _table(task: str, rows: Sequence[_Row], wanted: Sequence[str]) -> RenderableType:
-    """Plans and their figures: the usual ones, and those of the objectives that are wanted."""
+def _cells(
+    task: str, rows: Sequence[_Row], wanted: Sequence[str]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows: plans and their figures, the usual ones and those of the objectives that are wanted."""
     columns = [
         (header, name, shown)
         for header, name, shown, objective in _COLUMNS[task]
@@ -170,7 +172,30 @@ def _table(task: str, rows: Sequence[_Row], wanted: Sequence[str]) -> Renderable
         (label, plan, *(shown(figures[name]) if name in figures else "" for _, name, shown in columns))
         for label, plan, figures in rows
     ]
-    return layout.columns(("", "plan", *(header for header, _, _ in columns)), cells, left=2, wrap=True)
+    return ("", "plan", *(header for header, _, _ in columns)), cells
+
+
+def _table(task: str, rows: Sequence[_Row], wanted: Sequence[str]) -> RenderableType:
+    return layout.columns(*_cells(task, rows, wanted), left=2, wrap=True)
+
+
+def search_table(result: SearchResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of the best plans, ``+`` of two kinds of workers and ``~`` of machines rearranged.
+
+    Examples
+    --------
+    >>> from farthing import api
+    >>> header, rows = search_table(api.search("llama-2-70b", "1x8:h100-sxm", batch_size=1).result)
+    >>> header[:3], rows[0][:2]
+    (('', 'plan', 'tokens/s'), ('1', 'tp 8, batch 1'))
+    """
+    return _cells(result.task, _all_rows(result), (result.objective,))
+
+
+def front_table(result: SearchResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of the plans that none beats in all objectives of the front."""
+    named = _named(result)
+    return _cells(result.task, _rows(result.front, itertools.repeat(""), named), result.front_objectives)
 
 
 def search_report(result: SearchResult) -> RenderableType:
@@ -197,16 +222,26 @@ def search_report(result: SearchResult) -> RenderableType:
     return Group(*_report(result))
 
 
-def _report(result: SearchResult) -> Iterator[RenderableType]:
+def _named(result: SearchResult) -> tuple[str, ...]:
     plans: list[object] = [choice.estimate.plan for choice in (*result.best, *result.front)]
-    apart = result.disaggregated
-    named = _named_words([*plans, apart.plan.decode] if apart else plans)
+    return _named_words([*plans, result.disaggregated.plan.decode] if result.disaggregated else plans)
+
+
+def _all_rows(result: SearchResult) -> list[_Row]:
+    """The best plans, that of two kinds of workers, and that of machines rearranged."""
+    named = _named(result)
     rows = _rows(result.best, itertools.count(1), named)
-    if apart:
-        rows.append(("+", _sides(apart, named), _figures(apart)))
-    other = result.rearranged
-    if other:
-        rows.append(("~", plan_words(other.choice, named), other.choice.figures))
+    if result.disaggregated:
+        rows.append(("+", _sides(result.disaggregated, named), _figures(result.disaggregated)))
+    if result.rearranged:
+        other = result.rearranged.choice
+        rows.append(("~", plan_words(other, named), other.figures))
+    return rows
+
+
+def _report(result: SearchResult) -> Iterator[RenderableType]:
+    named, rows = _named(result), _all_rows(result)
+    apart, other = result.disaggregated, result.rearranged
     note = "the best of each kind" if result.best else "no plan keeps the limits"
     if apart:
         note += "; + where some workers read prompts for others"

@@ -1,0 +1,312 @@
+"""Kinds of values that a question holds: read from text or JSON, told in OpenAPI, written in a command."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from farthing.errors import InvalidInput
+from farthing.units import parse_seconds, parse_tokens
+
+Control = Literal["text", "select", "choices", "flag", "model", "cluster", "number"]
+
+LONGEST: Final = 400
+"""Characters of a text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a field of a question holds.
+
+    Attributes
+    ----------
+    annotation
+        What pydantic reads it as; a text becomes the value that it stands for.
+    control
+        What the page asks for it with.
+    words
+        Of a choice.
+    command
+        The value in a command line, before it is quoted.
+    """
+
+    annotation: Any
+    control: Control = "text"
+    words: tuple[str, ...] = ()
+    command: Callable[[Any], str] = str
+
+
+def _kind(
+    read: Callable[[Any], Any],
+    schema: dict[str, Any],
+    control: Control = "text",
+    words: tuple[str, ...] = (),
+    command: Callable[[Any], str] = str,
+) -> Kind:
+    annotation = Annotated[Any, BeforeValidator(read), WithJsonSchema(schema)]
+    return Kind(annotation=annotation, control=control, words=words, command=command)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _in_range(number: float, least: float, most: float, value: Any) -> float:
+    if not least <= number <= most:
+        raise InvalidInput(f"{_short(value)} is out of range: give {least:,g} to {most:,g}")
+    return number
+
+
+def _read_count(value: Any, least: int, most: int) -> int:
+    number: float = math.nan
+    if _is_number(value):
+        number = value
+    elif isinstance(value, str):
+        try:
+            number = parse_tokens(value)
+        except InvalidInput:
+            number = math.nan
+    if not math.isfinite(number) or number != int(number):
+        raise InvalidInput(f"{_short(value)} is not a whole number; write it like 8 or 4k (4000)")
+    return int(_in_range(number, least, most, value))
+
+
+def count(least: int = 1, most: int = 10**9) -> Kind:
+    """A whole number, also as ``4k``.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(count().annotation).validate_python("4k")
+    4000
+    """
+    schema = {
+        "anyOf": [{"type": "integer", "minimum": least, "maximum": most}, {"type": "string"}],
+        "description": "A whole number, or one like 4k.",
+    }
+    return _kind(lambda value: _read_count(value, least, most), schema, "number")
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [part.strip() for part in value[:LONGEST].split(",")]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _joined(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def several(one: Kind, always: bool = False) -> Kind:
+    """A value of a kind, or several with commas or as a list; ``always`` a tuple.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(several(count()).annotation).validate_python("4,8")
+    (4, 8)
+    """
+    from pydantic import TypeAdapter
+
+    adapter = TypeAdapter(one.annotation)
+    part = adapter.json_schema()
+
+    def read(value: Any) -> Any:
+        found = tuple(dict.fromkeys(adapter.validate_python(item) for item in _listed(value)))
+        if len(found) > 32:
+            raise InvalidInput("too many values: give at most 32")
+        return found if always or len(found) > 1 else found[0]
+
+    schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": 32}]}
+    return _kind(read, schema, "text", one.words, _joined)
+
+
+def counts() -> Kind:
+    """Whole numbers in their order, such as the layers of each stage."""
+
+    def read(value: Any) -> tuple[int, ...]:
+        return tuple(_read_count(part, 1, 10**6) for part in _listed(value)[:10_000])
+
+    return _kind(
+        read,
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}]},
+        command=_joined,
+    )
+
+
+def number(least: float = 0.0, most: float = 1e12) -> Kind:
+    """A number in a range.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> TypeAdapter(number(0, 1).annotation).validate_python("0.25")
+    0.25
+    """
+
+    def read(value: Any) -> float:
+        try:
+            found = float(value) if isinstance(value, str) or _is_number(value) else math.nan
+        except (ValueError, OverflowError):
+            found = math.nan
+        if not math.isfinite(found):
+            raise InvalidInput(f"{_short(value)} is not a number; write it like 0.25")
+        return _in_range(found, least, most, value)
+
+    return _kind(
+        read,
+        {"anyOf": [{"type": "number", "minimum": least, "maximum": most}, {"type": "string"}]},
+        "number",
+        command=lambda value: f"{value:.12g}",
+    )
+
+
+def tokens() -> Kind:
+    """A number of tokens such as ``2T``."""
+
+    def read(value: Any) -> float:
+        found = parse_tokens(value) if isinstance(value, str) else value if _is_number(value) else math.nan
+        if not math.isfinite(found):
+            raise InvalidInput(f"{_short(value)} is not a count; write it like 2T, 15B or 300M")
+        return float(_in_range(found, 1, 1e18, value))
+
+    return _kind(
+        read, {"anyOf": [{"type": "number"}, {"type": "string"}]}, command=lambda value: f"{value:.12g}"
+    )
+
+
+def seconds(most: float = 1e12) -> Kind:
+    """A time: seconds, or a text such as ``50ms``.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> kind = seconds()
+    >>> TypeAdapter(kind.annotation).validate_python("50ms"), kind.command(0.05)
+    (0.05, '50ms')
+    """
+
+    def read(value: Any) -> float:
+        found = parse_seconds(value) if isinstance(value, str) else value if _is_number(value) else math.nan
+        if not math.isfinite(found) or found <= 0 or found > most:
+            raise InvalidInput(f"{_short(value)} is no time above 0; write it like 50ms, 2s, 10min or 3h")
+        return float(found)
+
+    return _kind(
+        read,
+        {
+            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+            "description": "Seconds, or a text with its unit such as 50ms, 2s, 10min, 3h or 30d.",
+        },
+        command=_time,
+    )
+
+
+def _time(value: float) -> str:
+    for factor, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s")):
+        if value >= factor and value % factor == 0:
+            return f"{value / factor:.12g}{unit}"
+    return f"{value * 1000:.12g}ms" if value < 1 else f"{value:.12g}s"
+
+
+def word(words: Iterable[str]) -> Kind:
+    """One of a few words."""
+    listed = tuple(words)
+
+    def read(value: Any) -> str:
+        text = str(value).strip().lower()[:LONGEST]
+        if text not in listed:
+            raise InvalidInput(f"{_short(value)} is none of {', '.join(listed)}; choose one of these")
+        return text
+
+    return _kind(read, {"type": "string", "enum": list(listed)}, "select", listed)
+
+
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def text(pattern: str = "", what: str = "a text", control: Control = "text") -> Kind:
+    """A text of one line, in a pattern."""
+    wanted = re.compile(pattern or r".*")
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or len(value) > LONGEST or _FORBIDDEN.search(value):
+            raise InvalidInput(f"{_short(value)} is not {what}: give at most {LONGEST} ordinary characters")
+        found = value.strip()
+        if not wanted.fullmatch(found):
+            raise InvalidInput(f"{_short(value)} is not {what}")
+        return found
+
+    return _kind(read, {"type": "string", "maxLength": LONGEST}, control)
+
+
+def name(listed: Control = "text") -> Kind:
+    """A name of the catalogue."""
+    return text(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]*", "a name", listed)
+
+
+def cluster() -> Kind:
+    """Hardware such as ``2x8:h100-sxm@ib-ndr``; no file."""
+    return text(
+        r"(?!.*\.toml$)[A-Za-z0-9][A-Za-z0-9.:@+x_ -]*",
+        "a cluster; write it like 2x8:h100-sxm@ib-ndr: hosts x cards, the accelerator, the network",
+        "cluster",
+    )
+
+
+_FLAGS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+
+
+def flag() -> Kind:
+    """Yes or no."""
+
+    def read(value: Any) -> bool:
+        found = value if isinstance(value, bool) else _FLAGS.get(str(value).strip().lower())
+        if found is None:
+            raise InvalidInput(f"{_short(value)} is neither yes nor no")
+        return found
+
+    return _kind(read, {"type": "boolean"}, "flag")
+
+
+def in_python(value: Any) -> str:
+    """A value as Python source.
+
+    Examples
+    --------
+    >>> in_python("fp8"), in_python((4, 8)), in_python(0.05), in_python(2e12)
+    ('"fp8"', '[4, 8]', '0.05', '2e12')
+    """
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(in_python, value)) + "]"
+    if isinstance(value, float) and value >= 1e6:
+        return f"{value:.12g}".replace("e+", "e")
+    return repr(value)
+
+
+def quoted(value: str) -> str:
+    """A word of a command line."""
+    return shlex.quote(value)
