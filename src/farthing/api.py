@@ -25,7 +25,7 @@ from farthing.catalog.own_prices import all_kept as own_prices
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
 from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
-from farthing.catalog.shapes import find_model
+from farthing.catalog.shapes import find_model, model_names, parsed_changes
 from farthing.catalog.tables import row, table, table_prices
 from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
@@ -90,11 +90,13 @@ __all__ = [
     "launch",
     "launcher",
     "launchers",
+    "model_names",
     "model_summary",
     "models",
     "networks",
     "own_constants",
     "own_prices",
+    "parsed_changes",
     "perfetto_trace",
     "price_build",
     "prices",

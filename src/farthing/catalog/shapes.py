@@ -8,7 +8,7 @@ import functools
 import json
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
@@ -16,6 +16,7 @@ from farthing.catalog import models
 from farthing.catalog.huggingface import import_model, is_hub_id, model_from_config
 from farthing.errors import InvalidInput, UnknownName
 from farthing.records.model import Model
+from farthing.units import parse_tokens
 
 _TYPES: Final[dict[str, Any]] = get_type_hints(Model)
 _HINT: Final = (
@@ -173,3 +174,49 @@ def find_model(text: str, **overrides: Any) -> Model:
     if not overrides:
         return model
     return dataclasses.replace(model, **_checked(overrides, f"model {model.id!r}"))
+
+
+def _meant(text: str) -> Any:
+    """What a person means by the right side of ``FIELD=VALUE``."""
+    word = text.strip()
+    if word.lower() in ("true", "yes", "false", "no"):
+        return word.lower() in ("true", "yes")
+    try:
+        number = parse_tokens(word)
+    except InvalidInput:
+        return word
+    return int(number) if number.is_integer() else number
+
+
+def parsed_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """Fields to replace, from texts such as ``layers=40``.
+
+    Raises
+    ------
+    InvalidInput
+        A text that is none.
+
+    Examples
+    --------
+    >>> parsed_changes(["layers=12", "max_context=32k", "gated_ffn=no", "norm=layernorm"])
+    {'layers': 12, 'max_context': 32000, 'gated_ffn': False, 'norm': 'layernorm'}
+    """
+    found = {}
+    for change in changes:
+        field, sign, value = change.partition("=")
+        if not sign or not field.strip() or not value.strip():
+            raise InvalidInput(f"{change!r} is not FIELD=VALUE; write e.g. layers=40")
+        found[field.strip().lower().replace("-", "_")] = _meant(value)
+    return found
+
+
+def model_names() -> Mapping[str, str]:
+    """Catalogue id by all names in lower case that a model of the catalogue goes by.
+
+    Examples
+    --------
+    >>> names = model_names()
+    >>> names["meta-llama/llama-2-70b-hf"], names["llama-2-70b"]
+    ('llama-2-70b', 'llama-2-70b')
+    """
+    return {**{id: id for id in models()}, **aliases()}

@@ -27,7 +27,6 @@ from farthing.cli.options import (
     model_options,
     option,
     output_options,
-    parsed_changes,
 )
 from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.errors import Infeasible, InvalidInput
@@ -353,7 +352,7 @@ def design(
     asked = _question(options)
     if (chart or plots) and "front" not in asked and asked["task"] == "inference":
         asked["front"] = ("usd", "tpot")
-    shape = api.find_model(model, **parsed_changes(changes))
+    shape = api.find_model(model, **api.parsed_changes(changes))
     with progress("searching builds"):
         found = api.design(shape, workers=processors(), **asked)
     if as_json:

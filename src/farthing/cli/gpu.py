@@ -19,7 +19,6 @@ from farthing.cli.options import (
     given,
     option,
     output_options,
-    parsed_changes,
 )
 from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.errors import InvalidInput
@@ -209,7 +208,7 @@ def compare_accelerators(
         )
     check_plots(chart, plots, as_json)
     options = given({"weight_format": weights, "context_tokens": context})
-    shape = api.find_model(model, **parsed_changes(changes)) if model else None
+    shape = api.find_model(model, **api.parsed_changes(changes)) if model else None
     plans: tuple[CardPlan, ...] = ()
     if shape:
         with progress("comparing") as told:

@@ -24,7 +24,6 @@ from farthing.cli.options import (
     model_options,
     option,
     output_options,
-    parsed_changes,
     refuse_two_inputs,
 )
 from farthing.cli.search import (
@@ -250,7 +249,7 @@ def infer(
     from farthing.cli.output import show, show_json
 
     refuse_two_inputs(model, cluster)
-    shape = api.find_model(model, **parsed_changes(changes))
+    shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("inference", shape, machines, options, explain=explain)
     commands = launch_of(launch, shape, machines, estimate, found)

@@ -15,7 +15,6 @@ from farthing.cli.options import (
     model_options,
     option,
     output_options,
-    parsed_changes,
 )
 from farthing.errors import InvalidInput
 
@@ -77,7 +76,7 @@ def show_model(model: str, changes: tuple[str, ...], as_json: bool) -> None:
     from farthing import api
     from farthing.cli.output import show, show_json
 
-    summary = api.model_summary(api.find_model(model, **parsed_changes(changes)))
+    summary = api.model_summary(api.find_model(model, **api.parsed_changes(changes)))
     if as_json:
         show_json(summary)
     else:
@@ -115,7 +114,7 @@ def import_model(
     from farthing.cli.output import show, show_json, write
     from farthing.report.toml import model_toml
 
-    fields = parsed_changes(changes)
+    fields = api.parsed_changes(changes)
     if name is not None:
         fields["id"] = name
     shape = api.find_model(source, **fields)

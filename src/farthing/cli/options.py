@@ -405,35 +405,6 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _value(text: str) -> Any:
-    """What a person means by the right side of ``FIELD=VALUE``."""
-    word = text.strip()
-    if word.lower() in ("true", "yes", "false", "no"):
-        return word.lower() in ("true", "yes")
-    try:
-        number = parse_tokens(word)
-    except InvalidInput:
-        return word
-    return int(number) if number.is_integer() else number
-
-
-def parsed_changes(changes: Iterable[str]) -> dict[str, Any]:
-    """Fields to replace.
-
-    Examples
-    --------
-    >>> parsed_changes(["layers=12", "max_context=32k", "gated_ffn=no", "norm=layernorm"])
-    {'layers': 12, 'max_context': 32000, 'gated_ffn': False, 'norm': 'layernorm'}
-    """
-    found = {}
-    for change in changes:
-        field, sign, value = change.partition("=")
-        if not sign or not field.strip() or not value.strip():
-            raise InvalidInput(f"--set {change!r} is not FIELD=VALUE; write e.g. --set layers=40")
-        found[field.strip().lower().replace("-", "_")] = _value(value)
-    return found
-
-
 def refuse_two_inputs(*texts: str) -> None:
     """Standard input can be read once."""
     if sum(text.strip() == "-" for text in texts) > 1:

@@ -15,7 +15,6 @@ from farthing.cli.options import (
     given,
     model_options,
     output_options,
-    parsed_changes,
     refuse_two_inputs,
 )
 from farthing.cli.plots import check_plots, plot_options, show_charts
@@ -117,7 +116,7 @@ def serve(
     asked = given(options)
     _refuse_contradictions(asked, find_rate=find_rate, size=size)
     asked["trace_columns"] = _columns(asked.pop("trace_columns", None))
-    shape = api.find_model(model, **parsed_changes(changes))
+    shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     asked["plan"] = disaggregated_plan(asked, machines, shape.native_format)
     if size and asked["plan"]:

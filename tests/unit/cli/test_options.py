@@ -9,9 +9,10 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
+from farthing.catalog.shapes import parsed_changes
 from farthing.cli.infer import infer
 from farthing.cli.main import cli
-from farthing.cli.options import Count, CountList, Number, Tokens, Word, parsed_changes
+from farthing.cli.options import Count, CountList, Number, Tokens, Word
 from farthing.cli.train import train
 from farthing.errors import InvalidInput, UnknownName
 from farthing.estimate.cost import CostBasis
