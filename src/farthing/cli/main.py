@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "prices": "farthing.cli.prices:prices",
     "validate": "farthing.cli.validate:validate",
     "article": "farthing.cli.article:article",
+    "web": "farthing.cli.web:web",
     "completion": "farthing.cli.completion:completion",
 }
 """Where each command is; imported when it is asked for."""

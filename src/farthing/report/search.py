@@ -162,7 +162,7 @@ def _rows(choices: Sequence[Choice], labels: Iterable[object], named: Sequence[s
 def _cells(
     task: str, rows: Sequence[_Row], wanted: Sequence[str]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows: plans and their figures, the usual ones and those of the objectives that are wanted."""
+    """Header and rows: plans and their figures, the usual ones and those that objectives want."""
     columns = [
         (header, name, shown)
         for header, name, shown, objective in _COLUMNS[task]

@@ -34,8 +34,6 @@ class Ask:
         one stands alone as an argument. ``--x/--no-x`` gives both answers of a flag.
     slider
         Least and most of a slider beside the number.
-    parts
-        Of a ``cluster``: whether controls for its parts stand above the text.
     """
 
     name: str
@@ -84,7 +82,7 @@ def question_model(name: str, asks: Iterable[Ask], doc: str) -> type[Question]:
 
     Examples
     --------
-    >>> model = question_model("Load", [Ask(name="tp", title="TP", text="Cards.", kind=kinds.count())], "A load.")
+    >>> model = question_model("Load", [Ask(name="tp", title="", text="", kind=kinds.count())], "A load.")
     >>> model(tp="8").given
     {'tp': 8}
     """

@@ -1,0 +1,158 @@
+"""What the views of serving and of training share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from farthing import api
+from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.hardware import Cluster
+from farthing.records.launch import Launch
+from farthing.records.search import SearchResult
+from farthing.records.term import Term
+from farthing.report.encoding import fields_of
+from farthing.report.search import GOALS, front_table, plan_words, search_table
+from farthing.units import format_bytes, format_quantity, unit_of
+from farthing.web.asks import Ask
+from farthing.web.kinds import name, number, several, text
+from farthing.web.view import Explanation, Given
+
+Estimate = InferenceEstimate | TrainingEstimate
+
+MODEL_ASKS: Final = (
+    Ask(name="model", title="Model", text="A model of the catalogue.", kind=name("model"), flag=""),
+    Ask(
+        name="changes",
+        title="Changes",
+        text="Fields of the model's shape to replace, with commas: layers=40,hidden=8192.",
+        kind=several(
+            text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40"), always=True
+        ),
+        section="More of the load",
+        flag="--set",
+    ),
+)
+
+_MONEY: Final = "Money"
+
+MONEY_ASKS: Final = tuple(
+    Ask(name=field, title=title, text=words, kind=number(0.0, 1e9), section=_MONEY, default=default)
+    for field, title, words, default in (
+        ("usd_per_kwh", "Electricity", "Price of electricity [USD/kWh].", "0.12"),
+        ("years", "Years", "Years until bought hardware is written off.", "3"),
+        ("pue", "PUE", "Power of the building over power of the machines.", "1.2"),
+        ("usd_per_accelerator", "Price of a card", "Your price of a card [USD].", "the catalogue's"),
+        ("usd_per_accelerator_hour", "Rent of a card", "Your rent of a card [USD/hour].", "the catalogue's"),
+    )
+)
+
+LIMITS: Final = (
+    Ask(
+        name="usd_per_million_tokens",
+        title="USD a million",
+        text="Most for a million tokens [USD].",
+        kind=number(0, 1e9),
+        flag="--usd-per-million",
+        section="Goal and limits",
+    ),
+    Ask(
+        name="headroom_share",
+        title="Headroom",
+        text="Share of each card's memory that stays free.",
+        kind=number(0, 0.99),
+        flag="--headroom",
+        section="Goal and limits",
+    ),
+)
+
+
+def launch_of(
+    given: Given, cluster: Cluster, estimate: Estimate, found: SearchResult | None
+) -> Launch | None:
+    """Commands for the plan on the engine that was asked for; None where none was, or nothing fits."""
+    from farthing.web.subject import model_of
+
+    if "launch" not in given or not estimate.fits or (found is not None and not found.best):
+        return None
+    return api.launch(
+        given["launch"], model_of(given), cluster, workload=estimate.workload, plan=estimate.plan
+    )
+
+
+def record(estimate: Estimate, found: SearchResult | None, launch: Launch | None) -> Any:
+    """What the command prints with ``--json``."""
+    if found is None and launch is None:
+        return estimate
+    own: dict[str, Any] = fields_of(estimate)
+    if found is not None:
+        own["search"] = found
+    if launch is not None:
+        own["launch"] = launch
+    return own
+
+
+def search_context(found: SearchResult | None, estimate: Estimate) -> dict[str, Any]:
+    """What the template of a search shows."""
+    if found is None:
+        return {"found": None}
+    header, rows = search_table(found)
+    return {
+        "found": found,
+        "goal": GOALS[found.objective],
+        "plan_header": header,
+        "plan_rows": rows,
+        "front_rows": front_table(found) if found.front else None,
+        "miss_words": plan_words(found.miss.choice) if found.miss else "",
+    }
+
+
+def quantity_rows(estimate: Estimate, names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """A row for each number, with its unit and its interval, then those of money."""
+    bars = {bar.name: bar for bar in estimate.intervals}
+    rows: list[Mapping[str, Any]] = []
+
+    def add(what: str, value: float, unit: str, bar_name: str = "") -> None:
+        bar = bars.get(bar_name or what)
+        low, high = (bar.low, bar.high) if bar else (None, None)
+        rows.append({"name": what, "value": value, "unit": unit, "low_80": low, "high_80": high})
+
+    for field in names:
+        add(field, getattr(estimate, field), unit_of(field))
+    add("memory_bytes", estimate.memory.total_bytes, "byte", "total_bytes")
+    add("memory_capacity_bytes", estimate.memory.capacity_bytes, "byte")
+    for part in estimate.memory.parts:
+        add(f"memory: {part.name}", part.value, "byte")
+    for cost in estimate.costs:
+        add(f"{cost.way}: usd_per_s", cost.usd_per_s, "USD/s")
+        add(f"{cost.way}: usd_per_million_tokens", cost.usd_per_million_tokens, "USD")
+    return rows
+
+
+def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Explanation:
+    """How a number of an estimate comes about: by its term, its interval, its prices."""
+    meaning = ""
+    found: Term | None = next((term for term in estimate.terms if term.name == terms.get(number)), None)
+    bars = {bar.name: bar for bar in estimate.intervals}
+    bar = bars.get({"memory": "total_bytes"}.get(number, number))
+    notes = []
+    if bar is not None:
+        notes.append(
+            f"80% of like measurements lie within {format_quantity(bar.low, unit_of(number) or 'byte')} to "
+            f"{format_quantity(bar.high, unit_of(number) or 'byte')}: {bar.basis}."
+            if bar.low is not None and bar.high is not None
+            else f"{bar.basis}."
+        )
+    if number in ("costs", "run_usd", "usd_per_million_tokens"):
+        notes += [f"{cost.way}: {cost.basis}." for cost in estimate.costs]
+    value = getattr(estimate, number, None)
+    if number == "memory":
+        words = format_bytes(estimate.memory.total_bytes, binary=True)
+    elif isinstance(value, (int, float)):
+        words = format_quantity(value, unit_of(number))
+    else:
+        words = ""
+    title = found.name if found else number.replace("_", " ")
+    return Explanation(
+        title=title, value=words, meaning=meaning, terms=(found,) if found else (), notes=notes
+    )

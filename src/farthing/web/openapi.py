@@ -1,0 +1,53 @@
+"""The OpenAPI document: questions as pydantic tells them, answers as the records are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from farthing.web.views import VIEWS
+
+REF: str = "#/components/schemas/{name}"
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The document, made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            routes=app.routes,
+            servers=[{"url": app.root_path or "/"}],
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= _records()
+        schemas["Error"] = {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "required": ["kind", "message"],
+                    "properties": {"kind": {"type": "string"}, "message": {"type": "string"}},
+                }
+            },
+        }
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _records() -> dict[str, Any]:
+    """Schemas of the records that answers are made of, and of each view's answer."""
+    types = [view.schema for view in VIEWS.values() if view.schema is not None]
+    answers, parts = msgspec.json.schema_components(types, ref_template=REF)
+    found: dict[str, Any] = dict(parts)
+    told = iter(answers)
+    for view in VIEWS.values():
+        found[view.name] = next(told) if view.schema is not None else {}
+    return found

@@ -1,0 +1,87 @@
+// Draws the charts: the specifications come with the page, the library when the first chart is there.
+"use strict";
+(() => {
+  const own = document.currentScript;
+  let library;
+  const load = () => library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = own.dataset.library;
+    script.onload = () => resolve(window.farthingVega);
+    script.onerror = reject;
+    document.head.append(script);
+  });
+
+  const tip = document.createElement("div");
+  tip.id = "tip";
+  tip.setAttribute("role", "tooltip");
+  tip.hidden = true;
+  document.body.append(tip);
+  const tooltip = (handler, event, item, value) => {
+    tip.hidden = value === null || value === undefined || value === "";
+    if (tip.hidden) return;
+    tip.replaceChildren();
+    for (const [name, words] of typeof value === "object" ? Object.entries(value) : [["", value]]) {
+      const line = document.createElement("div");
+      line.textContent = name ? `${name}: ${words}` : words;
+      tip.append(line);
+    }
+    const { clientX: x, clientY: y } = event;
+    tip.style.left = `${Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${y + 14 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 10 : y + 14}px`;
+  };
+
+  const draw = async (figure) => {
+    const { compile, parse, View, Warn, expressionInterpreter } = await load();
+    const both = JSON.parse(figure.querySelector("script").textContent);
+    const spec = both[window.farthingTheme.dark ? "dark" : "light"];
+    const place = figure.querySelector(".drawing");
+    const compiled = compile(spec, { logger: quiet }).spec;
+    if (figure.view) figure.view.finalize();
+    figure.view = new View(parse(compiled, null, { ast: true }), {
+      expr: expressionInterpreter, renderer: "svg", container: place, hover: true, logLevel: Warn, tooltip,
+    });
+    figure.spec = spec;
+    await figure.view.runAsync();
+    const drawn = place.querySelector("svg");
+    drawn.setAttribute("role", "img");
+    drawn.setAttribute("aria-label", spec.description || "");
+    figure.view.addEventListener("click", (event, item) => {
+      const link = item?.datum?.link;
+      if (typeof link === "string" && link.startsWith("https://")) window.open(link, "_blank", "noopener");
+    });
+    figure.dataset.drawn = "yes";
+  };
+  const silent = () => quiet;
+  const quiet = { level: silent, error: silent, warn: silent, info: silent, debug: silent };
+
+  const drawAll = () => {
+    document.querySelectorAll("[data-chart]").forEach((figure) => draw(figure).catch((error) => {
+      figure.querySelector(".drawing").textContent = "This chart cannot be drawn here.";
+      console.error(error);
+    }));
+  };
+
+  const save = (name, address) => {
+    const link = document.createElement("a");
+    link.download = name;
+    link.href = address;
+    link.click();
+  };
+  document.addEventListener("click", async (event) => {
+    const kind = event.target.closest("[data-save]")?.dataset.save;
+    if (!kind) return;
+    const figure = event.target.closest("[data-chart]");
+    const name = (figure.spec.title?.text ?? ["chart"]).join(" ").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60);
+    if (kind === "png") save(`${name}.png`, await figure.view.toImageURL("png", 2));
+    else {
+      const text = kind === "svg" ? await figure.view.toSVG() : JSON.stringify(figure.spec, null, 1);
+      const address = URL.createObjectURL(new Blob([text], { type: kind === "svg" ? "image/svg+xml" : "application/json" }));
+      save(`${name}.${kind === "svg" ? "svg" : "vl.json"}`, address);
+      setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    }
+  });
+  document.addEventListener("htmx:afterSwap", drawAll);
+  document.addEventListener("htmx:beforeSwap", () => { tip.hidden = true; });
+  document.addEventListener("farthing:theme", drawAll);
+  drawAll();
+})();

@@ -1,0 +1,76 @@
+// Sliders beside numbers, and the parts of a cluster above its text. The text fields are what counts.
+"use strict";
+(() => {
+  const changed = (field) => field.dispatchEvent(new Event("input", { bubbles: true }));
+
+  // Steps of a slider are powers of two, and what lies half between them.
+  const steps = (least, most) => {
+    const found = [];
+    for (let value = least; value <= most; value *= 2) {
+      found.push(value);
+      if (value > 1 && value * 1.5 <= most && Number.isInteger(value * 1.5)) found.push(value * 1.5);
+    }
+    return found;
+  };
+  const number = (text) => {
+    const match = /^\s*([0-9.]+)\s*([kM]?)\s*$/.exec(text);
+    return match ? Number(match[1]) * { "": 1, k: 1e3, M: 1e6 }[match[2]] : NaN;
+  };
+  const readSlider = (slider) => {
+    const field = document.getElementById(slider.dataset.for);
+    const values = steps(Number(slider.dataset.least), Number(slider.dataset.most));
+    slider.max = values.length - 1;
+    const value = number(field.value);
+    const place = values.findLastIndex((one) => one <= value);
+    slider.value = Number.isNaN(value) ? 0 : Math.max(place, 0);
+    slider.setAttribute("aria-valuetext", field.value || field.placeholder);
+    slider.hidden = false;
+  };
+
+  const PATTERN = /^(?:(\d+)x(\d+):)?([a-z0-9.-]+)(?:@([a-z0-9.-]+))?$/;
+  const readCluster = (group) => {
+    const field = group.querySelector("[name]");
+    const match = PATTERN.exec(field.value.trim().toLowerCase());
+    const parts = group.querySelector(".parts");
+    // Unlike machines have no parts to set one by one; their text can be changed.
+    parts.hidden = !match && field.value.trim() !== "";
+    const [, hosts = "1", cards = "1", accelerator = "", network = ""] = match || [];
+    const values = { hosts, cards, accelerator, network };
+    for (const part of parts.querySelectorAll("[data-part]"))
+      if (part !== document.activeElement) part.value = values[part.dataset.part];
+  };
+  const writeCluster = (group) => {
+    const value = Object.fromEntries([...group.querySelectorAll("[data-part]")].map((part) =>
+      [part.dataset.part, part.value.trim()]));
+    if (!value.accelerator || !(value.hosts >= 1) || !(value.cards >= 1)) return;
+    const network = value.network || (Number(value.hosts) > 1 ? "10gbe" : "");
+    const field = group.querySelector("[name]");
+    field.value = `${value.hosts}x${value.cards}:${value.accelerator}${network ? `@${network}` : ""}`;
+    changed(field);
+  };
+
+  const read = () => {
+    document.querySelectorAll(".slider").forEach(readSlider);
+    document.querySelectorAll("[data-cluster]").forEach(readCluster);
+  };
+  // Only what has a name is a question; a slider or a part writes into the field that has one.
+  document.addEventListener("input", (event) => {
+    const { target } = event;
+    if (target.matches(".slider")) {
+      event.stopPropagation();
+      const values = steps(Number(target.dataset.least), Number(target.dataset.most));
+      const field = document.getElementById(target.dataset.for);
+      field.value = values[Number(target.value)];
+      changed(field);
+    } else if (target.dataset.part) {
+      event.stopPropagation();
+      // A name that is being typed is no name yet.
+      if (target.type === "number" || document.getElementById(target.getAttribute("list"))?.querySelector(`option[value="${CSS.escape(target.value)}"]`) || target.value === "")
+        writeCluster(target.closest("[data-cluster]"));
+    } else if (target.name) read();
+  }, true);
+  document.addEventListener("change", (event) => {
+    if (event.target.dataset.part) writeCluster(event.target.closest("[data-cluster]"));
+  });
+  read();
+})();

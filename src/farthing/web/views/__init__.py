@@ -1,0 +1,11 @@
+"""The views of the page, one a file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from farthing.web.view import View
+from farthing.web.views.inference import VIEW as INFERENCE
+
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE,)}
+"""By name, in the order of the menu."""

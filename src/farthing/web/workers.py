@@ -1,0 +1,93 @@
+"""Processes that answer: quick questions never wait for slow ones, and none runs for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from collections import OrderedDict
+from concurrent.futures import CancelledError
+from typing import Any, Final
+
+from pebble import ProcessExpired, ProcessPool
+from starlette.concurrency import run_in_threadpool
+
+from farthing.web.answers import Job, Reply, refused, reply_to
+from farthing.web.problem import Problem
+from farthing.web.settings import Settings
+from farthing.web.views import VIEWS
+
+KEPT_BYTES: Final = 64 * 2**20
+"""Replies that are remembered: the same question has the same answer as long as the server runs."""
+
+
+class Workers:
+    """Answers jobs in processes of their own, or with none in this one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._pools: dict[bool, ProcessPool] = {}
+        self._waiting = 0
+        self._kept: OrderedDict[Job, Reply] = OrderedDict()
+        self._kept_bytes = 0
+
+    def start(self) -> None:
+        """Start the processes; each has the catalogue in memory before its first question."""
+        if not self.settings.workers:
+            return
+        context: Any = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["farthing.web.warm"])
+        for slow in (False, True):
+            self._pools[slow] = ProcessPool(max_workers=self.settings.workers, context=context)
+            for _ in range(self.settings.workers):
+                self._pools[slow].schedule(_ready)
+
+    def stop(self) -> None:
+        """End the processes, and what they are at."""
+        for pool in self._pools.values():
+            pool.stop()  # type: ignore[no-untyped-call]
+            pool.join()
+        self._pools = {}
+
+    async def reply(self, job: Job) -> Reply:
+        """The reply to a job; a refusal where it takes too long or too many wait."""
+        if job in self._kept:
+            self._kept.move_to_end(job)
+            return self._kept[job]
+        view = VIEWS[job.view]
+        if self._waiting >= self.settings.waiting:
+            return refused(view, job, dict(job.values), BUSY)
+        self._waiting += 1
+        try:
+            reply = await self._worked(job, view.slow)
+        finally:
+            self._waiting -= 1
+        if reply.status < 500:
+            self._keep(job, reply)
+        return reply
+
+    async def _worked(self, job: Job, slow: bool) -> Reply:
+        if not self._pools:
+            return await run_in_threadpool(reply_to, job)
+        limit = self.settings.slow_s if slow else self.settings.quick_s
+        try:
+            return await asyncio.wrap_future(self._pools[slow].schedule(reply_to, args=(job,), timeout=limit))
+        except TimeoutError:
+            message = f"the answer took longer than {limit:g} s; ask less at once, or use the command"
+            problem = Problem("took-too-long", message)
+        except (ProcessExpired, CancelledError, RuntimeError):
+            problem = Problem("internal", "the process that was to answer ended; ask again")
+        return refused(VIEWS[job.view], job, dict(job.values), problem)
+
+    def _keep(self, job: Job, reply: Reply) -> None:
+        self._kept[job] = reply
+        self._kept_bytes += len(reply.body)
+        while self._kept_bytes > KEPT_BYTES:
+            _, gone = self._kept.popitem(last=False)
+            self._kept_bytes -= len(gone.body)
+
+
+BUSY: Final = Problem("busy", "too many questions wait for an answer; ask again in a moment", retry_s=5)
+
+
+def _ready() -> None:
+    """Nothing: a process that does it has started."""
