@@ -164,13 +164,22 @@ class Reading:
     read_s: Number
 
 
+def prompts_together(run: Run) -> int:
+    """Prompts that share a pass."""
+    return max(int(STEP_TOKENS // run.new_prompt_tokens), 1)
+
+
+def reading_memory(run: Run) -> InferenceMemory:
+    """Of a card that reads prompts, with those of the passes in flight and of one that is handed over."""
+    return run.memory(prompts_together(run) * (run.plan.pp + 1), run.workload.prompt_tokens)
+
+
 def reading(run: Run) -> Reading:
     """What the workers of a plan do with prompts."""
-    new, plan = run.new_prompt_tokens, run.plan
-    together = max(int(STEP_TOKENS // new), 1)
+    new, plan, together = run.new_prompt_tokens, run.plan, prompts_together(run)
     cached = run.workload.prompt_tokens - new
     step = run.step(together, new, cached, decode=False)
-    memory = run.memory(together * (plan.pp + 1), run.workload.prompt_tokens)
+    memory = reading_memory(run)
     peak = min(card.matmul_flop_per_s for card in run.about.devices) * plan.tp * plan.pp
     bandwidth = min(card.memory_bytes_per_s for card in run.about.devices)
     return Reading(
