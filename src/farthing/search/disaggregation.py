@@ -220,11 +220,16 @@ def _sides(
     decoding = run_of(decode, setting.workload, sized(plan, sizes[1]), users[:, None])
     if not _fitting(setting, decoding.memory()).any():
         return None
-    fitting = _fitting(setting, reading_memory(run_of(prefill, setting.workload, sized(plan, sizes[0]))))
-    sizes[0] = sizes[0][np.broadcast_to(fitting, len(sizes[0]))]
-    if not len(sizes[0]):
+    run = run_of(prefill, setting.workload, sized(plan, sizes[0]))
+    memory = reading_memory(run)
+    fitting = np.broadcast_to(_fitting(setting, memory), len(sizes[0]))
+    if not fitting.any():
         return None
-    read = reading(run_of(prefill, setting.workload, sized(plan, sizes[0])))
+    if not fitting.all():
+        sizes[0] = sizes[0][fitting]
+        run = run_of(prefill, setting.workload, sized(plan, sizes[0]))
+        memory = reading_memory(run)
+    read = reading(run, memory)
     way = handover(
         setting.model,
         setting.cluster,
@@ -263,14 +268,19 @@ def _best(setting: Setting, sides: _Sides, users: Ints, objective: str) -> _Foun
     plans = sized(sides.words, sides.decode_sizes)
     decode = run_of(sides.decode, setting.workload, plans, users[:, None])
     shape = (len(sides.read_sizes), len(users), len(sides.decode_sizes))
-    fits = _fitting(setting, decode.memory())
+    memory = decode.memory()
+    fits = _fitting(setting, memory)
     fits = np.broadcast_to(fits & (sides.decode_sizes[:, 2] <= users[:, None]), shape[1:])
     held = fits.any(axis=1)
     if not held.any():
         return None
-    users, fits = users[held], fits[held]
-    decode.batch_size = users[:, None]
-    found = disaggregated_figures(setting.cluster, sides.read, decode, sides.way, sides.pools, setting.basis)
+    if not held.all():
+        users, fits = users[held], fits[held]
+        decode.batch_size = users[:, None]
+        memory = decode.memory()
+    found = disaggregated_figures(
+        setting.cluster, sides.read, decode, sides.way, sides.pools, setting.basis, memory
+    )
     values = np.where(fits & _keeps(setting, found), _values(setting, found, objective), np.inf)
     if not np.isfinite(values).any():
         return None
