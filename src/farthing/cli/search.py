@@ -120,17 +120,23 @@ def answer(
     estimate: Any = chosen.estimate
     if explain:
         ask: Any = api.train if task == "training" else api.infer
-        money = {field.name for field in dataclasses.fields(api.CostBasis)} | {"ideal"}
         told_again = ask(
-            model,
-            cluster,
-            workload=estimate.workload,
-            plan=estimate.plan,
-            explain=True,
-            **{name: value for name, value in asked.items() if name in money},
+            model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **priced(options)
         )
         estimate = dataclasses.replace(estimate, terms=told_again.terms)
     return estimate, found
+
+
+def priced(options: dict[str, Any]) -> dict[str, Any]:
+    """How money is counted, and whether on paper, for another question about the same plan."""
+    from farthing.api import CostBasis
+
+    asked = given(options)
+    fields = {field.name for field in dataclasses.fields(CostBasis)} & asked.keys()
+    return {
+        "cost": CostBasis(**{name: asked[name] for name in fields}),
+        "ideal": asked.get("ideal", False),
+    }
 
 
 def _refuse_choices(asked: dict[str, Any]) -> None:
