@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
@@ -15,7 +15,7 @@ from farthing.records.search import Limits, SearchResult, Task
 
 LIMITS: Final = frozenset(field.name for field in dataclasses.fields(Limits))
 
-_MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBasis)) | {"ideal"}
+_MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBasis))
 
 
 def plan(
@@ -81,10 +81,23 @@ def plan(
         raise Infeasible(f"no plan of {result.model} on {result.cluster} can be evaluated")
     estimate: Any = chosen.estimate
     if explain:
-        money = {name: value for name, value in asked.items() if name in _MONEY}
-        told = one(model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **money)
+        told = one(
+            model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **priced(asked)
+        )
         estimate = dataclasses.replace(estimate, terms=told.terms)
     return estimate, result
+
+
+def priced(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """How money is counted, and whether on paper, for another question about the same plan.
+
+    Examples
+    --------
+    >>> priced({"tp": 8, "years": 4.0})["cost"].years
+    4.0
+    """
+    money = {name: value for name, value in asked.items() if name in _MONEY}
+    return {"cost": api.CostBasis(**money), "ideal": asked.get("ideal", False)}
 
 
 def _refuse_choices(asked: dict[str, Any], front: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from farthing.errors import InvalidInput
 
 ChartKind = Literal["scatter", "line", "bar", "stacked-bar"]
 Scale = Literal["linear", "log"]
-Style = Literal["point", "line", "step"]
+Style = Literal["point", "line", "step", "rest"]
 
 LARGEST: Final = 1e300
 """Larger numbers count as infinite: the length of an axis must be a number too."""
@@ -88,7 +88,8 @@ class Series:
     points
         Of a line in the order in which they are joined.
     style
-        ``point``, ``line``, or ``step``: level up to the next point, as a front is. Bars have none.
+        ``point``, ``line``, or ``step``: level up to the next point, as a front is. Of bars alone ``rest``
+        says something: what is left of a whole, drawn so pale that it does not stand out.
     """
 
     name: str

@@ -27,7 +27,7 @@ NARROWEST: Final = 40
 """A chart is drawn at least so wide; a narrower terminal folds it."""
 
 _FILLS: Final = ("█", "░", "▓", "▒", "▚", "│", "─")
-_ASCII_FILLS: Final = ("#", ".", "=", "+", "%", "|", "-")
+_ASCII_FILLS: Final = ("#", "=", "+", "%", "|", "-", "o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,12 @@ def _stacked(chart: Chart, width: int, ascii_only: bool, coloured: bool) -> Iter
     """A row for each bar, its parts side by side, and the whole before it."""
     fills = _ASCII_FILLS if ascii_only else _FILLS
     # Colours tell the parts apart where there are some, and patterns where there are none.
+    rest = Text("." if ascii_only else "·", style="dim")
     signs = [
-        Text("█" if coloured and not ascii_only else fill, style=style)
-        for fill, style, _ in zip(itertools.cycle(fills), itertools.cycle(STYLES), chart.series, strict=False)
+        rest if one.style == "rest" else Text("█" if coloured and not ascii_only else fill, style=style)
+        for fill, style, one in zip(
+            itertools.cycle(fills), itertools.cycle(STYLES), chart.series, strict=False
+        )
     ]
     lengths = _lengths(chart)
     names = bar_names(chart)

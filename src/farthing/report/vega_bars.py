@@ -17,6 +17,9 @@ _NAME_LETTERS: Final = 26
 _VALUE: Final = 12
 """Size of the values at the bars [pixel]."""
 
+_LINE: Final = 14.0
+"""From one line of a name to the next [pixel]."""
+
 
 def bars_view(chart: Chart, theme: Theme) -> dict[str, Any]:
     """The view of a chart of bars, at least one."""
@@ -99,8 +102,8 @@ def _stacked(chart: Chart, theme: Theme) -> dict[str, Any]:
         },
     }
     layers: list[dict[str, Any]] = [bar]
-    for number in range(len(chart.series)):
-        dark = lightness(theme.colour(number)) < 0.179  # Above it black has the better contrast.
+    for number, colour in enumerate(series_colours(chart, theme)):
+        dark = lightness(colour) < 0.179  # Above it black has the better contrast.
         layers.append(
             {
                 "transform": [{"filter": f"datum.number === {number} && isValid(datum.inside)"}],
@@ -148,11 +151,28 @@ def _names_axis(names: dict[str, str], theme: Theme) -> dict[str, Any]:
         "scale": {"paddingInner": 0.25, "paddingOuter": 0.15},
         "axis": {
             "labelExpr": "split(datum.label, '\\n')",
+            "labelOffset": _middles(names),
             "labelColor": theme.text,
             "ticks": False,
             "domain": False,
         },
     }
+
+
+def _middles(names: dict[str, str]) -> dict[str, Any]:
+    """How far names of several lines move up, so that their middle is at the bar [pixel]."""
+    most = max(name.count("\n") for name in names.values())
+    return (
+        {
+            "condition": [
+                {"test": f"length(split(datum.value, '\\n')) == {more + 1}", "value": -_LINE / 2 * more}
+                for more in range(1, most + 1)
+            ],
+            "value": 0,
+        }
+        if most
+        else {"value": 0}
+    )
 
 
 def _lengths_axis(chart: Chart, axis: Ticks) -> dict[str, Any]:
@@ -179,9 +199,16 @@ def _colour(chart: Chart, theme: Theme) -> dict[str, Any]:
         "field": "series",
         "type": "nominal",
         "sort": names,
-        "scale": {"domain": names, "range": [theme.colour(number) for number in range(len(names))]},
+        "scale": {"domain": names, "range": series_colours(chart, theme)},
         "legend": legend(names) if len(names) > 1 else None,
     }
+
+
+def series_colours(chart: Chart, theme: Theme) -> list[str]:
+    """Of the series of bars; what is left of a whole is as pale as the grid."""
+    return [
+        theme.grid if one.style == "rest" else theme.colour(number) for number, one in enumerate(chart.series)
+    ]
 
 
 def _told(chart: Chart, rows: list[dict[str, Any]], several: bool) -> list[dict[str, str]]:

@@ -72,5 +72,5 @@ def test_a_place_is_a_number(value: Any) -> None:
 def test_words_of_axes_and_series_are_known() -> None:
     with pytest.raises(InvalidInput, match="one of linear, log, not 'root'"):
         Axis(title="x", scale="root")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="one of point, line, step, not 'curve'"):
+    with pytest.raises(InvalidInput, match="one of point, line, step, rest, not 'curve'"):
         Series(name="a", points=(), style="curve")  # type: ignore[arg-type]

@@ -185,6 +185,7 @@ def samples() -> list[Any]:
         ),
         InferenceWorkload(batch_size=8, prefix_share=0.5, draft_tokens=4),
         serving,
+        *api.batch_curve("mixtral-8x7b", "2x8:h100-sxm@ib-ndr", workload=serving.workload, plan=serving.plan),
         training,
         *searched,
         designed(),
