@@ -138,6 +138,9 @@ def command_line(words: Sequence[str], asks: Iterable[Ask], given: Mapping[str, 
         if isinstance(value, bool):
             yes, _, no = ask.option.partition("/")
             parts += [word for word in (yes if value else no,) if word]
+        elif ask.kind.repeats:
+            for one in value:
+                parts += [ask.option, kinds.quoted(ask.kind.command(one))]
         else:
             words_of_it = kinds.quoted(ask.kind.command(value))
             parts += [ask.option, words_of_it] if ask.option else [words_of_it]

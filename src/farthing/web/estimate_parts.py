@@ -15,7 +15,7 @@ from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
 from farthing.units import format_bytes, format_quantity, unit_of
 from farthing.web.asks import Ask
-from farthing.web.kinds import name, number, several, text
+from farthing.web.kinds import name, number, repeated, text
 from farthing.web.view import Explanation, Given
 
 Estimate = InferenceEstimate | TrainingEstimate
@@ -26,9 +26,7 @@ MODEL_ASKS: Final = (
         name="changes",
         title="Changes",
         text="Fields of the model's shape to replace, with commas: layers=40,hidden=8192.",
-        kind=several(
-            text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40"), always=True
-        ),
+        kind=repeated(text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40")),
         section="More of the load",
         flag="--set",
     ),
@@ -129,9 +127,14 @@ def quantity_rows(estimate: Estimate, names: Sequence[str]) -> list[Mapping[str,
     return rows
 
 
+def meaning(record: str, field: str) -> str:
+    """What a field of a record means, in a sentence; empty where the glossary has no such field."""
+    return ""
+
+
 def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Explanation:
     """How a number of an estimate comes about: by its term, its interval, its prices."""
-    meaning = ""
+    words_of_it = meaning(type(estimate).__name__, number)
     found: Term | None = next((term for term in estimate.terms if term.name == terms.get(number)), None)
     bars = {bar.name: bar for bar in estimate.intervals}
     bar = bars.get({"memory": "total_bytes"}.get(number, number))
@@ -154,5 +157,5 @@ def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Ex
         words = ""
     title = found.name if found else number.replace("_", " ")
     return Explanation(
-        title=title, value=words, meaning=meaning, terms=(found,) if found else (), notes=notes
+        title=title, value=words, meaning=words_of_it, terms=(found,) if found else (), notes=notes
     )
