@@ -286,7 +286,8 @@ def train(
       farthing train llama-2-70b --on 1x8:h100-sxm --lora-rank 16 --weights bnb-nf4 --explain
       farthing train mixtral-8x7b --on 4x8:h100-sxm@ib-ndr --tp 4 --ep 8 --json
       farthing train llama-2-7b --on 1x8:a100-sxm-80gb --no-search --zero 3
-      farthing train llama-2-70b --on 8x8:h100-sxm@ib-ndr --tp 8 --pp 8 --global-batch 16 --plot step.svg
+      farthing train llama-2-70b --on 8x8:h100-sxm@ib-ndr --tp 8 --pp 8 --schedule 1f1b --global-batch 16 \\
+          --plot step.svg
     """
     from farthing import api
     from farthing.cli.output import show, show_json

@@ -105,7 +105,7 @@ def timeline_chart(step: StepTimeline) -> Chart:
         points = tuple(_bar(box, scale, several) for box in boxes)
         if points:
             series.append(Series(name=kind, points=points))
-    words = [f"Schedule {step.schedule}, {_counted(step.micro_batches, 'micro-batch', 'es')}; pale: idle."]
+    words = [f"Schedule {step.schedule}, {_counted(step.micro_batches, 'micro-batch', 'es')}; grey: idle."]
     left_out = step.micro_batches - step.played_micro_batches
     if left_out:
         words.append(

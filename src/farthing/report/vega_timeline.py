@@ -5,6 +5,7 @@ Series differ in colour and in how high their bars are, so that they are told ap
 
 from __future__ import annotations
 
+import statistics
 from typing import Any, Final
 
 from farthing.records.chart import Chart
@@ -30,6 +31,9 @@ _ROWS: Final = ((8, 30), (16, 24), (32, 18))
 _LEAST_ROW: Final = 14
 _SIGN: Final = 9
 """Size of what is written in the bars [pixel]."""
+
+_EDGED: Final = 0.005
+"""Bars that are mostly longer than this share of the axis have an edge."""
 
 _MOSTLY: Final = 0.9
 """Where fewer bars of a series have room for their signs, none has one."""
@@ -101,14 +105,14 @@ def _bars(
     told = {"name": chart.y.title or "row", "series": "series", "from": "from", "text": "to"}
     if any(row["detail"] for row in rows):
         told["detail"] = "detail"
+    widths = [axis.share(row["value"]) - axis.share(row["start"]) for row in rows]
+    mark: dict[str, Any] = {"type": "bar", "height": {"band": height}}
+    if statistics.median(widths or [0.0]) > _EDGED:
+        # Around bars of a few pixels an edge would be most of what is seen.
+        mark |= {"stroke": theme.ground, "strokeWidth": 0.6}
     bar = {
         "data": {"values": rows},
-        "mark": {
-            "type": "bar",
-            "height": {"band": height},
-            "stroke": theme.ground,
-            "strokeWidth": 0.6,
-        },
+        "mark": mark,
         "encoding": {
             "y": y,
             "x": {**lengths_axis(chart, axis), "field": "start"},

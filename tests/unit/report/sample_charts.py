@@ -115,7 +115,7 @@ STEP: Final = Chart(
             ),
         ),
     ),
-    note="Pale: idle.",
+    note="Grey: idle.",
 )
 ROOM: Final = Chart(
     title="Memory of the cards",

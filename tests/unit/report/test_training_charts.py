@@ -41,7 +41,7 @@ def test_what_is_drawn() -> None:
     step = charts[STEP]
     assert max(point.x for one in step.series for point in one.points) / 1000 == pytest.approx(found.step_s)
     assert [one.name for one in step.series] == ["forward", "backward", "optimizer and host"]
-    assert step.note == "Schedule 1f1b, 16 micro-batches; pale: idle."
+    assert step.note == "Schedule 1f1b, 16 micro-batches; grey: idle."
     assert sum(point.x for point in charts[TIME].series[0].points) / 1000 == pytest.approx(found.step_s)
 
 
