@@ -17,6 +17,10 @@ _FAR: Final = 4.0
 """A batch without room is drawn where it takes at most so many times as long as the largest with room."""
 
 
+_SECONDS: Final = 10.0
+"""From here on times are in seconds, and not in milliseconds."""
+
+
 def inference_charts(estimate: InferenceEstimate, curve: Sequence[BatchPoint] = ()) -> list[Chart]:
     """What an estimate looks like; a chart without anything to draw is left out.
 
@@ -117,7 +121,7 @@ def time_chart(title: str, parts: Sequence[Part], note: str = "") -> Chart:
         Of the time [s].
     """
     ordered = sorted(parts, key=lambda part: -part.value)
-    seconds = bool(ordered) and ordered[0].value >= 1
+    seconds = bool(ordered) and ordered[0].value >= _SECONDS
     points = tuple(
         Point(
             x=part.value if seconds else part.value / MILLISECOND,
@@ -146,7 +150,7 @@ def sensitivity_chart(rows: Sequence[Sensitivity]) -> Chart:
     """
     points = tuple(
         Point(
-            x=max(100 * (row.throughput_factor - 1), 0.0),
+            x=max(round(100 * (row.throughput_factor - 1), 2), 0.0),
             label=row.part,
             detail=f"{row.time_factor - 1:+.1%} time, {row.usd_factor - 1:+.1%} USD a token",
         )

@@ -26,7 +26,7 @@ def bars_view(chart: Chart, theme: Theme) -> dict[str, Any]:
     return _stacked(chart, theme) if chart.kind == "stacked-bar" else _grouped(chart, theme)
 
 
-def _names(chart: Chart) -> dict[str, str]:
+def broken_names(chart: Chart) -> dict[str, str]:
     """Names of the bars in their order, and each with line breaks."""
     names = dict.fromkeys(point.label for one in chart.series for point in one.points)
     return {name: "\n".join(textwrap.wrap(name, _NAME_LETTERS) or [name]) for name in names}
@@ -49,12 +49,12 @@ def _rows(chart: Chart, names: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _grouped(chart: Chart, theme: Theme) -> dict[str, Any]:
-    names, several = _names(chart), len(chart.series) > 1
+    names, several = broken_names(chart), len(chart.series) > 1
     rows = _rows(chart, names)
     # The longest bar ends where its value still has room.
     axis = ticks([row["value"] for row in rows], "linear", zero=True)
     thick = 20 * len(chart.series) + 12 if several else 32
-    encoding = {"y": _names_axis(names, theme), "tooltip": _told(chart, rows, several)}
+    encoding = {"y": names_axis(names, theme), "tooltip": _told(chart, rows, several)}
     if several:
         encoding["yOffset"] = {
             "field": "series",
@@ -65,39 +65,41 @@ def _grouped(chart: Chart, theme: Theme) -> dict[str, Any]:
     bar = {
         "mark": {"type": "bar", "cornerRadiusEnd": 2},
         "encoding": {
-            "x": _lengths_axis(chart, axis),
-            "color": _colour(chart, theme),
+            "x": lengths_axis(chart, axis),
+            "color": colour_of_series(chart, theme),
         },
     }
     text = {
         "mark": {"type": "text", "align": "left", "dx": 5, "color": theme.text, "fontSize": _VALUE},
         "encoding": {"x": {"field": "value", "type": "quantitative"}, "text": {"field": "text"}},
     }
-    return {**_frame(names, thick), "data": {"values": rows}, "encoding": encoding, "layer": [bar, text]}
+    return {**bar_frame(names, thick), "data": {"values": rows}, "encoding": encoding, "layer": [bar, text]}
 
 
 def _stacked(chart: Chart, theme: Theme) -> dict[str, Any]:
-    names = _names(chart)
+    names = broken_names(chart)
     rows = _rows(chart, names)
     wholes = dict.fromkeys(names.values(), 0.0)
     for row in rows:
         row["from"] = wholes[row["bar"]]
         wholes[row["bar"]] = row["to"] = row["from"] + row["value"]
     axis = ticks(wholes.values(), "linear", zero=True)
-    frame = _frame(names, 40)
+    frame = bar_frame(names, 40)
     for row in rows:
         room = (axis.share(row["to"]) - axis.share(row["from"])) * frame["width"]
-        if room > text_width(row["text"], _VALUE - 1) + 8:
+        # In what is left of a whole stands the sum of the others.
+        quiet = chart.series[row["number"]].style == "rest"
+        if not quiet and room > text_width(row["text"], _VALUE - 1) + 8:
             row["inside"] = row["text"]
             row["middle"] = row["from"] / 2 + row["to"] / 2
-    y = _names_axis(names, theme)
+    y = names_axis(names, theme)
     bar = {
         "mark": {"type": "bar", "stroke": theme.ground, "strokeWidth": 1},
         "encoding": {
             "y": y,
-            "x": {**_lengths_axis(chart, axis), "field": "from"},
+            "x": {**lengths_axis(chart, axis), "field": "from"},
             "x2": {"field": "to"},
-            "color": _colour(chart, theme),
+            "color": colour_of_series(chart, theme),
             "tooltip": _told(chart, rows, True),
         },
     }
@@ -117,7 +119,10 @@ def _stacked(chart: Chart, theme: Theme) -> dict[str, Any]:
         )
     whole = {
         "data": {
-            "values": [{"bar": bar, "to": to, "text": figure(to, full=True)} for bar, to in wholes.items()]
+            "values": [
+                {"bar": names[name], "to": to, "text": figure(to, full=True)}
+                for name, to in chart.sums.items()
+            ]
         },
         "mark": {
             "type": "text",
@@ -132,7 +137,7 @@ def _stacked(chart: Chart, theme: Theme) -> dict[str, Any]:
     return {**frame, "data": {"values": rows}, "layer": [*layers, whole]}
 
 
-def _frame(names: dict[str, str], thick: int) -> dict[str, Any]:
+def bar_frame(names: dict[str, str], thick: int) -> dict[str, Any]:
     """Size of the view; a name of several lines makes room for them."""
     lines = max(name.count("\n") + 1 for name in names.values())
     widest = max(text_width(line, 12) for name in names.values() for line in name.split("\n"))
@@ -142,7 +147,8 @@ def _frame(names: dict[str, str], thick: int) -> dict[str, Any]:
     }
 
 
-def _names_axis(names: dict[str, str], theme: Theme) -> dict[str, Any]:
+def names_axis(names: dict[str, str], theme: Theme) -> dict[str, Any]:
+    """The names of the bars, in their order."""
     return {
         "field": "bar",
         "type": "nominal",
@@ -175,7 +181,8 @@ def _middles(names: dict[str, str]) -> dict[str, Any]:
     )
 
 
-def _lengths_axis(chart: Chart, axis: Ticks) -> dict[str, Any]:
+def lengths_axis(chart: Chart, axis: Ticks) -> dict[str, Any]:
+    """The axis along which the bars lie."""
     return {
         "field": "value",
         "type": "quantitative",
@@ -193,7 +200,8 @@ def number_axis(axis: Ticks) -> dict[str, Any]:
     return {"values": list(axis.values), "labelExpr": f"{listed}[round(datum.index * {steps})]"}
 
 
-def _colour(chart: Chart, theme: Theme) -> dict[str, Any]:
+def colour_of_series(chart: Chart, theme: Theme) -> dict[str, Any]:
+    """Colours of the series, and the key to them where there are several."""
     names = [one.name for one in chart.series]
     return {
         "field": "series",
