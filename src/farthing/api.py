@@ -46,6 +46,7 @@ from farthing.estimate.subject import (
     serving_load,
 )
 from farthing.estimate.summary import model_summary
+from farthing.measurements import accuracy, outcomes
 from farthing.records.accuracy import Validation
 from farthing.records.card_comparison import CardPlan
 from farthing.records.engine_efficiency import EngineEfficiency
@@ -74,6 +75,7 @@ __all__ = [
     "CostBasis",
     "accelerator",
     "accelerators",
+    "accuracy",
     "chip_cost",
     "chips",
     "citation",
@@ -93,6 +95,7 @@ __all__ = [
     "model_summary",
     "models",
     "networks",
+    "outcomes",
     "own_constants",
     "own_prices",
     "perfetto_trace",

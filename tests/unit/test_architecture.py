@@ -25,8 +25,10 @@ SEES = {
     "article": {"catalog", "predict", "records", "errors", "units"},
     "launch": {"catalog", "predict", "records", "errors", "units"},
     "simulations": {"estimate", "records", "errors", "units"},
+    "measurements": {"records", "errors", "units"},
     "api": {
         "simulations",
+        "measurements",
         "estimate",
         "launch",
         "catalog",
@@ -47,7 +49,11 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
-LATE = {"api": {"evidence", "calibrate", "search", "design", "sweeps"}, "simulations": {"simulate"}}
+LATE = {
+    "api": {"evidence", "calibrate", "search", "design", "sweeps"},
+    "simulations": {"simulate"},
+    "measurements": {"evidence"},
+}
 """What a part may import inside functions alone: evidence is gathered, and searches, designs and sweeps are
 answered, through the door that shows them."""
 
