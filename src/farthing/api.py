@@ -27,6 +27,7 @@ from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model
 from farthing.catalog.tables import row, table, table_prices
+from farthing.catalogue import catalog_records, catalog_row, catalog_rows, catalog_tables
 from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
@@ -76,6 +77,10 @@ __all__ = [
     "accelerator",
     "accelerators",
     "accuracy",
+    "catalog_records",
+    "catalog_row",
+    "catalog_rows",
+    "catalog_tables",
     "chip_cost",
     "chips",
     "citation",

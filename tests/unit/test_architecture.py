@@ -26,9 +26,11 @@ SEES = {
     "launch": {"catalog", "predict", "records", "errors", "units"},
     "simulations": {"estimate", "records", "errors", "units"},
     "measurements": {"records", "errors", "units"},
+    "catalogue": {"estimate", "catalog", "records", "errors", "units"},
     "api": {
         "simulations",
         "measurements",
+        "catalogue",
         "estimate",
         "launch",
         "catalog",

@@ -18,10 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.catalog.sources import page_of
 from farthing.errors import UnknownName
 from farthing.evidence.accuracy import Columns, column_statistics, counted_refusals
 from farthing.evidence.load import COLUMNS, shipped
-from farthing.evidence.words import QUANTITIES, address, published_in, setup_words
+from farthing.evidence.words import QUANTITIES, published_in, setup_words
 from farthing.records.accuracy import Accuracy, AccuracyOverview, Outcome
 from farthing.records.comparison import Case, Comparison
 
@@ -218,7 +219,7 @@ def _outcome(data: Shipped, rows: Columns, place: int) -> Outcome:
         unit=unit,
         source=case.source,
         citation=citation,
-        url=_address(citation),
+        url=_page(citation),
         setup=setup_words(case),
         measured=float(rows.measured[place]),
         predicted=float(rows.predicted[place]),
@@ -235,4 +236,4 @@ def _cases(kind: str) -> Sequence[Case]:
     return shipped(kind)
 
 
-_address = functools.lru_cache(maxsize=4096)(address)
+_page = functools.lru_cache(maxsize=4096)(page_of)

@@ -165,9 +165,6 @@ _FOUND_BY: Final = ("find_string", "search index")
 _FOUND: Final = re.compile(rf"[^();,+]*\b({'|'.join(_FOUND_BY)})\b.*")
 
 _WHOLE: Final = re.compile(r"\d+\.0")
-_PAPER: Final = re.compile(r"arXiv[: ](\d{4}\.\d{4,5})")
-_THREAD: Final = re.compile(r"([\w.-]+/[\w.-]+) ((?:pull|issues|discussions)/\d+)\b.*")
-_REPOSITORY: Final = re.compile(r"(github:)?([\w.-]+/[\w.-]+?)(?:@([0-9a-f]{7,40}))?(?:(:)(.*)| .*)?")
 
 
 def setup_words(case: Case) -> str:
@@ -205,28 +202,3 @@ def published_in(case: Case) -> str:
         return KERNEL_COLLECTION
     cell = case.cells.get("url_or_repo_path") or case.cells.get("silicon_data_source", "")
     return _FOUND.sub("", cell).strip() if any(word in cell for word in _FOUND_BY) else cell
-
-
-def address(citation: str) -> str:
-    """The page of a place that a row was published in; empty where it has none that is known.
-
-    Examples
-    --------
-    >>> address("github:lambdal/deeplearning-benchmark@aa1b2c3:README.md")
-    'https://github.com/lambdal/deeplearning-benchmark/blob/aa1b2c3/README.md'
-    >>> address("see https://example.org/page (read 2025)"), address("db-dump/2026-04-27; config_id=733")
-    ('https://example.org/page', '')
-    """
-    if page := re.search(r"https?://[^\s;,)]+", citation):
-        return page[0]
-    if paper := _PAPER.search(citation):
-        return f"https://arxiv.org/abs/{paper[1]}"
-    if thread := _THREAD.fullmatch(citation):
-        return f"https://github.com/{thread[1]}/{thread[2]}"
-    match = _REPOSITORY.fullmatch(citation)
-    if match is None or not (match[1] or match[3] or match[4]):
-        return ""
-    repository, commit, path = match[2], match[3] or "HEAD", match[5]
-    if path and " " not in path and not path.endswith("/"):
-        return f"https://github.com/{repository}/blob/{commit}/{path}"
-    return f"https://github.com/{repository}" + (f"/tree/{commit}" if match[3] else "")

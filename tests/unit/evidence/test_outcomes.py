@@ -16,7 +16,7 @@ from farthing.evidence import outcomes as kept
 from farthing.evidence.accuracy import column_statistics, statistics
 from farthing.evidence.load import COLUMNS, shipped
 from farthing.evidence.validate import compare_chunk, marked, with_interval
-from farthing.evidence.words import QUANTITIES, address, published_in, setup_words
+from farthing.evidence.words import QUANTITIES, published_in, setup_words
 from farthing.records.comparison import Case
 
 LARGEST = 1.5e6
@@ -94,24 +94,6 @@ def test_every_quantity_has_words_and_every_row_a_setup() -> None:
         for case in shipped(kind)[:200]:
             assert setup_words(case)
             assert "  " not in setup_words(case)
-
-
-@pytest.mark.parametrize(
-    ("citation", "page"),
-    [
-        ("github:a/b@1234567:docs/x.md", "https://github.com/a/b/blob/1234567/docs/x.md"),
-        ("github:a/b@1234567:data/", "https://github.com/a/b/tree/1234567"),
-        ("github:a/b docs/x.md@1234567", "https://github.com/a/b"),
-        ("a/b:docs/x.md", "https://github.com/a/b/blob/HEAD/docs/x.md"),
-        ("a/b pull/12, table 2", "https://github.com/a/b/pull/12"),
-        ("arXiv:2302.13971 table 15", "https://arxiv.org/abs/2302.13971"),
-        ("https://example.org/a; row 3", "https://example.org/a"),
-        ("aiconfigurator-core 0.12.0", ""),
-        ("", ""),
-    ],
-)
-def test_addresses(citation: str, page: str) -> None:
-    assert address(citation) == page
 
 
 def test_what_was_found_by_its_text_has_no_citation() -> None:

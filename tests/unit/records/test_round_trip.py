@@ -16,6 +16,7 @@ from farthing import api, catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.load import table
+from farthing.catalogue import catalog_row, catalog_rows
 from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
@@ -141,6 +142,8 @@ def samples() -> list[Any]:
             refusals=(Refusal(kind="inference", reason="unknown card", cases=2),),
             comparisons=(comparison,),
         ),
+        catalog_rows("links"),
+        *(catalog_row(name, id) for name, id in (("accelerators", "h100-sxm"), ("models", "llama-2-70b"))),
         AccuracyOverview(
             cases=3,
             predicted=1,
