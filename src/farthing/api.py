@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
+from farthing.article import known_prices as article_prices
+from farthing.article import rows as article_rows
 from farthing.catalog import accelerator, accelerators, chips, engines, formats, models, networks
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
@@ -77,6 +79,8 @@ __all__ = [
     "accelerator",
     "accelerators",
     "accuracy",
+    "article_prices",
+    "article_rows",
     "catalog_records",
     "catalog_row",
     "catalog_rows",

@@ -142,6 +142,7 @@ def samples() -> list[Any]:
             refusals=(Refusal(kind="inference", reason="unknown card", cases=2),),
             comparisons=(comparison,),
         ),
+        *api.article_rows("chip"),
         catalog_rows("links"),
         *(catalog_row(name, id) for name, id in (("accelerators", "h100-sxm"), ("models", "llama-2-70b"))),
         AccuracyOverview(
