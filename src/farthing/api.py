@@ -22,6 +22,7 @@ from farthing.catalog import accelerator, accelerators, chips, engines, formats,
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.glossary import glossary, term
 from farthing.catalog.gpuhunt import update_prices
 from farthing.catalog.own_prices import all_kept as own_prices
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
@@ -96,6 +97,7 @@ __all__ = [
     "forget_prices",
     "forget_refit",
     "formats",
+    "glossary",
     "infer",
     "infer_disaggregated",
     "launch",
@@ -123,6 +125,7 @@ __all__ = [
     "sweep",
     "table",
     "table_prices",
+    "term",
     "train",
     "update_prices",
     "use_prices",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from farthing.catalog.tables import TABLES
 from farthing.errors import UnknownName
 from farthing.records import api_price, chip, country, engine, hardware, hosting, model, parts, resale
 
-WARM_S = 0.03
 MODULES = (api_price, chip, country, engine, hardware, hosting, model, parts, resale)
 each = pytest.mark.parametrize("name", LISTINGS)
 
@@ -63,19 +61,6 @@ def test_every_row_is_shown_with_sources(name: str) -> None:
         if name != "host-parts":
             assert entry.source
             assert all(fact.source for fact in entry.facts), entry.id
-
-
-@each
-def test_lists_are_quick(name: str) -> None:
-    api.catalog_rows(name)
-    best = min(_timed(name) for _ in range(3))
-    assert best < WARM_S
-
-
-def _timed(name: str) -> float:
-    start = time.process_time()
-    api.catalog_rows(name, search="a", sort=LISTINGS[name].columns[0][0])
-    return time.process_time() - start
 
 
 def test_numbers_sort_down_words_up_and_the_unknown_last() -> None:

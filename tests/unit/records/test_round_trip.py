@@ -143,6 +143,7 @@ def samples() -> list[Any]:
             comparisons=(comparison,),
         ),
         *api.article_rows("chip"),
+        *api.glossary(),
         catalog_rows("links"),
         *(catalog_row(name, id) for name, id in (("accelerators", "h100-sxm"), ("models", "llama-2-70b"))),
         AccuracyOverview(
