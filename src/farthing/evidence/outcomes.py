@@ -179,7 +179,7 @@ def _alike(keys: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return sorted(parts, key=lambda part: int(part[0]))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def outcomes(*, kind: str = "", group: str = "", quantity: str = "", source: str = "") -> tuple[Outcome, ...]:
     """The numbers of a kind, group, quantity and source, in the files' order; empty means any.
 
