@@ -34,8 +34,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md, docs/article.md
+docs: $(STAMP) ## write the generated pages (commands, accuracy, article), the glossary and the kept outcomes
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_terms.py
 	$(BIN)/python docs/generate_accuracy.py
 	$(BIN)/python docs/generate_article.py
 

@@ -21,7 +21,9 @@ def client() -> Iterator[TestClient]:
         yield made
 
 
-@pytest.mark.parametrize("path", ["/", "/inference", "/api/inference", "/api", "/nowhere", "/static/page.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/inference", "/api/inference", "/api", "/nowhere", "/static/page.css"]
+)
 def test_every_answer_has_the_headers_that_keep_a_browser_safe(client: TestClient, path: str) -> None:
     headers = client.get(path, params=QUESTION if path == "/inference" else {}).headers
     policy = headers["content-security-policy"]
