@@ -34,6 +34,8 @@ class Ask:
         one stands alone as an argument. ``--x/--no-x`` gives both answers of a flag.
     slider
         Least and most of a slider beside the number.
+    belongs
+        Fields that it says something about: the page drops it where one of them changes.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Ask:
     default: str = ""
     flag: str | None = None
     slider: tuple[int, int] | None = None
+    belongs: tuple[str, ...] = ()
 
     @property
     def option(self) -> str:
@@ -169,4 +172,5 @@ def python_call(
     if len(call) > PYTHON_WIDTH:
         inner = "".join(f"    {argument},\n" for argument in arguments)
         call = f"farthing.{function}(\n{inner}){ending}"
-    return f"import farthing\n\n{call}"
+    module = "farthing.api" if "farthing.api." in call else "farthing"
+    return f"import {module}\n\n{call}"

@@ -43,6 +43,8 @@ def control(ask: Ask, text: str) -> Control:
 
 
 def _choices(ask: Ask) -> Sequence[tuple[str, str]]:
+    if ask.kind.choices is not None:
+        return ask.kind.choices()
     if ask.kind.control == "select":
         return tuple((word, word) for word in ask.kind.words)
     if ask.kind.control == "flag":

@@ -6,7 +6,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from farthing.errors import InvalidInput
 from farthing.units import parse_seconds, parse_tokens
 
-Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number"]
+Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number", "hidden"]
 
 LONGEST: Final = 400
 """Characters of a text."""
@@ -37,6 +37,8 @@ class Kind:
         The value in a command line, before it is quoted.
     repeats
         Whether a command names its option once for each of several values.
+    choices
+        Values that can be chosen, with their titles; looked up when the page asks.
     """
 
     annotation: Any
@@ -44,6 +46,7 @@ class Kind:
     words: tuple[str, ...] = ()
     command: Callable[[Any], str] = str
     repeats: bool = False
+    choices: Callable[[], Sequence[tuple[str, str]]] | None = None
 
 
 def _kind(
@@ -329,3 +332,13 @@ def in_python(value: Any) -> str:
 def quoted(value: str) -> str:
     """A word of a command line."""
     return shlex.quote(value)
+
+
+def chosen(one: Kind, choices: Callable[[], Sequence[tuple[str, str]]]) -> Kind:
+    """A value that the page lets one choose by titles; others are for whoever answers to refuse."""
+    return replace(one, control="select", choices=choices)
+
+
+def hidden(one: Kind) -> Kind:
+    """A value that the page sets by links alone."""
+    return replace(one, control="hidden")

@@ -115,12 +115,19 @@ def _context(view: View, job: Job) -> dict[str, Any]:
     values = dict(job.values) or dict(view.first)
     texts = {name: _text(value) for name, value in values.items() if value not in ("", None)}
     query = query_of(view, texts)
+
+    def asking(**changes: Any) -> str:
+        """The address of the question with some fields changed; empty ones are left out."""
+        changed = query_of(view, texts | changes)
+        return f"{job.prefix}/{view.name}" + (f"?{changed}" if changed else "")
+
     return {
         "view": view,
         "prefix": job.prefix,
         "texts": texts,
         "query": query,
         "link": f"{job.prefix}/{view.name}" + (f"?{query}" if query else ""),
+        "asking": asking,
         "asked": bool(job.values),
     }
 

@@ -88,9 +88,15 @@ class View:
         The fields of the question that is shown before any is asked.
     slow
         Whether it may take seconds: such questions wait for each other, not for the quick ones.
+    commands
+        The command from what was given, where its words depend on that.
     command, function, positional, ending, python
         The words of the command, the Python function, the fields that it takes by place, what follows its
         call, and what it takes besides.
+    call
+        The Python call from what was given, where it is not that function of these fields as they stand.
+    needed
+        Fields that stand as in ``first`` where a question leaves them out.
     schema
         The records of the answer, for OpenAPI.
     """
@@ -108,10 +114,13 @@ class View:
     first: Given = field(default_factory=dict)
     slow: bool = False
     command: Sequence[str] = ()
+    commands: Callable[[Given], str] | None = None
     function: str = ""
     positional: Sequence[str] = ()
     ending: str = ""
     python: Given = field(default_factory=dict)
+    call: Callable[[Given], str] | None = None
+    needed: Sequence[str] = ()
     schema: Any = None
 
     @property
@@ -121,10 +130,14 @@ class View:
 
     def command_line(self, given: Given) -> str:
         """The command that asks the same; empty where there is none."""
+        if self.commands is not None:
+            return self.commands(given)
         return command_line(self.command, self.asks, given) if self.command else ""
 
     def python_call(self, given: Given) -> str:
         """The Python call that asks the same; empty where there is none."""
+        if self.call is not None:
+            return self.call(given)
         if not self.function:
             return ""
         return python_call(self.function, self.positional, given, self.ending, **self.python)

@@ -23,6 +23,12 @@
     }
   });
 
+  // What is said about a field goes when that changes: the column that another table was sorted by.
+  document.addEventListener("input", ({ target }) => {
+    if (!target.id) return;
+    for (const field of document.querySelectorAll(`[data-belongs~="${CSS.escape(target.id)}"]`)) field.value = "";
+  }, true);
+
   // A link is shared as it stands: fields that are empty are left out of it.
   document.addEventListener("htmx:configRequest", (event) => {
     const { parameters } = event.detail;
