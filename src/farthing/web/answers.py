@@ -17,7 +17,7 @@ from farthing.web.problem import Problem, problem_of
 from farthing.web.view import View
 from farthing.web.views import VIEWS
 
-Form = Literal["page", "part", "json", "csv", "explain"]
+Form = Literal["page", "part", "json", "csv", "explain", "explain-page"]
 
 KEPT: Final = 64
 """Answers that a process remembers: their other forms are asked for next."""
@@ -30,13 +30,14 @@ class Job:
     Attributes
     ----------
     view, form
-        Of `VIEWS`; ``part`` is a page without what stands around the answer.
+        Of `VIEWS`; ``part`` is a page without what stands around the answer, as ``explain`` is a part of
+        ``explain-page``.
     values
         What was sent, by field: texts of an address, or JSON.
     prefix
         Before the addresses of the page.
     number
-        The number to be explained, with ``explain``.
+        The number to be explained.
     """
 
     view: str
@@ -105,10 +106,10 @@ def _answered(view: View, job: Job, given: dict[str, Any]) -> Reply:
         return Reply(status=200, media_type="text/csv", body=_csv(view.rows(answer)), headers=named)
     from farthing.web.pages import explanation_page, view_page
 
-    if job.form == "explain":
+    if job.form in ("explain", "explain-page"):
         if view.explain is None:
             raise InvalidInput(f"{view.title} explains no numbers")
-        body = explanation_page(view, view.explain(given, answer, job.number))
+        body = explanation_page(view, job, view.explain(given, answer, job.number))
     else:
         body = view_page(view, job, given, view.show(given, answer))
     return Reply(status=200, media_type="text/html", body=body.encode())

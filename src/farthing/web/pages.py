@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from farthing import __version__, api, units
+from farthing.errors import UnknownName
 from farthing.records.chart import Chart
 from farthing.report import layout
 from farthing.report.estimate import split
@@ -26,6 +29,9 @@ from farthing.web.view import Explanation, Shown, View
 from farthing.web.views import VIEWS
 
 STATIC: Final = Path(__file__).with_name("static")
+
+CITED: Final = re.compile(r"\[([a-z0-9]+(?:-[a-z0-9]+)*-\d{4}[a-z0-9-]*)\]")
+"""The key of a paper in a sentence."""
 
 
 @functools.cache
@@ -52,6 +58,25 @@ def _chart_json(chart: Chart) -> Markup:
     return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;"))
 
 
+def _prose(text: str) -> Markup:
+    """A sentence of the glossary: what stands in backticks is code, what in brackets names a paper."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    return Markup(CITED.sub(r"<cite>[\1]</cite>", marked))
+
+
+def _cited(explanation: Explanation) -> dict[str, str]:
+    """Papers that an explanation names in its sentences and in its steps, by their keys."""
+    found = {}
+    for key in (
+        *CITED.findall(" ".join([explanation.meaning, *explanation.notes])),
+        *references(explanation.terms),
+    ):
+        # A note is free text: what looks like a key may be none.
+        with contextlib.suppress(UnknownName):
+            found[key] = api.citation(key)
+    return found
+
+
 @functools.cache
 def environment() -> Environment:
     """Of the templates: what is put into them is text, and a name that is missing is an error."""
@@ -73,6 +98,7 @@ def environment() -> Environment:
         "change": layout.change,
         "plan_split": split,
         "chart_json": _chart_json,
+        "prose": _prose,
     }
     found.globals |= {
         "number": _number,
@@ -82,8 +108,7 @@ def environment() -> Environment:
         "steps": steps,
         "formula_of": formula_of,
         "value_of": value_of,
-        "references": references,
-        "citation": api.citation,
+        "cited": _cited,
         "control": control,
         "listed": listed,
         "HOUR": units.HOUR,
@@ -146,20 +171,22 @@ def view_page(view: View, job: Job, given: Mapping[str, Any], shown: Shown) -> s
 
 def refusal_page(view: View, job: Job, values: Mapping[str, Any], problem: Problem) -> str:
     """A view whose question has no answer."""
+    if job.form in ("explain", "explain-page"):
+        return explanation_page(view, job, Explanation(title="No answer", meaning=problem.message))
     context = _context(view, job) | {"shown": Shown(), "problem": problem, "command": "", "python": ""}
     return _render(view, job, context)
 
 
 def _render(view: View, job: Job, context: dict[str, Any]) -> str:
     name = "answer.html" if job.form == "part" else "view.html"
-    if job.form == "explain":
-        name = "problem.html"
     return environment().get_template(name).render(context | {"answer_template": f"{view.name}.html"})
 
 
-def explanation_page(view: View, explanation: Explanation) -> str:
-    """How a number comes about."""
-    return environment().get_template("explanation.html").render(view=view, explanation=explanation)
+def explanation_page(view: View, job: Job, explanation: Explanation) -> str:
+    """How a number comes about: what a dialog shows, or a page of its own."""
+    whole = job.form == "explain-page"
+    context = _context(view, job) | {"explanation": explanation, "heading": "h1" if whole else "h2"}
+    return environment().get_template("explained.html" if whole else "explanation.html").render(context)
 
 
 def plain_page(template: str, prefix: str, **context: Any) -> str:

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 
 from farthing.web import pages
 from farthing.web.answers import Form, Job, Reply
+from farthing.web.kinds import LONGEST
 from farthing.web.problem import STATUS
 from farthing.web.view import View
 from farthing.web.views import VIEWS
@@ -125,8 +126,12 @@ def _add_pages(router: APIRouter, view: View) -> None:
 
     async def explain(request: Request) -> Response:
         values = dict(request.query_params)
-        number = values.pop("number", "")[:80]
-        return await _response(request, _job(request, view, "explain", values, number))
+        number = values.pop("number", "")[:LONGEST]
+        # A browser without scripts, or one that opens it in a tab, gets a whole page.
+        form: Form = "explain" if request.headers.get("hx-request") == "true" else "explain-page"
+        response = await _response(request, _job(request, view, form, values, number))
+        response.headers["vary"] = "HX-Request"
+        return response
 
     router.add_api_route(f"/{view.name}", page, methods=["GET"])
     router.add_api_route(f"/{view.name}/explain", explain, methods=["GET"])

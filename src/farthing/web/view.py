@@ -53,6 +53,10 @@ class Explanation:
         Its derivation; empty where it has none of its own.
     notes
         What else is to know: intervals, prices and their dates.
+    facts
+        Names and words of what belongs to it.
+    source, url
+        Where it is from, and the page of that.
     """
 
     title: str
@@ -60,6 +64,9 @@ class Explanation:
     meaning: str = ""
     terms: Sequence[Term] = ()
     notes: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    source: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
