@@ -263,6 +263,7 @@ _BY_UNIT: Final[dict[str, Callable[[float], str]]] = {
     "s": format_seconds,
     "FLOP": format_flop,
     "FLOP/s": format_flop_per_s,
+    "op/s": lambda v: format_flop_per_s(v).replace("FLOP", "op"),
     "byte/s": format_bytes_per_s,
     "USD": format_usd,
     "USD/s": lambda v: f"{format_usd(v * HOUR)}/h",
