@@ -67,6 +67,8 @@ class Point:
         Where a bar of a timeline begins; it ends at ``x``.
     sign
         What is written in a bar of a timeline where it has room: a number or a word.
+    link
+        Of a point of a plane: the page that tells more of it, opened where it is clicked.
     """
 
     x: float
@@ -75,6 +77,7 @@ class Point:
     detail: str = ""
     start: float = 0.0
     sign: str = ""
+    link: str = ""
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "start"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from farthing.records.accuracy import Accuracy, AccuracyOverview, Outcome
@@ -23,7 +23,14 @@ REST: Final = "other sources"
 EXACT: Final = "exact"
 
 
-def predicted_chart(outcomes: Sequence[Outcome], title: str = "", *, fitted: bool = False) -> Chart:
+def predicted_chart(
+    outcomes: Sequence[Outcome],
+    title: str = "",
+    *,
+    fitted: bool = False,
+    link: Callable[[Outcome], str] | None = None,
+    most: int = MOST_POINTS,
+) -> Chart:
     """Predicted against measured, a colour a source.
 
     Parameters
@@ -34,6 +41,10 @@ def predicted_chart(outcomes: Sequence[Outcome], title: str = "", *, fitted: boo
         By default the group.
     fitted
         Draw also the numbers that constants were fitted to; where there are no others, they are drawn.
+    link
+        The page that tells more of a number.
+    most
+        So many numbers are drawn.
 
     Examples
     --------
@@ -48,7 +59,7 @@ def predicted_chart(outcomes: Sequence[Outcome], title: str = "", *, fitted: boo
     evidence = [one for one in predicted if not one.fitted]
     judged = predicted if fitted or not evidence else evidence
     quantity, unit, mine = _largest(judged)
-    shown = thinned(mine, MOST_POINTS)
+    shown = thinned(mine, most)
     notes = []
     if len(shown) < len(mine):
         notes.append(f"{len(shown):,} of {len(mine):,} numbers, evenly chosen.")
@@ -63,7 +74,7 @@ def predicted_chart(outcomes: Sequence[Outcome], title: str = "", *, fitted: boo
         kind="scatter",
         x=Axis(title=f"measured {quantity}".strip(), unit=unit, scale="log"),
         y=Axis(title=f"predicted {quantity}".strip(), unit=unit, scale="log"),
-        series=(*_diagonal(shown), *_by_source(mine, shown)),
+        series=(*_diagonal(shown), *_by_source(mine, shown, link)),
         note=" ".join(notes),
     )
 
@@ -99,13 +110,16 @@ def _diagonal(shown: Sequence[Outcome]) -> tuple[Series, ...]:
     return (Series(name=EXACT, style="line", points=tuple(Point(x=end, y=end) for end in ends)),)
 
 
-def _by_source(mine: Sequence[Outcome], shown: Sequence[Outcome]) -> tuple[Series, ...]:
+def _by_source(
+    mine: Sequence[Outcome], shown: Sequence[Outcome], link: Callable[[Outcome], str] | None
+) -> tuple[Series, ...]:
     counts = Counter(one.source for one in mine)
     most = MOST_SOURCES if len(counts) > MOST_SOURCES + 1 else MOST_SOURCES + 1
     own = [source for source, _ in counts.most_common(most)]
     points: dict[str, list[Point]] = {name: [] for name in (*own, REST)}
     for one in shown:
-        at = Point(x=one.measured, y=one.predicted, detail=_detail(one))
+        page = link(one) if link else ""
+        at = Point(x=one.measured, y=one.predicted, detail=_detail(one), link=page)
         points[one.source if one.source in own else REST].append(at)
     return tuple(Series(name=name, points=tuple(mine)) for name, mine in points.items() if mine)
 

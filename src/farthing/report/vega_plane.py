@@ -130,6 +130,9 @@ def _drawn(chart: Chart, number: int, one: Series, shared: dict[str, Any]) -> li
         }
         for place, point in enumerate(one.points)
     ]
+    linked = any(point.link for point in one.points)
+    if linked:
+        rows = [{**row, "link": point.link} for row, point in zip(rows, one.points, strict=True)]
     titles = {"series": "series", "x_text": chart.x.text, "y_text": chart.y.text}
     titles |= {
         field: title
@@ -142,6 +145,8 @@ def _drawn(chart: Chart, number: int, one: Series, shared: dict[str, Any]) -> li
     if chart.kind == "line":
         # Points among lines are marks on them.
         sign |= {"opacity": 1, "size": 130}
+    if linked:
+        sign["cursor"] = "pointer"
     found: list[dict[str, Any]] = []
     if one.style != "point":
         without_shape = {name: channel for name, channel in shared.items() if name != "shape"}

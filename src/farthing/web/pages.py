@@ -48,12 +48,29 @@ def _number(value: float | None, unit: str = "", words: str = "") -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), shown)
 
 
+def _apart(part: Any, rows: list[Any]) -> Any:
+    """A specification whose data stand apart, named, so that both grounds and all layers share them."""
+    if isinstance(part, list):
+        return [_apart(one, rows) for one in part]
+    if not isinstance(part, dict):
+        return part
+    found = {name: _apart(value, rows) for name, value in part.items() if name != "data"}
+    if "data" in part:
+        values = part["data"]["values"]
+        if values not in rows:
+            rows.append(values)
+        found["data"] = {"name": f"rows{rows.index(values)}"}
+    return found
+
+
 def _chart_json(chart: Chart) -> Markup:
     """The specifications for a light and a dark ground, for an attribute in single quotes.
 
     A script element would be lost where htmx puts in a part of a page: it may bring no scripts.
     """
-    both = {"light": vega_lite(chart), "dark": vega_lite(chart, dark=True)}
+    rows: list[Any] = []
+    both = {"light": _apart(vega_lite(chart), rows), "dark": _apart(vega_lite(chart, dark=True), rows)}
+    both["datasets"] = {f"rows{number}": part for number, part in enumerate(rows)}
     text = json.dumps(both, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;"))
 

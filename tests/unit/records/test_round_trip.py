@@ -203,7 +203,13 @@ def samples() -> list[Any]:
             kind="scatter",
             x=Axis(title="throughput", unit="tokens/s", scale="log"),
             y=Axis(title="capital", unit="USD"),
-            series=(Series(name="front", points=(Point(x=1.0, y=2.0, label="a"),), style="step"),),
+            series=(
+                Series(
+                    name="front",
+                    points=(Point(x=1.0, y=2.0, label="a", link="https://example.org"),),
+                    style="step",
+                ),
+            ),
         ),
         model_summary(catalog.model("deepseek-v3")),
         parse_cluster("1x2:rtx-4090+1x1:m2-ultra@1gbe"),

@@ -70,6 +70,19 @@ def test_nothing_is_said_to_be_nothing() -> None:
     assert vega_lite(EMPTY)["mark"]["text"] == "nothing to draw"
 
 
+def test_a_point_has_its_page_where_there_is_one() -> None:
+    def specification(link: str) -> str:
+        series = (Series(name="a", points=(Point(x=1.0, y=1.0, link=link),)),)
+        return json.dumps(
+            vega_lite(Chart(title="t", kind="scatter", x=Axis(title="x"), y=Axis(title="y"), series=series))
+        )
+
+    assert '"link": "https://example.org"' in specification("https://example.org")
+    assert '"cursor": "pointer"' in specification("https://example.org")
+    assert "link" not in specification("")
+    assert "cursor" not in specification("")
+
+
 def test_lost_points_are_told() -> None:
     series = (Series(name="a", points=(Point(x=math.nan, y=1.0), Point(x=1.0, y=1.0))),)
     spec = vega_lite(Chart(title="t", kind="scatter", x=Axis(title="x"), y=Axis(title="y"), series=series))

@@ -37,9 +37,23 @@
     await view.runAsync();
     return view;
   };
+  // A page of our own is shown beside the chart, or in the dialog; others open in a tab.
+  const follow = (figure, item) => {
+    const address = new URL(item.datum.link, location.href);
+    if (address.origin !== location.origin) {
+      if (/^https?:$/.test(address.protocol)) window.open(address, "_blank", "noopener");
+      return;
+    }
+    figure.querySelectorAll(".picked-point").forEach((mark) => mark.classList.remove("picked-point"));
+    item._svg?.classList.add("picked-point");
+    const place = figure.querySelector(".picked");
+    htmx.ajax("GET", address.href, { target: place ?? "#explanation", swap: "innerHTML" })
+      // The dialog alone is named by this title.
+      .then(() => place?.querySelector("#explain-title")?.removeAttribute("id"));
+  };
   const draw = async (figure) => {
     const both = JSON.parse(figure.dataset.chart);
-    figure.spec = both[window.farthingTheme.dark ? "dark" : "light"];
+    figure.spec = { ...both[window.farthingTheme.dark ? "dark" : "light"], datasets: both.datasets };
     const place = figure.querySelector(".drawing");
     // The page says the title; a file that is saved has it inside.
     const { title, ...shown } = figure.spec;
@@ -57,8 +71,7 @@
     drawn.setAttribute("role", "img");
     drawn.setAttribute("aria-label", figure.spec.description || "");
     figure.view.addEventListener("click", (event, item) => {
-      const link = item?.datum?.link;
-      if (typeof link === "string" && link.startsWith("https://")) window.open(link, "_blank", "noopener");
+      if (typeof item?.datum?.link === "string" && item.datum.link) follow(figure, item);
     });
     figure.dataset.drawn = "yes";
   };
@@ -92,7 +105,9 @@
       setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
   });
-  document.addEventListener("htmx:afterSwap", drawAll);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.querySelector("[data-chart]")) drawAll();
+  });
   document.addEventListener("htmx:beforeSwap", () => { tip.hidden = true; });
   document.addEventListener("farthing:theme", drawAll);
   drawAll();
