@@ -51,7 +51,7 @@ from farthing.estimate.subject import (
     serving_load,
 )
 from farthing.estimate.summary import model_summary
-from farthing.measurements import accuracy, outcomes
+from farthing.measurements import accuracy, measured_quantities, outcomes
 from farthing.records.accuracy import Validation
 from farthing.records.card_comparison import CardPlan
 from farthing.records.engine_efficiency import EngineEfficiency
@@ -105,6 +105,7 @@ __all__ = [
     "launch",
     "launcher",
     "launchers",
+    "measured_quantities",
     "model_names",
     "model_summary",
     "models",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from farthing.records.accuracy import AccuracyOverview, Outcome
 
 
@@ -55,3 +57,16 @@ def outcomes(*, kind: str = "", group: str = "", quantity: str = "", source: str
     from farthing.evidence.outcomes import outcomes as shipped
 
     return shipped(kind=kind, group=group, quantity=quantity, source=source)
+
+
+def measured_quantities() -> Mapping[str, str]:
+    """What was measured, in words, by the name of its column or metric.
+
+    Examples
+    --------
+    >>> measured_quantities()["ttft_ms"]
+    'time to the first token'
+    """
+    from farthing.evidence.outcomes import quantities
+
+    return quantities()

@@ -259,6 +259,60 @@ def test_all_is_reached_with_the_keyboard(visit: Visit) -> None:
     page.wait_for_url("**batch_size=4**")
 
 
+def test_a_point_tells_its_source(visit: Visit) -> None:
+    page = visit.open("/accuracy?group=consumer,+decode")
+    points = page.locator(".picking .mark-symbol path[aria-label*='measured']")
+    assert points.count() > 300
+    points.nth(100).dispatch_event("click")
+    page.wait_for_selector(".picked dl")
+    told = page.inner_text(".picked")
+    assert "measured" in told
+    assert "predicted" in told
+    assert page.locator(".picked a[href^='http']").count() == 1
+    assert page.locator("[id=explain-title]").count() == 0  # it names the dialog alone
+    assert page.locator(".picked-point").count() == 1
+    # The same from the keyboard: the table has the numbers too.
+    page.locator("th .explain").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open] dl")
+    assert "80% interval" in page.inner_text("#explanation")
+    page.keyboard.press("Escape")
+    page.click("#groups a >> text='training memory'")
+    page.wait_for_url("**group=training+memory**")
+    visit.settled()
+    assert page.input_value("#ask-group") == "training memory"
+    # Another group has other sources.
+    page.select_option("#ask-source", "Korthikanti et al. 2022 Fig 1 (memory)")
+    page.wait_for_url("**source=Korthikanti**")
+    visit.settled()
+    page.select_option("#ask-group", "collectives")
+    page.wait_for_url("**group=collectives")
+    assert visit.wrong == []
+
+
+def test_the_catalogue_is_searched_as_one_types(visit: Visit) -> None:
+    page = visit.open("/catalogue?table=accelerators&sort=memory_gib")
+    rows = page.locator(".listing tbody tr")
+    before = rows.count()
+    page.locator("#ask-search").press_sequentially("rtx 40")
+    page.wait_for_url("**search=rtx+40**")
+    page.wait_for_function(f"document.querySelectorAll('.listing tbody tr').length < {before}")
+    listed = [row["id"] for row in visit.api("catalogue")["found"]["rows"]]
+    assert rows.locator("th a").all_inner_texts() == listed
+    assert "sort=memory_gib" in page.url  # what it was sorted by stays
+    page.click("text=rtx-4090 >> nth=0")
+    page.wait_for_url("**id=rtx-4090**")
+    visit.settled()
+    assert "RTX 4090" in page.inner_text(".verdict")
+    assert page.locator(".entry tbody tr").count() > 15
+    page.select_option("#ask-table", "links")
+    page.wait_for_url("**table=links**")
+    visit.settled()
+    assert "id=" not in page.url
+    assert "sort=" not in page.url
+    assert visit.wrong == []
+
+
 def test_it_works_without_scripts(browser: Any, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

@@ -119,6 +119,11 @@ def read() -> Shipped:
     return msgspec.json.decode(gzip.decompress(content), type=Shipped)
 
 
+def quantities() -> dict[str, str]:
+    """What was measured, in words, by the name of its column or metric."""
+    return {name: QUANTITIES[name][0] for name in read().quantities}
+
+
 @functools.cache
 def columns() -> Columns:
     """The outcomes as the statistics take them."""

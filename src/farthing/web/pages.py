@@ -63,6 +63,7 @@ def _apart(part: Any, rows: list[Any]) -> Any:
     return found
 
 
+@functools.lru_cache(maxsize=32)
 def _chart_json(chart: Chart) -> Markup:
     """The specifications for a light and a dark ground, for an attribute in single quotes.
 

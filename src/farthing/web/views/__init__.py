@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from farthing.web.view import View
+from farthing.web.views.accuracy import VIEW as ACCURACY
 from farthing.web.views.article import VIEW as ARTICLE
 from farthing.web.views.catalogue import VIEW as CATALOGUE
 from farthing.web.views.compare import VIEW as COMPARE
 from farthing.web.views.inference import VIEW as INFERENCE
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, COMPARE, ARTICLE, CATALOGUE)}
+VIEWS: Final[dict[str, View]] = {
+    view.name: view for view in (INFERENCE, COMPARE, ACCURACY, ARTICLE, CATALOGUE)
+}
 """By name, in the order of the menu."""
