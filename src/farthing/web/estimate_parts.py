@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -138,6 +139,9 @@ def meaning(record: str, field: str) -> str:
 
 def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Explanation:
     """How a number of an estimate comes about: by its term, its interval, its prices."""
+    named = {field.name for field in dataclasses.fields(estimate)}
+    if number not in named:
+        raise UnknownName("number", number, sorted(named))
     words_of_it = meaning(type(estimate).__name__, number)
     found: Term | None = next((term for term in estimate.terms if term.name == terms.get(number)), None)
     bars = {bar.name: bar for bar in estimate.intervals}
