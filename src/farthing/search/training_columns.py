@@ -6,9 +6,8 @@ for each pipeline, traffic and states for each way to shard and to offload; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from functools import reduce
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +16,9 @@ from numpy.typing import NDArray
 from farthing.estimate.training import TrainingRun
 from farthing.predict.collectives import Axis
 from farthing.predict.stages import plan_stages
-from farthing.predict.trace import Number, larger
-from farthing.predict.training import LayerTimes, StagePasses, last_to_end, layer_times, stage_passes
-from farthing.predict.training_layer import Parts
+from farthing.predict.trace import Number
+from farthing.predict.training import LayerTimes, StagePasses, layer_times, stage_passes
 from farthing.predict.training_memory import (
-    LayerActivations,
     driver_bytes,
     layer_activations,
     training_activations,
@@ -33,8 +30,10 @@ from farthing.predict.training_traffic import (
     data_parallel_time_s,
     stage_collectives_s,
 )
-from farthing.predict.training_update import streamed_weights_time_s, update_time_s
+from farthing.predict.training_update import update_time_s
 from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
+from farthing.search.column_records import joined, taken
+from farthing.search.training_evaluated import Ends, Evaluated
 from farthing.search.training_space import SIZE_COLUMNS, Rows
 from farthing.search.training_stages import Pipeline, Recomputation
 
@@ -43,39 +42,6 @@ BLOCK: Final = 16_384
 
 Column = NDArray[np.float64]
 Key = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """Plans that differ in sizes and recomputation, with the words that they share.
-
-    Attributes
-    ----------
-    words
-        Fields of the plan that all share.
-    rows
-        Which of the block's rows: a slice or indices.
-    legal
-        Of these, which may have the words: a mask; None where all may.
-    step_s, total_bytes
-        Rows by ways to recompute.
-    offloaded_bytes
-        One for each row, or the same for all.
-    """
-
-    words: dict[str, Any]
-    rows: Any
-    legal: NDArray[np.bool_] | None
-    step_s: Column
-    total_bytes: Column
-    offloaded_bytes: Number
-
-    @property
-    def count(self) -> int:
-        """Legal plans."""
-        height, width = self.step_s.shape
-        rows = height if self.legal is None else int(self.legal.sum())
-        return int(rows * width)
 
 
 def blocks(rows: Rows) -> Iterator[Rows]:
@@ -125,7 +91,7 @@ class Block:
         self.setting = replace(run, plan=self.plan).setting
         self.layers: dict[bool, LayerTimes] = {}
         self.activations = {
-            word: _joined(
+            word: joined(
                 [layer_activations(self.model, self.workload, plan, self.sizes) for plan in plans],
                 0,
                 [len(plan.tp) for plan in plans],
@@ -141,7 +107,7 @@ class Block:
         for word, indices in self.segments.items():
             own = _recomputing(self.plan, word, indices)
             found[word] = [
-                replace(_taken(own, part), sequence_parallel=flag, zero_stage=zero_stage)
+                replace(taken(own, part), sequence_parallel=flag, zero_stage=zero_stage)
                 for flag, part in ((True, slice(0, with_it)), (False, slice(with_it, None)))
                 if len(self.rows.tp[part])
             ]
@@ -153,8 +119,8 @@ class Block:
             found = []
             for plans in self._plans_of_layers(3 if gathers else 0).values():
                 times = [layer_times(replace(self.setting, plan=plan)) for plan in plans]
-                found.append(_joined(times, 0, [len(plan.tp) for plan in plans]))
-            self.layers[gathers] = _joined(found, 1, self.widths)
+                found.append(joined(times, 0, [len(plan.tp) for plan in plans]))
+            self.layers[gathers] = joined(found, 1, self.widths)
         return self.layers[gathers]
 
     def evaluated(self) -> Iterator[Evaluated]:
@@ -172,52 +138,43 @@ class Block:
 
     def _sharded(self, words: dict[str, Any], pipeline: Pipeline, rows: Any) -> Iterator[Evaluated]:
         """All ways to shard and to offload."""
-        plan = replace(_taken(self.plan, rows), **words)
+        plan = replace(taken(self.plan, rows), **words)
         micro_batches = self.micro_batches[rows]
         base = replace(self.setting, plan=plan)
         passes: dict[bool, list[StagePasses]] = {}
-        kept, working = self._kept(plan, rows, micro_batches)
+        collectives = taken(self._collectives(pipeline, plan.rank_order), rows)
+        activations = self._kept(plan, rows, micro_batches)
         for bit, zero_stage in enumerate(self.rows.words["zero_stage"]):
             legal = (self.rows.zero_stages[rows] >> bit & 1).astype(bool)
             if not legal.any():
                 continue
             gathers = zero_stage == 3 and bool(base.launch_s)
             if gathers not in passes:
-                layers = _taken(self._layer_times(gathers), rows)
+                layers = taken(self._layer_times(gathers), rows)
                 passes[gathers] = stage_passes(base, layers, micro_batches)
             stages = passes[gathers]
             setting = replace(base, plan=replace(plan, zero_stage=zero_stage))
-            collectives = self._collectives(pipeline, plan.rank_order)
-            ends = [
-                one.passes + data_parallel_time_s(setting, _taken(traffic, rows), one.parts, micro_batches)
-                for one, traffic in zip(stages, collectives, strict=True)
-            ]
-            end = reduce(larger, ends)
+            ends = Ends(
+                setting,
+                [
+                    one.passes + data_parallel_time_s(setting, traffic, one.parts, micro_batches)
+                    for one, traffic in zip(stages, collectives, strict=True)
+                ],
+                [one.busy for one in stages],
+                micro_batches,
+            )
             for offload in self.rows.words["offload"]:
-                states, optimizer = self._states(pipeline, zero_stage, offload)
-                after = _taken(optimizer, rows)
-                if offload == "optimizer+weights":
-                    busy = last_to_end(ends).of([one.busy for one in stages]) * micro_batches
-                    after = after + streamed_weights_time_s(
-                        replace(setting, plan=replace(setting.plan, offload=offload)),
-                        busy_s=busy,
-                        micro_batches=micro_batches,
-                        card_to_host_bytes_per_s=self.rates[0],
-                    )
-                memory = [
-                    held + own + buffers + space
-                    for (held, buffers, _), own, space in zip(
-                        _taken(states, rows), kept, working, strict=True
-                    )
-                ]
-                outside = last_to_end(memory).of([one[2] for one in _taken(states, rows)])
+                states, update = self._states(pipeline, zero_stage, offload)
                 yield Evaluated(
-                    {**words, "zero_stage": zero_stage, "offload": offload},
-                    rows,
-                    None if legal.all() else legal,
-                    np.asarray(end + after + self.run.about.overheads.step_s),
-                    np.asarray(reduce(larger, memory)),
-                    outside,
+                    words={**words, "zero_stage": zero_stage, "offload": offload},
+                    rows=rows,
+                    legal=None if legal.all() else legal,
+                    ends=ends,
+                    update_s=taken(update, rows),
+                    host_s=self.run.about.overheads.step_s,
+                    card_to_host_bytes_per_s=self.rates[0],
+                    states=taken(states, rows),
+                    activations=activations,
                 )
 
     def _collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:
@@ -268,20 +225,17 @@ class Block:
         found: tuple[list[tuple[Number, Number, Number]], Number] = self.shared[key]
         return found
 
-    def _kept(
-        self, plan: TrainingPlan, rows: Any, micro_batches: Column
-    ) -> tuple[list[Number], list[Number]]:
+    def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[tuple[Number, Number]]:
         """Activations of each unlike stage for all ways to recompute, and their workspace [byte]."""
         found = []
         for word, indices in self.segments.items():
             own = _recomputing(plan, word, indices)
-            layers = _taken(self.activations[word], rows)
+            layers = taken(self.activations[word], rows)
             found.append(
                 training_activations(self.model, self.workload, own, micro_batches, layers, self.sizes)
             )
-        kept = _joined(found, 1, self.widths)
         outside = driver_bytes(plan, kind=self.sizes.kind)
-        return kept, [workspace_bytes(outside, one) for one in kept]
+        return [(one, workspace_bytes(outside, one)) for one in joined(found, 1, self.widths)]
 
 
 def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> TrainingPlan:
@@ -291,47 +245,3 @@ def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> Tra
     names = ("recompute_share", "recompute_layers")
     columns: dict[str, Any] = {name: getattr(plan, name)[:, indices] for name in names}
     return replace(plan, **columns)
-
-
-def _mapped(function: Any, values: Sequence[Any]) -> Any:
-    """A function of corresponding numbers inside records, lists and tuples of one shape."""
-    first = values[0]
-    if isinstance(first, (list, tuple)):
-        return type(first)(_mapped(function, one) for one in zip(*values, strict=True))
-    if isinstance(first, (LayerTimes, LayerActivations, Parts)):
-        names = [field.name for field in fields(first)]
-        return type(first)(*(_mapped(function, [getattr(one, n) for one in values]) for n in names))
-    return first if first is None else function(values)
-
-
-def _taken(value: Any, rows: Any) -> Any:
-    """Some rows of all columns of a plan, or of what was worked out for it."""
-    if isinstance(rows, slice) and rows == slice(None):
-        return value
-    if isinstance(value, TrainingPlan):
-        return replace(value, **{name: getattr(value, name)[rows] for name in SIZE_COLUMNS})
-
-    def taken(values: Sequence[Number]) -> Number:
-        column = values[0]
-        return column[rows] if np.ndim(column) and np.shape(column)[0] > 1 else column
-
-    return _mapped(taken, [value])
-
-
-def _joined(values: Sequence[Any], axis: int, sizes: Sequence[int]) -> Any:
-    """Rows below rows (axis 0), or ways to recompute beside each other; what is the same for all stays so."""
-    if len(values) == 1:
-        return values[0]
-
-    def joined(parts: Sequence[Number]) -> Number:
-        first = parts[0]
-        if all(np.ndim(one) == 0 and one == first for one in parts):
-            return first
-        # The other axis is as long as the longest part, or one where none depends on it.
-        across = max(np.shape(one)[1 - axis] for one in parts if np.ndim(one))
-        shapes = [(size, across) if axis == 0 else (across, size) for size in sizes]
-        return np.concatenate(
-            [np.broadcast_to(one, shape) for one, shape in zip(parts, shapes, strict=True)], axis=axis
-        )
-
-    return _mapped(joined, values)

@@ -14,7 +14,8 @@ from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, NearestMiss
 from farthing.search.rank import joined
 from farthing.search.training_choice import choice_of
-from farthing.search.training_columns import Block, Evaluated
+from farthing.search.training_columns import Block
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import Ranked, kept
 from farthing.search.training_space import Rows
@@ -66,7 +67,9 @@ def _nearest(question: Question, rows: Rows, bound: float) -> tuple[_Miss, Train
     executed = question.executed(rows)
     nearest: tuple[_Miss, TrainingPlan] | None = None
     for plans in Block(question.run, rows).evaluated():
-        value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
+        if not (question.least(plans, executed) < bound).any():
+            continue
+        value = question.figure(question.objective, plans, executed)
         out = ~kept(question, plans, executed) & (value < bound)
         if plans.legal is not None:
             out &= plans.legal[:, None]

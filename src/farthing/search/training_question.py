@@ -20,7 +20,7 @@ from farthing.predict.trace import Number, smaller, untraced
 from farthing.predict.work import model_flop
 from farthing.records.search import Limits
 from farthing.search.rank import Column
-from farthing.search.training_columns import Evaluated
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_space import Rows
 
 FIGURES: Final = {
@@ -115,17 +115,24 @@ class Question:
             used=self.cards,
         )
 
-    def figure(self, name: str, step_s: Column, total_bytes: Column, executed: Column) -> Column:
+    def figure(self, name: str, plans: Evaluated, executed: Column) -> Column:
         """One figure of plans."""
         if name == "step":
-            return step_s
+            return plans.step_s
         if name == "memory":
-            return total_bytes
+            return plans.total_bytes
+        step_s = plans.step_s
         draw = self.draw_w(step_s, executed)
         if name == "energy":
             return np.asarray(draw * step_s)
         rate = self.tokens / step_s
         return np.asarray(np.minimum.reduce([way.usd_per_million_tokens(draw, rate) for way in self.ways]))
+
+    def least(self, plans: Evaluated, executed: Column) -> Column:
+        """No more than the least figure of the objective in each row."""
+        if self.objective == "step":
+            return plans.least_s
+        return np.asarray(self.figure(self.objective, plans, executed).min(axis=1))
 
     def limited(
         self, plans: Evaluated, executed: Column, memory_factor: float = 1.0
@@ -141,7 +148,7 @@ class Question:
         if limits.run_s:
             yield "too long a run", self.steps * plans.step_s, limits.run_s
         if limits.usd_per_million_tokens or limits.run_usd:
-            usd = self.figure("usd", plans.step_s, plans.total_bytes, executed)
+            usd = self.figure("usd", plans, executed)
             if limits.usd_per_million_tokens:
                 yield "too dear tokens", usd, limits.usd_per_million_tokens
             if limits.run_usd:

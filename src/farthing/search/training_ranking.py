@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from farthing.estimate.sensitivity import BETTER
 from farthing.search.rank import Column, pareto_front
-from farthing.search.training_columns import Block, Evaluated
+from farthing.search.training_columns import Block
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import Question
 from farthing.search.training_space import Rows
 
@@ -108,34 +109,40 @@ def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
 
 
 def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column) -> None:
-    words = len(found.words) - 1
     fits = kept(question, plans, executed, found)
-    value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
     rows = np.arange(len(found.rows))[plans.rows]
-    least = value.min(axis=1)
+    least = question.least(plans, executed)
     found.least[rows] = np.minimum(found.least[rows], least)
     if question.objective == "step" and least.min() < found.roomier:
         more = kept(question, plans, executed, memory_factor=BETTER)
-        found.roomier = min(found.roomier, float(value[more].min(initial=np.inf)))
-    fitting = np.where(fits, value, np.inf)
-    way = fitting.argmin(axis=1)
-    best = fitting[np.arange(len(way)), way]
-    better = np.flatnonzero(best < found.best[rows])
-    target = rows[better]
-    found.best[target], found.best_way[target] = best[better], way[better]
-    found.best_words[target] = words
-    found.best_step_s[target] = plans.step_s[better, way[better]]
-    found.best_bytes[target] = plans.total_bytes[better, way[better]]
+        found.roomier = min(found.roomier, float(plans.step_s[more].min(initial=np.inf)))
+    # Where each row has met a better plan already nothing more is worked out.
+    if (fits.any(axis=1) & (least < found.best[rows])).any():
+        _take_best(question, found, plans, fits, executed)
     if question.front:
         own, ways = np.nonzero(fits)
         points = np.stack(
-            [
-                question.figure(name, plans.step_s, plans.total_bytes, executed)[own, ways]
-                for name in question.front
-            ],
+            [question.figure(name, plans, executed)[own, ways] for name in question.front],
             axis=1,
         )
-        found.front.add(points, found.code(rows[own], words, ways))
+        found.front.add(points, found.code(rows[own], len(found.words) - 1, ways))
+
+
+def _take_best(
+    question: Question, found: Ranked, plans: Evaluated, fits: NDArray[np.bool_], executed: Column
+) -> None:
+    """Keep the best plan of each row where it beats those of other words."""
+    value = question.figure(question.objective, plans, executed)
+    fitting = np.where(fits, value, np.inf)
+    way = fitting.argmin(axis=1)
+    best = fitting[np.arange(len(way)), way]
+    rows = np.arange(len(found.rows))[plans.rows]
+    better = np.flatnonzero(best < found.best[rows])
+    target = rows[better]
+    found.best[target], found.best_way[target] = best[better], way[better]
+    found.best_words[target] = len(found.words) - 1
+    found.best_step_s[target] = plans.step_s[better, way[better]]
+    found.best_bytes[target] = plans.total_bytes[better, way[better]]
 
 
 def kept(
@@ -151,7 +158,7 @@ def kept(
     ``memory_factor`` is of the cards' memory.
     """
     every = True if plans.legal is None else plans.legal[:, None]
-    fits = np.broadcast_to(np.asarray(every), plans.step_s.shape)
+    fits = np.broadcast_to(np.asarray(every), plans.shape)
     left = plans.count
     for rule, taken, most in question.limited(plans, executed, memory_factor):
         fits = fits & (taken <= most)

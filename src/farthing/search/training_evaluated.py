@@ -1,0 +1,138 @@
+"""Step time and memory of training plans that share their words, worked out where somebody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from farthing.predict.trace import Number, larger
+from farthing.predict.training import last_to_end
+from farthing.predict.training_layer import Setting
+from farthing.predict.training_update import streamed_weights_time_s
+from farthing.search.rank import Column
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """When the stages of some plans are through with a step, but for its update; whatever they offload.
+
+    Attributes
+    ----------
+    setting
+        With the plans.
+    times, busy
+        Of each unlike stage: its end, and its work on one micro-batch [s].
+    micro_batches
+        Of a step.
+    """
+
+    setting: Setting
+    times: Sequence[Column]
+    busy: Sequence[Column]
+    micro_batches: Column
+
+    @cached_property
+    def last_s(self) -> Column:
+        """End of the last stage [s]."""
+        return np.asarray(reduce(larger, self.times))
+
+    @cached_property
+    def least_s(self) -> Column:
+        """The least of it in each row [s]."""
+        return np.asarray(self.last_s.min(axis=1))
+
+    @cached_property
+    def busy_s(self) -> Number:
+        """Work of the last stage on all micro-batches [s]."""
+        return last_to_end(self.times).of(self.busy) * self.micro_batches
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """Plans that differ in sizes and recomputation, with the words that they share.
+
+    Attributes
+    ----------
+    words
+        Fields of the plan that all share.
+    rows
+        Which of the block's rows: a slice or indices.
+    legal
+        Of these, which may have the words: a mask; None where all may.
+    ends
+        Of their stages.
+    update_s, host_s, card_to_host_bytes_per_s
+        Time after the last stage but for weights that come from a host, of the host itself [s], and the rate
+        at which weights come [byte/s].
+    states
+        Of each unlike stage: what it holds whatever the batch, its buffers, and what lies outside the
+        card [byte].
+    activations
+        Of each unlike stage: what it keeps, and its workspace [byte].
+    """
+
+    words: dict[str, Any]
+    rows: Any
+    legal: NDArray[np.bool_] | None
+    ends: Ends
+    update_s: Number
+    host_s: float
+    card_to_host_bytes_per_s: float
+    states: Sequence[tuple[Number, Number, Number]]
+    activations: Sequence[tuple[Number, Number]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows, and ways to recompute."""
+        return self.ends.last_s.shape
+
+    @property
+    def count(self) -> int:
+        """Legal plans."""
+        height, width = self.shape
+        rows = height if self.legal is None else int(self.legal.sum())
+        return int(rows * width)
+
+    @property
+    def least_s(self) -> Column:
+        """No more than the least step time of each row [s]."""
+        least = np.asarray(self.ends.least_s[:, None] + self.update_s + self.host_s)
+        return np.asarray(least.min(axis=1))
+
+    @cached_property
+    def step_s(self) -> Column:
+        """Rows by ways to recompute [s]."""
+        after = self.update_s
+        if self.words["offload"] == "optimizer+weights":
+            setting = self.ends.setting
+            after = after + streamed_weights_time_s(
+                replace(setting, plan=replace(setting.plan, offload=self.words["offload"])),
+                busy_s=self.ends.busy_s,
+                micro_batches=self.ends.micro_batches,
+                card_to_host_bytes_per_s=self.card_to_host_bytes_per_s,
+            )
+        return np.asarray(self.ends.last_s + after + self.host_s)
+
+    @cached_property
+    def _stage_bytes(self) -> list[Column]:
+        return [
+            held + kept + buffers + working
+            for (held, buffers, _), (kept, working) in zip(self.states, self.activations, strict=True)
+        ]
+
+    @cached_property
+    def total_bytes(self) -> Column:
+        """Of the fullest stage's card; rows by ways to recompute."""
+        return np.asarray(reduce(larger, self._stage_bytes))
+
+    @cached_property
+    def offloaded_bytes(self) -> Number:
+        """Outside a card of that stage."""
+        if self.words["offload"] == "none":
+            return 0.0
+        return last_to_end(self._stage_bytes).of([outside for _, _, outside in self.states])
