@@ -6,21 +6,24 @@ for each pipeline, traffic and states for each way to shard and to offload; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.estimate.training import TrainingRun
-from farthing.predict.collectives import Axis
 from farthing.predict.stages import plan_stages
 from farthing.predict.trace import Number
 from farthing.predict.training import LayerTimes, StagePasses, layer_times, stage_passes
+from farthing.predict.training_layer import Setting
 from farthing.predict.training_memory import (
+    States,
     driver_bytes,
     layer_activations,
+    offloaded_states,
     training_activations,
     training_states,
     workspace_bytes,
@@ -30,7 +33,7 @@ from farthing.predict.training_traffic import (
     data_parallel_time_s,
     stage_collectives_s,
 )
-from farthing.predict.training_update import update_time_s
+from farthing.predict.training_update import streamed_traffic_s, update_time_s
 from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
 from farthing.search.column_records import joined, taken
 from farthing.search.training_evaluated import Ends, Evaluated
@@ -55,6 +58,11 @@ def blocks(rows: Rows) -> Iterator[Rows]:
 def segment(way: Recomputation) -> Recompute:
     """Ways that one plan with a column of shares holds: nothing computed again is a share of none."""
     return "full" if way.word in ("none", "full") else way.word
+
+
+def spared(pipeline: Pipeline) -> tuple[int, int]:
+    """Layers that the ends are spared: pipelines that agree in them have the same stages."""
+    return pipeline.first_spared, pipeline.last_spared
 
 
 class Block:
@@ -99,6 +107,7 @@ class Block:
             for word, plans in self._plans_of_layers(0).items()
         }
         self.shared: dict[Key, Any] = {}
+        self.ends: dict[Key, dict[int, Ends]] = {}
 
     def _plans_of_layers(self, zero_stage: int) -> dict[Recompute, list[TrainingPlan]]:
         """Plans by ways to recompute, with and without sequence parallelism."""
@@ -139,91 +148,146 @@ class Block:
     def _sharded(self, words: dict[str, Any], pipeline: Pipeline, rows: Any) -> Iterator[Evaluated]:
         """All ways to shard and to offload."""
         plan = replace(taken(self.plan, rows), **words)
-        micro_batches = self.micro_batches[rows]
-        base = replace(self.setting, plan=plan)
+        activations = self._kept(plan, rows, self.micro_batches[rows])
         passes: dict[bool, list[StagePasses]] = {}
-        collectives = taken(self._collectives(pipeline, plan.rank_order), rows)
-        activations = self._kept(plan, rows, micro_batches)
+        ends = self._ends_so_far(pipeline, plan.rank_order)
         for bit, zero_stage in enumerate(self.rows.words["zero_stage"]):
             legal = (self.rows.zero_stages[rows] >> bit & 1).astype(bool)
             if not legal.any():
                 continue
-            gathers = zero_stage == 3 and bool(base.launch_s)
-            if gathers not in passes:
-                layers = taken(self._layer_times(gathers), rows)
-                passes[gathers] = stage_passes(base, layers, micro_batches)
-            stages = passes[gathers]
-            setting = replace(base, plan=replace(plan, zero_stage=zero_stage))
-            ends = Ends(
-                setting,
-                [
-                    one.passes + data_parallel_time_s(setting, traffic, one.parts, micro_batches)
-                    for one, traffic in zip(stages, collectives, strict=True)
-                ],
-                [one.busy for one in stages],
-                micro_batches,
-            )
+            if zero_stage not in ends:
+                ends[zero_stage] = self._ends(pipeline, plan, rows, zero_stage, passes)
             for offload in self.rows.words["offload"]:
-                states, update = self._states(pipeline, zero_stage, offload)
+                streams = offload == "optimizer+weights"
                 yield Evaluated(
                     words={**words, "zero_stage": zero_stage, "offload": offload},
                     rows=rows,
                     legal=None if legal.all() else legal,
-                    ends=ends,
-                    update_s=taken(update, rows),
+                    ends=ends[zero_stage],
+                    update_s=taken(self._update_s(pipeline, zero_stage, offload), rows),
                     host_s=self.run.about.overheads.step_s,
-                    card_to_host_bytes_per_s=self.rates[0],
-                    states=taken(states, rows),
+                    streamed_s=partial(self._streamed_s, pipeline, zero_stage, rows) if streams else None,
+                    states=taken(self._states(pipeline, zero_stage, offload), rows),
                     activations=activations,
                 )
 
-    def _collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:
-        """Of each unlike stage, for all rows."""
-        key = ("collectives", pipeline.first_spared, pipeline.last_spared, rank_order)
+    def _ends_so_far(self, pipeline: Pipeline, rank_order: RankOrder) -> dict[int, Ends]:
+        """By ways to shard; GPipe differs from 1F1B in what it keeps, not in its times."""
+        key = (spared(pipeline), rank_order)
+        if pipeline.schedule == "gpipe":
+            return self.ends.pop(key, {})
+        found: dict[int, Ends] = {}
+        if pipeline.schedule == "1f1b":
+            self.ends[key] = found
+        return found
+
+    def _ends(
+        self,
+        pipeline: Pipeline,
+        plan: TrainingPlan,
+        rows: Any,
+        zero_stage: int,
+        passes: dict[bool, list[StagePasses]],
+    ) -> Ends:
+        """When the stages end; ``passes`` grows."""
+        micro_batches = self.micro_batches[rows]
+        gathers = zero_stage == 3 and bool(self.setting.launch_s)
+        if gathers not in passes:
+            layers = taken(self._layer_times(gathers), rows)
+            passes[gathers] = stage_passes(replace(self.setting, plan=plan), layers, micro_batches)
+        stages = passes[gathers]
+        traffic = taken(self._collectives(pipeline, plan.rank_order), rows)
+        # What it hides behind is in the parts; of the plan only words count.
+        setting = self._once(("setting", zero_stage), lambda: self._setting(zero_stage=zero_stage))
+        return Ends(
+            [
+                one.passes + data_parallel_time_s(setting, own, one.parts, micro_batches)
+                for one, own in zip(stages, traffic, strict=True)
+            ],
+            [one.busy for one in stages],
+            micro_batches,
+        )
+
+    def _once(self, key: Key, work: Callable[[], Any]) -> Any:
+        """What all rows share, worked out once."""
         if key not in self.shared:
-            plan = replace(
-                self.plan,
-                first_spared=pipeline.first_spared,
-                last_spared=pipeline.last_spared,
-                rank_order=rank_order,
-            )
-            setting = replace(self.setting, plan=plan)
-            axes: tuple[Axis, Axis | None] = data_parallel_axes(setting)
-            self.shared[key] = [
-                stage_collectives_s(setting, axes, stage) for stage in plan_stages(self.model, plan)
+            self.shared[key] = work()
+        return self.shared[key]
+
+    def _setting(self, pipeline: Pipeline | None = None, **words: Any) -> Setting:
+        """Of all rows: the layers of the stages, and words of the plans."""
+        if pipeline is not None:
+            words |= {"first_spared": pipeline.first_spared, "last_spared": pipeline.last_spared}
+        return replace(self.setting, plan=replace(self.plan, **words))
+
+    def _collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:
+        """Of each unlike stage."""
+
+        def work() -> list[tuple[Number, Number]]:
+            setting = self._setting(pipeline, rank_order=rank_order)
+            axes = data_parallel_axes(setting)
+            return [
+                stage_collectives_s(setting, axes, stage) for stage in plan_stages(self.model, setting.plan)
             ]
-        found: list[tuple[Number, Number]] = self.shared[key]
+
+        found: list[tuple[Number, Number]] = self._once(("collectives", spared(pipeline), rank_order), work)
         return found
 
     def _states(
         self, pipeline: Pipeline, zero_stage: int, offload: Offload
-    ) -> tuple[list[tuple[Number, Number, Number]], Number]:
-        """What each stage holds, its buffers, what lies outside the card; and the update's time."""
-        key = ("states", pipeline.first_spared, pipeline.last_spared, zero_stage, offload)
-        if key not in self.shared:
-            plan = replace(
-                self.plan,
-                first_spared=pipeline.first_spared,
-                last_spared=pipeline.last_spared,
-                zero_stage=zero_stage,
-                offload=offload,
-            )
+    ) -> list[tuple[Number, Number, Number]]:
+        """What each stage holds, its buffers, and what lies outside the card."""
+
+        def on_cards() -> list[tuple[States, Number]]:
+            plan = self._setting(pipeline, zero_stage=zero_stage).plan
+            states = training_states(self.model, self.workload, plan, self.sizes)
+            stages = plan_stages(self.model, plan)
+            return [(own, stage.layers) for own, stage in zip(states, stages, strict=True)]
+
+        def work() -> list[tuple[Number, Number, Number]]:
             states = [
+                offloaded_states(own, layers, offload)
+                for own, layers in self._once(("on cards", spared(pipeline), zero_stage), on_cards)
+            ]
+            return [
                 (
                     one.weight_bytes + one.gradient_bytes + one.optimizer_bytes,
                     one.buffer_bytes,
                     one.offloaded_bytes,
                 )
-                for one in training_states(self.model, self.workload, plan, self.sizes)
+                for one in states
             ]
-            update = update_time_s(
-                replace(self.setting, plan=plan),
+
+        found: list[tuple[Number, Number, Number]] = self._once(
+            ("states", spared(pipeline), zero_stage, offload), work
+        )
+        return found
+
+    def _update_s(self, pipeline: Pipeline, zero_stage: int, offload: Offload) -> Number:
+        """The update, which all shards do alike, and the host where it has the optimizer's states."""
+        sharded, where = min(zero_stage, 1), "none" if offload == "none" else "optimizer"
+
+        def work() -> Number:
+            return update_time_s(
+                self._setting(pipeline, zero_stage=sharded, offload=where),
                 card_to_host_bytes_per_s=self.rates[0],
                 host_bytes_per_s=self.rates[1],
             )
-            self.shared[key] = states, update
-        found: tuple[list[tuple[Number, Number, Number]], Number] = self.shared[key]
-        return found
+
+        return self._once(("update", spared(pipeline), sharded, where), work)
+
+    def _streamed_s(self, pipeline: Pipeline, zero_stage: int, rows: Any) -> Number:
+        """Weights that come from the host, in parts where all ranks have some of them."""
+        sharded = 3 if zero_stage == 3 else 0
+
+        def work() -> Number:
+            return streamed_traffic_s(
+                self._setting(pipeline, zero_stage=sharded),
+                micro_batches=self.micro_batches,
+                card_to_host_bytes_per_s=self.rates[0],
+            )
+
+        return taken(self._once(("streamed", spared(pipeline), sharded), work), rows)
 
     def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[tuple[Number, Number]]:
         """Activations of each unlike stage for all ways to recompute, and their workspace [byte]."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from farthing.predict.communication import exposed_time_s
 from farthing.predict.trace import Number, larger
 from farthing.predict.training import last_to_end
-from farthing.predict.training_layer import Setting
-from farthing.predict.training_update import streamed_weights_time_s
 from farthing.search.rank import Column
 
 
@@ -23,15 +22,12 @@ class Ends:
 
     Attributes
     ----------
-    setting
-        With the plans.
     times, busy
         Of each unlike stage: its end, and its work on one micro-batch [s].
     micro_batches
         Of a step.
     """
 
-    setting: Setting
     times: Sequence[Column]
     busy: Sequence[Column]
     micro_batches: Column
@@ -66,9 +62,10 @@ class Evaluated:
         Of these, which may have the words: a mask; None where all may.
     ends
         Of their stages.
-    update_s, host_s, card_to_host_bytes_per_s
-        Time after the last stage but for weights that come from a host, of the host itself [s], and the rate
-        at which weights come [byte/s].
+    update_s, host_s
+        Of the update after the last stage, and of the host itself [s].
+    streamed_s
+        Works out the time in which weights come from the host, hidden or not [s]; None where they stay.
     states
         Of each unlike stage: what it holds whatever the batch, its buffers, and what lies outside the
         card [byte].
@@ -82,7 +79,7 @@ class Evaluated:
     ends: Ends
     update_s: Number
     host_s: float
-    card_to_host_bytes_per_s: float
+    streamed_s: Callable[[], Number] | None
     states: Sequence[tuple[Number, Number, Number]]
     activations: Sequence[tuple[Number, Number]]
 
@@ -108,14 +105,8 @@ class Evaluated:
     def step_s(self) -> Column:
         """Rows by ways to recompute [s]."""
         after = self.update_s
-        if self.words["offload"] == "optimizer+weights":
-            setting = self.ends.setting
-            after = after + streamed_weights_time_s(
-                replace(setting, plan=replace(setting.plan, offload=self.words["offload"])),
-                busy_s=self.ends.busy_s,
-                micro_batches=self.ends.micro_batches,
-                card_to_host_bytes_per_s=self.card_to_host_bytes_per_s,
-            )
+        if self.streamed_s is not None:
+            after = after + exposed_time_s(self.streamed_s(), self.ends.busy_s, overlap=1.0)
         return np.asarray(self.ends.last_s + after + self.host_s)
 
     @cached_property
