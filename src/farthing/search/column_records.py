@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from farthing.predict.layer import LayerTime
 from farthing.predict.trace import Number
-from farthing.predict.training import LayerTimes
-from farthing.predict.training_layer import Parts
+from farthing.predict.training import LayerTimes, PassTimes
+from farthing.predict.training_layer import LayerPasses, Parts
 from farthing.predict.training_memory import LayerActivations
 from farthing.records.plan import TrainingPlan
 from farthing.search.training_space import SIZE_COLUMNS
+
+RECORDS: Final = (LayerActivations, LayerPasses, LayerTime, LayerTimes, Parts, PassTimes)
+"""What holds columns, or other records of them."""
 
 
 def mapped(function: Any, values: Sequence[Any]) -> Any:
@@ -21,9 +25,9 @@ def mapped(function: Any, values: Sequence[Any]) -> Any:
     first = values[0]
     if isinstance(first, (list, tuple)):
         return type(first)(mapped(function, one) for one in zip(*values, strict=True))
-    if isinstance(first, (LayerTimes, LayerActivations, Parts)):
+    if isinstance(first, RECORDS):
         names = [field.name for field in fields(first)]
-        return type(first)(*(mapped(function, [getattr(one, n) for one in values]) for n in names))
+        return type(first)(**{n: mapped(function, [getattr(one, n) for one in values]) for n in names})
     return first if first is None else function(values)
 
 
@@ -51,7 +55,7 @@ def joined(values: Sequence[Any], axis: int, sizes: Sequence[int]) -> Any:
         if all(np.ndim(one) == 0 and one == first for one in parts):
             return first
         # The other axis is as long as the longest part, or one where none depends on it.
-        across = max(np.shape(one)[1 - axis] for one in parts if np.ndim(one))
+        across = max((np.shape(one)[1 - axis] for one in parts if np.ndim(one)), default=1)
         shapes = [(size, across) if axis == 0 else (across, size) for size in sizes]
         return np.concatenate(
             [np.broadcast_to(one, shape) for one, shape in zip(parts, shapes, strict=True)], axis=axis

@@ -13,6 +13,7 @@ from farthing.search.rank import Column, pareto_front
 from farthing.search.training_columns import Block
 from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import Question
+from farthing.search.training_sheet import Sheet
 from farthing.search.training_space import Rows
 
 
@@ -86,8 +87,20 @@ class Ranked:
         return row, words, way
 
 
-def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
-    """Evaluate all plans of a block of rows, and keep what a search needs of them."""
+def rank(
+    question: Question, rows: Rows, *, roomier: float = np.inf, sheet: Sheet | None = None, start: int = 0
+) -> Ranked:
+    """Evaluate all plans of a block of rows, and keep what a search needs of them.
+
+    Parameters
+    ----------
+    question, rows
+        What is asked of which plans.
+    roomier
+        As in `Ranked`, of the blocks before.
+    sheet, start
+        As in `Block`.
+    """
     count, figures = len(rows), len(question.front)
     found = Ranked(
         rows=rows,
@@ -102,7 +115,7 @@ def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
         front=Front(np.empty((0, figures)), np.empty(0, dtype=np.int64)),
     )
     executed = question.executed(rows)
-    for plans in Block(question.run, rows).evaluated():
+    for plans in Block(question.run, rows, sheet, start).evaluated():
         found.words.append(plans.words)
         _fold(question, found, plans, executed)
     return found
