@@ -74,8 +74,9 @@ class Block:
         plan = taken(self.sheet.plan, self.own)
         self.plan = replace(plan, recompute_layers=np.array([[way.layers for way in ways]]))
         self.micro_batches = self.sheet.micro_batches[self.own]
+        words = [segment(way) for way in ways]
         self.segments = {
-            word: [i for i, way in enumerate(ways) if segment(way) == word] for word in map(segment, ways)
+            word: [i for i, own in enumerate(words) if own == word] for word in dict.fromkeys(words)
         }
         self.widths = [len(indices) for indices in self.segments.values()]
         self.setting = replace(run, plan=self.plan).setting

@@ -22,6 +22,7 @@ from farthing.records.search import Limits
 from farthing.search.rank import Column
 from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_space import Rows
+from farthing.search.training_stages import Recomputation
 
 FIGURES: Final = {
     "step": "step_s",
@@ -91,6 +92,16 @@ class Question:
 
     def executed(self, rows: Rows) -> Column:
         """Executed over owed work for each way to recompute."""
+        if rows.recomputations not in self._executed:
+            self._executed[rows.recomputations] = self._executed_by(rows.recomputations)
+        return self._executed[rows.recomputations]
+
+    @cached_property
+    def _executed(self) -> dict[tuple[Recomputation, ...], Column]:
+        """What is known: each number of stages has ways of its own."""
+        return {}
+
+    def _executed_by(self, ways: tuple[Recomputation, ...]) -> Column:
         plans = [
             replace(
                 self.run.plan,
@@ -98,7 +109,7 @@ class Question:
                 recompute_share=way.share,
                 recompute_layers=way.layers,
             )
-            for way in rows.recomputations
+            for way in ways
         ]
         about, load = self.run.about, self.run.workload
         return np.array([[executed_factor(about.model, load, plan) for plan in plans]])

@@ -86,7 +86,9 @@ class Rows:
     @staticmethod
     def together(parts: Sequence[Rows]) -> Rows:
         """Parts of the same rows that follow each other."""
-        columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS}
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS
+        }
         return replace(parts[0], **columns)
 
     def plan(self, base: TrainingPlan, words: Mapping[str, Any], row: int, way: int) -> TrainingPlan:
