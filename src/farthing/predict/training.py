@@ -17,6 +17,7 @@ from farthing.predict.training_layer import LayerPasses, Parts, Setting, layer_p
 from farthing.predict.training_traffic import (
     data_parallel_axes,
     data_parallel_time_s,
+    free_passes_s,
     hide_hops,
     hop_time_s,
     stage_collectives_s,
@@ -209,7 +210,7 @@ def setting_time(
     found = stage_passes(setting, layer_times(setting), micro_batches)
     axes = data_parallel_axes(setting)
     traffic = [
-        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.parts, micro_batches)
+        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.free, micro_batches)
         for one in found
     ]
     last = last_to_end([one.passes + own for one, own in zip(found, traffic, strict=True)])
@@ -273,12 +274,14 @@ class PassTimes:
 
 @dataclass(frozen=True, slots=True)
 class StagePasses:
-    """Times on stages that are alike [s]: parts and sum of one micro-batch, and all passes of a step."""
+    """Times on stages that are alike [s]: parts and sum of one micro-batch, all passes of a step, and
+    `free_passes_s` of one micro-batch."""
 
     stage: Stage
     parts: Parts
     busy: Number
     passes: Number
+    free: tuple[Number, Number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +488,7 @@ def stage_passes(setting: Setting, layers: LayerTimes, micro_batches: Number) ->
             pipelined_time_s(
                 total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
             ),
+            free_passes_s(parts),
         )
         for stage, parts, total, ramp in unlike
     ]

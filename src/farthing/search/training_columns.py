@@ -167,7 +167,7 @@ class Block:
         setting = replace(self.setting, plan=replace(self.run.plan, zero_stage=zero_stage))
         return Ends(
             [
-                one.passes + data_parallel_time_s(setting, own, one.parts, micro_batches)
+                one.passes + data_parallel_time_s(setting, own, one.free, micro_batches)
                 for one, own in zip(stages, traffic, strict=True)
             ],
             [one.busy for one in stages],
@@ -178,8 +178,8 @@ class Block:
         """Weights that come from the host."""
         return self._own(self.sheet.streamed_s(pipeline, zero_stage), rows)
 
-    def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[tuple[Number, Number]]:
-        """Activations of each unlike stage for all ways to recompute, and their workspace [byte]."""
+    def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[Number]:
+        """Activations of each unlike stage for all ways to recompute, with their workspace [byte]."""
         found = []
         for word, indices in self.segments.items():
             own = _recomputing(plan, word, indices)
@@ -188,7 +188,7 @@ class Block:
                 training_activations(self.model, self.workload, own, micro_batches, layers, self.sizes)
             )
         outside = driver_bytes(plan, kind=self.sizes.kind)
-        return [(one, workspace_bytes(outside, one)) for one in joined(found, 1, self.widths)]
+        return [one + workspace_bytes(outside, one) for one in joined(found, 1, self.widths)]
 
 
 def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> TrainingPlan:

@@ -67,10 +67,9 @@ class Evaluated:
     streamed_s
         Works out the time in which weights come from the host, hidden or not [s]; None where they stay.
     states
-        Of each unlike stage: what it holds whatever the batch, its buffers, and what lies outside the
-        card [byte].
+        Of each unlike stage: what its card holds whatever the batch, and what lies outside the card [byte].
     activations
-        Of each unlike stage: what it keeps, and its workspace [byte].
+        Of each unlike stage, with its workspace [byte].
     """
 
     words: dict[str, Any]
@@ -80,8 +79,8 @@ class Evaluated:
     update_s: Number
     host_s: float
     streamed_s: Callable[[], Number] | None
-    states: Sequence[tuple[Number, Number, Number]]
-    activations: Sequence[tuple[Number, Number]]
+    states: Sequence[tuple[Number, Number]]
+    activations: Sequence[Number]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,23 +97,20 @@ class Evaluated:
     @property
     def least_s(self) -> Column:
         """No more than the least step time of each row [s]."""
-        least = np.asarray(self.ends.least_s[:, None] + self.update_s + self.host_s)
+        least = np.asarray(self.ends.least_s[:, None] + (self.update_s + self.host_s))
         return np.asarray(least.min(axis=1))
 
     @cached_property
     def step_s(self) -> Column:
         """Rows by ways to recompute [s]."""
-        after = self.update_s
+        after = self.update_s + self.host_s
         if self.streamed_s is not None:
             after = after + exposed_time_s(self.streamed_s(), self.ends.busy_s, overlap=1.0)
-        return np.asarray(self.ends.last_s + after + self.host_s)
+        return np.asarray(self.ends.last_s + after)
 
     @cached_property
     def _stage_bytes(self) -> list[Column]:
-        return [
-            held + kept + buffers + working
-            for (held, buffers, _), (kept, working) in zip(self.states, self.activations, strict=True)
-        ]
+        return [held + kept for (held, _), kept in zip(self.states, self.activations, strict=True)]
 
     @cached_property
     def total_bytes(self) -> Column:
@@ -126,4 +122,4 @@ class Evaluated:
         """Outside a card of that stage."""
         if self.words["offload"] == "none":
             return 0.0
-        return last_to_end(self._stage_bytes).of([outside for _, _, outside in self.states])
+        return last_to_end(self._stage_bytes).of([outside for _, outside in self.states])

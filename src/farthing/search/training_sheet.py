@@ -117,10 +117,8 @@ class Sheet:
         found: list[tuple[Number, Number]] = self._once(("collectives", spared(pipeline), rank_order), work)
         return found
 
-    def states(
-        self, pipeline: Pipeline, zero_stage: int, offload: Offload
-    ) -> list[tuple[Number, Number, Number]]:
-        """What each stage holds, its buffers, and what lies outside the card."""
+    def states(self, pipeline: Pipeline, zero_stage: int, offload: Offload) -> list[tuple[Number, Number]]:
+        """What a card of each stage holds whatever the batch, and what lies outside of it."""
 
         def on_cards() -> list[tuple[States, Number]]:
             plan = self._setting(pipeline, zero_stage=zero_stage).plan
@@ -128,21 +126,20 @@ class Sheet:
             stages = plan_stages(self.model, plan)
             return [(own, stage.layers) for own, stage in zip(states, stages, strict=True)]
 
-        def work() -> list[tuple[Number, Number, Number]]:
+        def work() -> list[tuple[Number, Number]]:
             states = [
                 offloaded_states(own, layers, offload)
                 for own, layers in self._once(("on cards", spared(pipeline), zero_stage), on_cards)
             ]
             return [
                 (
-                    one.weight_bytes + one.gradient_bytes + one.optimizer_bytes,
-                    one.buffer_bytes,
+                    one.weight_bytes + one.gradient_bytes + one.optimizer_bytes + one.buffer_bytes,
                     one.offloaded_bytes,
                 )
                 for one in states
             ]
 
-        found: list[tuple[Number, Number, Number]] = self._once(
+        found: list[tuple[Number, Number]] = self._once(
             ("states", spared(pipeline), zero_stage, offload), work
         )
         return found
