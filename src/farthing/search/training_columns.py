@@ -6,7 +6,9 @@ for each pipeline, traffic and states for each way to shard and to offload; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import operator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final
@@ -36,6 +38,7 @@ BLOCK: Final = 16_384
 """Rows times ways to recompute that are worked out together: their columns stay in the processor's cache."""
 
 Column = NDArray[np.float64]
+Words = tuple[Any, ...]
 
 
 def blocks(rows: Rows) -> Iterator[Rows]:
@@ -49,6 +52,20 @@ def blocks(rows: Rows) -> Iterator[Rows]:
 def segment(way: Recomputation) -> Recompute:
     """Ways that one plan with a column of shares holds: nothing computed again is a share of none."""
     return "full" if way.word in ("none", "full") else way.word
+
+
+def beginnings(many: Iterable[dict[str, Any]]) -> set[Words]:
+    """Words that plans share, as values, and the first of them: what `Block.evaluated` comes by on its way.
+
+    Examples
+    --------
+    >>> sorted(beginnings([{"schedule": "1f1b", "zero_stage": 1}]))
+    [('1f1b',), ('1f1b', 1)]
+    """
+    found: set[Words] = set()
+    for words in many:
+        found.update(itertools.accumulate(((value,) for value in words.values()), operator.add))
+    return found
 
 
 class Block:
@@ -68,7 +85,8 @@ class Block:
         self.run, self.rows = run, rows
         self.model, self.workload, self.sizes = run.about.model, run.workload, run.memory_sizes
         self.sheet = sheet or Sheet(run, rows)
-        self.own = slice(start, start + len(rows)) if sheet else slice(None)
+        alone = len(self.sheet.rows) == len(rows)
+        self.own = slice(None) if alone else slice(start, start + len(rows))
         ways = rows.recomputations
         # What lies in the stages sees a plan that recomputes each way's share of the layers.
         plan = taken(self.sheet.plan, self.own)
@@ -85,7 +103,7 @@ class Block:
 
     def _own(self, value: Any, rows: Any) -> Any:
         """Some of the block's rows of what the sheet has."""
-        return taken(taken(value, self.own), rows)
+        return taken(value, self.own if isinstance(rows, slice) else rows + (self.own.start or 0))
 
     def _layer_times(self, gathers: bool) -> LayerTimes:
         """Layers and head for all rows and ways; gathered weights keep the host busy in each layer."""
@@ -98,26 +116,35 @@ class Block:
             self.layers[gathers] = joined(found, 1, self.widths)
         return self.layers[gathers]
 
-    def evaluated(self) -> Iterator[Evaluated]:
-        """Step time and memory of every plan."""
+    def evaluated(self, only: Container[Words] | None = None) -> Iterator[Evaluated]:
+        """Step time and memory of every plan, or of those with some words (`beginnings` of them)."""
         multiple = self.micro_batches[:, 0] % self.rows.pp == 0
         for pipeline in self.rows.pipelines:
             for bit, rank_order in enumerate(self.rows.words["rank_order"]):
+                words = {**asdict(pipeline), "rank_order": rank_order}
+                if only is not None and tuple(words.values()) not in only:
+                    continue
                 chosen = (self.rows.rank_orders >> bit & 1).astype(bool)
                 if pipeline.schedule == "interleaved":
                     chosen = chosen & multiple
                 if not chosen.any():
                     continue
                 rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
-                yield from self._sharded({**asdict(pipeline), "rank_order": rank_order}, pipeline, rows)
+                for plans in self._sharded(words, pipeline, rows, only):
+                    if only is None or tuple(plans.words.values()) in only:
+                        yield plans
 
-    def _sharded(self, words: dict[str, Any], pipeline: Pipeline, rows: Any) -> Iterator[Evaluated]:
+    def _sharded(
+        self, words: dict[str, Any], pipeline: Pipeline, rows: Any, only: Container[Words] | None
+    ) -> Iterator[Evaluated]:
         """All ways to shard and to offload."""
         plan = replace(taken(self.plan, rows), **words)
         activations = self._kept(plan, rows, self.micro_batches[rows])
         passes: dict[bool, list[StagePasses]] = {}
         ends = self._ends_so_far(pipeline, plan.rank_order)
         for bit, zero_stage in enumerate(self.rows.words["zero_stage"]):
+            if only is not None and (*words.values(), zero_stage) not in only:
+                continue
             legal = (self.rows.zero_stages[rows] >> bit & 1).astype(bool)
             if not legal.any():
                 continue

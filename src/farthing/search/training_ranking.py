@@ -52,6 +52,8 @@ class Ranked:
         Of that plan.
     least
         No more than the same figure whatever the limits, so that rows with a near miss are known.
+    words_least
+        No more than that of the plans with each combination of words.
     roomier
         Least step time that cards with a tenth more memory would allow; of this block and those before.
     front
@@ -72,6 +74,7 @@ class Ranked:
     least: Column
     roomier: float
     front: Front
+    words_least: list[float] = field(default_factory=list)
     evaluated: int = 0
     fitting: int = 0
     broken: dict[str, int] = field(default_factory=dict)
@@ -126,6 +129,7 @@ def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column)
     rows = np.arange(len(found.rows))[plans.rows]
     least = question.least(plans, executed)
     found.least[rows] = np.minimum(found.least[rows], least)
+    found.words_least.append(float(least.min()))
     if question.objective == "step" and least.min() < found.roomier:
         more = kept(question, plans, executed, memory_factor=BETTER)
         found.roomier = min(found.roomier, float(plans.step_s[more].min(initial=np.inf)))
