@@ -370,6 +370,7 @@ def search(
     front: Sequence[str] = (),
     ideal: bool = False,
     sensitivity: bool = False,
+    others: bool = True,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
     **options: Any,
@@ -393,6 +394,9 @@ def search(
         Two or three objectives whose Pareto front is returned too.
     sensitivity
         Say what a 10% better part gives the best plan.
+    others
+        Look also for plans that are told beside the best: with workers that read prompts for others, and with
+        machines moved or left out. Inference only.
     progress, workers
         Called with the pieces of work done and all of them; processes that share a large search (more than
         one needs a script that guards its entry with ``if __name__ == "__main__"``). Training only.
@@ -452,6 +456,7 @@ def search(
             axes=axes,
             objective=cast(Any, objective or "tokens-per-s"),
             limits=kept,
+            others=others,
             **shared,
         )
     else:
