@@ -73,11 +73,11 @@ def python_of(task: Task, given: Given) -> str:
 
     Examples
     --------
-    >>> given = {"model": "gpt-2", "cluster": "rtx-4090", "changes": ("layers=6",), "search": False}
+    >>> given = {"model": "gpt-2-1.5b", "cluster": "rtx-4090", "changes": ("layers=6",), "search": False}
     >>> print(python_of("training", given))
     import farthing.api
     <BLANKLINE>
-    farthing.train(farthing.api.find_model("gpt-2", layers=6), "rtx-4090")
+    farthing.train(farthing.api.find_model("gpt-2-1.5b", layers=6), "rtx-4090")
     """
     from farthing.web.subject import without
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from farthing.web.view import View
 from farthing.web.views.inference import VIEW as INFERENCE
+from farthing.web.views.training import VIEW as TRAINING
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE,)}
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, TRAINING)}
 """By name, in the order of the menu."""
