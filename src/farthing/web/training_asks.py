@@ -57,7 +57,7 @@ _RUN: Final = (
         text="Tokens of one sequence; by default the model's context, at most 4096.",
         kind=count(),
         flag="--seq",
-        default="at most 4096",
+        default="≤ 4096",
         slider=(512, 131072),
     ),
 )

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from farthing.cli.train import train
-from farthing.web.views.training import VIEW
 from tests.unit.web.questions import (
     check_options,
     complaint,
@@ -20,6 +17,9 @@ from tests.unit.web.questions import (
     table,
     typed,
 )
+
+from farthing.cli.train import train
+from farthing.web.views.training import VIEW
 
 SMALL: dict[str, Any] = {
     "model": "llama-2-7b",
