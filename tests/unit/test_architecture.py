@@ -25,7 +25,9 @@ SEES = {
     "article": {"catalog", "predict", "records", "errors", "units"},
     "launch": {"catalog", "predict", "records", "errors", "units"},
     "simulations": {"estimate", "records", "errors", "units"},
+    "curves": {"estimate", "records", "errors", "units"},
     "api": {
+        "curves",
         "simulations",
         "estimate",
         "launch",
