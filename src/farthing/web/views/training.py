@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from farthing import api
 from farthing.planning import plan
@@ -17,6 +17,7 @@ from farthing.records.launch import Launch
 from farthing.records.search import SearchResult
 from farthing.report.estimate import hardware, sensitivity_cells
 from farthing.report.training import energy_words, training_answer, training_facts
+from farthing.report.training_charts import stages_chart, timeline_chart
 from farthing.units import HOUR, format_seconds, format_usd, format_watts
 from farthing.web import estimate_parts
 from farthing.web.estimate_parts import MONEY_ASKS, launch_of
@@ -40,8 +41,8 @@ class _Answer:
 def _ask(given: Given) -> _Answer:
     machines = cluster_of(given)
     options = {"sensitivity": True} | without(given, "model", "cluster", "changes", "launch")
-    estimate, found = plan("training", model_of(given), machines, **options)
-    assert isinstance(estimate, TrainingEstimate)  # that is the task
+    answer, found = plan("training", model_of(given), machines, **options)
+    estimate = cast(TrainingEstimate, answer)
     launch = launch_of(given, machines, estimate, found)
     return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch)
 
@@ -50,8 +51,19 @@ def _record(answer: _Answer) -> Any:
     return estimate_parts.record(answer.estimate, answer.found, answer.launch)
 
 
-def _charts(given: Given, answer: _Answer) -> tuple[Chart, ...]:
-    return ()
+def _charts(given: Given, answer: _Answer) -> Sequence[Chart]:
+    """Memory of each stage, and the step pass by pass; one stage has its bars."""
+    found = answer.estimate
+    if found.plan.pp == 1 or not found.fits:
+        return ()
+    shape, machines = model_of(given), answer.cluster
+    question: dict[str, Any] = {
+        "workload": found.workload,
+        "plan": found.plan,
+        "ideal": given.get("ideal", False),
+    }
+    stages = api.stage_memory(shape, machines, **question)
+    return stages_chart(found, stages), timeline_chart(api.step_timeline(shape, machines, **question))
 
 
 def _show(given: Given, answer: _Answer) -> Shown:
@@ -67,7 +79,7 @@ def _show(given: Given, answer: _Answer) -> Shown:
         headline=f"{estimate.model} on {hardware(answer.cluster)}",
         verdict=verdict,
         good=estimate.fits and not miss,
-        charts=_charts(given, answer) if estimate.fits else (),
+        charts=_charts(given, answer),
         more={
             "estimate": estimate,
             "intervals": {bar.name: bar for bar in (*estimate.intervals, *_of_run(estimate))},
