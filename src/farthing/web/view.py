@@ -84,6 +84,8 @@ class View:
         How a number of the answer comes about, by its name; None where none is explained.
     first
         The fields of the question that is shown before any is asked.
+    verb
+        What its button says.
     slow
         Whether it may take seconds: such questions wait for each other, not for the quick ones.
     command, function, positional, ending, python
@@ -107,6 +109,7 @@ class View:
     rows: Callable[[Any], Sequence[Mapping[str, Any]]]
     explain: Callable[[Given, Any, str], Explanation] | None = None
     first: Given = field(default_factory=dict)
+    verb: str = "Answer"
     slow: bool = False
     command: Sequence[str] = ()
     function: str = ""

@@ -195,6 +195,7 @@ VIEW: Final = View(
     rows=_rows,
     explain=_explain,
     first={"model": "llama-2-70b", "cluster": "64x8:h100-sxm@ib-ndr", "training_tokens": "2T"},
+    verb="Search",
     slow=True,
     command=("train",),
     call=_python,
