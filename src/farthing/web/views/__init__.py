@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from farthing.web.view import View
+from farthing.web.views.faults import VIEW as FAULTS
 from farthing.web.views.inference import VIEW as INFERENCE
 from farthing.web.views.training import VIEW as TRAINING
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, TRAINING)}
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, TRAINING, FAULTS)}
 """By name, in the order of the menu."""
