@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
+from farthing.errors import UnknownName
 from farthing.records.faults import Distribution, FaultsResult
 from farthing.records.term import Term
 from farthing.report import faults as told
@@ -15,6 +16,9 @@ from farthing.units import format_seconds, format_usd
 from farthing.web.fault_asks import ASKS
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
+
+ROUNDING: Final = 1e-9
+"""Shares below are what rounding leaves of nothing."""
 
 
 def _ask(given: Given) -> FaultsResult:
@@ -113,7 +117,7 @@ def _goodput(found: FaultsResult) -> Explanation:
             numbers=_over(found, one.lost_s),
         )
         for one in found.kinds
-        if one.share
+        if one.share > ROUNDING
     ]
     return Explanation(
         title="Goodput",
@@ -139,7 +143,17 @@ def _over(found: FaultsResult, lost_s: float) -> str:
     return f"{lost_s:.4g} / {found.run.duration_s:.4g}"
 
 
+def _is_key(basis: str) -> bool:
+    """Whether it is a key of the bibliography, not words."""
+    try:
+        api.citation(basis)
+    except UnknownName:
+        return False
+    return True
+
+
 def _failures(found: FaultsResult) -> Explanation:
+    stated = [cause for cause in found.run.causes if cause.basis and not _is_key(cause.basis)]
     each = tuple(
         Term(
             name=f"life of {cause.fault_parts:,} parts, {cause.name}",
@@ -147,6 +161,7 @@ def _failures(found: FaultsResult) -> Explanation:
             unit="s",
             formula="life of a part / parts",
             numbers=f"{cause.part_mtbf_s:.4g} / {cause.fault_parts}",
+            reference=cause.basis if _is_key(cause.basis) else "",
         )
         for cause in found.run.causes
     )
@@ -162,7 +177,7 @@ def _failures(found: FaultsResult) -> Explanation:
         value=f"{found.failures.mean:,.1f}",
         meaning="Each part fails on its own, at an age that is drawn; any failure stops the whole job.",
         terms=(*((seen,) if found.failures.mean else ()), *each),
-        notes=[f"{cause.name}: {cause.basis}." for cause in found.run.causes if cause.basis],
+        notes=[f"{cause.name}: {cause.basis}." for cause in stated],
     )
 
 

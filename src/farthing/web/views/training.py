@@ -140,6 +140,13 @@ _TERMS: Final = {
     "reliability": "effective time share",
 }
 
+_TITLES: Final = {
+    "run_usd": "money of the run",
+    "costs": "money of a million tokens",
+    "energy_j": "energy",
+    "reliability": "lasting progress",
+}
+
 _MEANINGS: Final = {
     "step_s": "Wall-clock time of one optimizer step.",
     "mfu": "Work that the model owes, without what is computed twice, over what all cards could do at their "
@@ -177,7 +184,7 @@ def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
         ]
     if number in ("reliability", "run_s") and failures is not None:
         notes += [row for row in found.assumptions if row.startswith("failures")]
-    return dataclasses.replace(explained, notes=notes)
+    return dataclasses.replace(explained, title=_TITLES.get(number, explained.title), notes=notes)
 
 
 def _python(given: Given) -> str:
