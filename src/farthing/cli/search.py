@@ -97,19 +97,14 @@ def answer(
     if not asked["search"]:
         _refuse_choices(asked)
     with progress("searching") as told:
-        return plan(task, model, cluster, explain=explain, progress=told, workers=processors(), **asked)
+        return plan(model, cluster, task=task, explain=explain, progress=told, workers=processors(), **asked)
 
 
 def priced(options: dict[str, Any]) -> dict[str, Any]:
     """How money is counted, and whether on paper, for another question about the same plan."""
-    from farthing.api import CostBasis
+    from farthing.planning import priced
 
-    asked = given(options)
-    fields = {field.name for field in dataclasses.fields(CostBasis)} & asked.keys()
-    return {
-        "cost": CostBasis(**{name: asked[name] for name in fields}),
-        "ideal": asked.get("ideal", False),
-    }
+    return priced(given(options))
 
 
 def _refuse_choices(asked: dict[str, Any]) -> None:

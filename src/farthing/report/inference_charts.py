@@ -58,7 +58,7 @@ def _charts(estimate: InferenceEstimate, curve: Sequence[BatchPoint]) -> Iterato
         f"{format_seconds(estimate.ttft_s)} for one prompt of {estimate.workload.prompt_tokens:,} tokens.",
     )
     if curve:
-        yield _batches(estimate, curve)
+        yield batch_chart(estimate, curve)
     if estimate.sensitivity:
         yield sensitivity_chart(estimate.sensitivity)
 
@@ -166,7 +166,7 @@ def sensitivity_chart(rows: Sequence[Sensitivity]) -> Chart:
     )
 
 
-def _batches(estimate: InferenceEstimate, curve: Sequence[BatchPoint]) -> Chart:
+def batch_chart(estimate: InferenceEstimate, curve: Sequence[BatchPoint]) -> Chart:
     """Throughput against latency, a point for each batch; of an encoder against the time to read it."""
     decodes, asked = estimate.workload.output_tokens > 0, estimate.workload.batch_size
 

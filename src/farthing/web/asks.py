@@ -34,8 +34,8 @@ class Ask:
         one stands alone as an argument. ``--x/--no-x`` gives both answers of a flag.
     slider
         Least and most of a slider beside the number.
-    repeated
-        Whether the command takes the option once for each value, not all in one.
+    in_python
+        Whether the Python call takes it.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Ask:
     default: str = ""
     flag: str | None = None
     slider: tuple[int, int] | None = None
-    repeated: bool = False
+    in_python: bool = True
 
     @property
     def option(self) -> str:
@@ -141,10 +141,12 @@ def command_line(words: Sequence[str], asks: Iterable[Ask], given: Mapping[str, 
         if isinstance(value, bool):
             yes, _, no = ask.option.partition("/")
             parts += [word for word in (yes if value else no,) if word]
+        elif ask.kind.repeats:
+            for one in value:
+                parts += [ask.option, kinds.quoted(ask.kind.command(one))]
         else:
-            for one in value if ask.repeated else (value,):
-                words_of_it = kinds.quoted(ask.kind.command(one))
-                parts += [ask.option, words_of_it] if ask.option else [words_of_it]
+            words_of_it = kinds.quoted(ask.kind.command(value))
+            parts += [ask.option, words_of_it] if ask.option else [words_of_it]
     return " ".join(parts)
 
 
@@ -165,10 +167,15 @@ def python_call(
     """
     arguments = [kinds.in_python(given[name]) for name in positional if name in given]
     named = {name: value for name, value in given.items() if name not in positional} | more
+    changes = named.pop("changes", ())
+    if changes:
+        # A shape of one's own is made first.
+        words = ", ".join(map(kinds.in_python, changes))
+        shape = f"farthing.api.find_model({arguments[0]}, **farthing.api.parsed_changes([{words}]))"
+        arguments[0] = shape
     arguments += [f"{name}={kinds.in_python(value)}" for name, value in named.items()]
     call = f"farthing.{function}({', '.join(arguments)}){ending}"
     if len(call) > PYTHON_WIDTH:
         inner = "".join(f"    {argument},\n" for argument in arguments)
         call = f"farthing.{function}(\n{inner}){ending}"
-    module = "farthing.api" if "farthing.api." in call else "farthing"
-    return f"import {module}\n\n{call}"
+    return f"import farthing{'.api' if changes else ''}\n\n{call}"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
+from farthing.errors import UnknownName
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
-from farthing.records.search import SearchResult, Task
+from farthing.records.search import SearchResult
 from farthing.records.term import Term
 from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
 from farthing.units import format_bytes, format_quantity, unit_of
-from farthing.web.asks import Ask, python_call
-from farthing.web.kinds import Source, in_python, name, number, several, text
+from farthing.web.asks import Ask
+from farthing.web.kinds import name, number, repeated, text
 from farthing.web.view import Explanation, Given
 
 Estimate = InferenceEstimate | TrainingEstimate
@@ -26,12 +28,9 @@ MODEL_ASKS: Final = (
         name="changes",
         title="Changes",
         text="Fields of the model's shape to replace, with commas: layers=40,hidden=8192.",
-        kind=several(
-            text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40"), always=True
-        ),
+        kind=repeated(text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40")),
         section="More of the load",
         flag="--set",
-        repeated=True,
     ),
 )
 
@@ -66,28 +65,6 @@ LIMITS: Final = (
         section="Goal and limits",
     ),
 )
-
-
-def python_of(task: Task, given: Given) -> str:
-    """The Python call that gives the same estimate: a search, or of one plan without.
-
-    Examples
-    --------
-    >>> given = {"model": "gpt-2-1.5b", "cluster": "rtx-4090", "changes": ("layers=6",), "search": False}
-    >>> print(python_of("training", given))
-    import farthing.api
-    <BLANKLINE>
-    farthing.train(farthing.api.find_model("gpt-2-1.5b", layers=6), "rtx-4090")
-    """
-    from farthing.web.subject import without
-
-    asked = without(given, "changes", "search", "launch")
-    if changes := api.parsed_changes(given.get("changes", ())):
-        replaced = "".join(f", {field}={in_python(value)}" for field, value in changes.items())
-        asked["model"] = Source(f"farthing.api.find_model({in_python(asked['model'])}{replaced})")
-    if not given.get("search", True):
-        return python_call("train" if task == "training" else "infer", ("model", "cluster"), asked)
-    return python_call("search", ("model", "cluster"), {"task": task} | asked, ".best")
 
 
 def launch_of(
@@ -152,6 +129,14 @@ def quantity_rows(estimate: Estimate, names: Sequence[str]) -> list[Mapping[str,
     return rows
 
 
+def meaning(record: str, field: str) -> str:
+    """What a field of a record means, in a sentence; empty where the glossary has no such field."""
+    try:
+        return api.term(record, field).meaning
+    except UnknownName:
+        return ""
+
+
 def _term(terms: Sequence[Term], name: str) -> Term | None:
     """The term of a name, at the least depth."""
     level = list(terms)
@@ -177,8 +162,12 @@ def explanation(
     terms
         The name of the term that derives a number, by the number.
     meanings
-        What a number is, in a sentence.
+        What a number is, in a sentence, where the glossary says it otherwise.
     """
+    named = {field.name for field in dataclasses.fields(estimate)}
+    if number not in named:
+        raise UnknownName("number", number, sorted(named))
+    words_of_it = (meanings or {}).get(number) or meaning(type(estimate).__name__, number)
     found = _term(estimate.terms, terms.get(number, ""))
     bars = {bar.name: bar for bar in estimate.intervals}
     bar = bars.get({"memory": "total_bytes"}.get(number, number))
@@ -202,7 +191,7 @@ def explanation(
     return Explanation(
         title=found.name if found else number.replace("_", " "),
         value=words,
-        meaning=(meanings or {}).get(number, ""),
+        meaning=words_of_it,
         terms=(found,) if found else (),
         notes=notes,
     )

@@ -84,6 +84,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = self._with_prefix(scope)
+        begun = time.perf_counter()
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -91,6 +93,7 @@ class Guard:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+                headers["server-timing"] = f"total;dur={(time.perf_counter() - begun) * 1e3:.1f}"
             await send(message)
 
         wait_s = self._wait_s(scope)
@@ -126,6 +129,15 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, whole, guarded)
+
+    def _with_prefix(self, scope: Scope) -> Scope:
+        """The request as under the prefix, whether or not a proxy took it off."""
+        prefix = self.settings.prefix
+        if not prefix:
+            return scope
+        path = scope["path"]
+        whole = path if path == prefix or path.startswith(f"{prefix}/") else prefix + path
+        return {**scope, "root_path": prefix, "path": whole}
 
     def _wait_s(self, scope: Scope) -> float:
         """Seconds that a client has to wait; assets are free."""

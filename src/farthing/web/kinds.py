@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from farthing.errors import InvalidInput
 from farthing.units import parse_bytes, parse_seconds, parse_tokens
 
-Control = Literal["text", "select", "choices", "flag", "model", "cluster", "number"]
+Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number"]
 
 LONGEST: Final = 400
 """Characters of a text."""
@@ -35,12 +35,15 @@ class Kind:
         Of a choice.
     command
         The value in a command line, before it is quoted.
+    repeats
+        Whether a command names its option once for each of several values.
     """
 
     annotation: Any
     control: Control = "text"
     words: tuple[str, ...] = ()
     command: Callable[[Any], str] = str
+    repeats: bool = False
 
 
 def _kind(
@@ -83,6 +86,11 @@ def _read_count(value: Any, least: int, most: int) -> int:
     return int(_in_range(number, least, most, value))
 
 
+def _text_of(unit: str) -> dict[str, Any]:
+    """The schema of a number that is written as a text, with a unit."""
+    return {"type": "string", "pattern": rf"^[0-9][0-9_,]*\.?[0-9]*([eE][+-]?[0-9]+)?{unit}$"}
+
+
 def count(least: int = 1, most: int = 10**9) -> Kind:
     """A whole number, also as ``4k``.
 
@@ -93,7 +101,7 @@ def count(least: int = 1, most: int = 10**9) -> Kind:
     4000
     """
     schema = {
-        "anyOf": [{"type": "integer", "minimum": least, "maximum": most}, {"type": "string"}],
+        "anyOf": [{"type": "integer", "minimum": least, "maximum": most}, _text_of(r"\s*[kKmMgGbBtTpP]?")],
         "description": "A whole number, or one like 4k.",
     }
     return _kind(lambda value: _read_count(value, least, most), schema, "number")
@@ -109,7 +117,7 @@ def _joined(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def several(one: Kind, always: bool = False) -> Kind:
+def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
     """A value of a kind, or several with commas or as a list; ``always`` a tuple.
 
     Examples
@@ -125,12 +133,20 @@ def several(one: Kind, always: bool = False) -> Kind:
 
     def read(value: Any) -> Any:
         found = tuple(dict.fromkeys(adapter.validate_python(item) for item in _listed(value)))
-        if len(found) > 32:
-            raise InvalidInput("too many values: give at most 32")
+        if not found:
+            raise InvalidInput("the list is empty: give one value or more, or leave the field out")
+        if len(found) > most:
+            raise InvalidInput(f"{len(found)} values are too many: give at most {most}")
         return found if always or len(found) > 1 else found[0]
 
-    schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": 32}]}
+    schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": most}]}
     return _kind(read, schema, "text", one.words, _joined)
+
+
+def repeated(one: Kind, most: int = 32) -> Kind:
+    """Values of a kind, for each of which a command names its option again."""
+    control: Control = "clusters" if one.control == "cluster" else "text"
+    return replace(several(one, always=True, most=most), command=one.command, repeats=True, control=control)
 
 
 def counts() -> Kind:
@@ -169,7 +185,7 @@ def number(least: float = 0.0, most: float = 1e12, *, positive: bool = False) ->
 
     return _kind(
         read,
-        {"anyOf": [{"type": "number", "minimum": least, "maximum": most}, {"type": "string"}]},
+        {"anyOf": [{"type": "number", "minimum": least, "maximum": most}, _text_of("")]},
         "number",
         command=lambda value: f"{value:.12g}",
     )
@@ -185,7 +201,9 @@ def tokens() -> Kind:
         return float(_in_range(found, 1, 1e18, value))
 
     return _kind(
-        read, {"anyOf": [{"type": "number"}, {"type": "string"}]}, command=lambda value: f"{value:.12g}"
+        read,
+        {"anyOf": [{"type": "number", "minimum": 1, "maximum": 1e18}, _text_of(r"\s*[kKmMgGbBtTpP]?")]},
+        command=lambda value: f"{value:.12g}",
     )
 
 
@@ -212,7 +230,10 @@ def seconds(most: float = 1e12, *, zero: bool = False) -> Kind:
     return _kind(
         read,
         {
-            "anyOf": [{"type": "number", "minimum" if zero else "exclusiveMinimum": 0}, {"type": "string"}],
+            "anyOf": [
+                {"type": "number", "minimum" if zero else "exclusiveMinimum": 0, "maximum": most},
+                _text_of(r"\s*(s|ms|us|ns|min|h|d)?"),
+            ],
             "description": "Seconds, or a text with its unit such as 50ms, 2s, 10min, 3h or 30d.",
         },
         command=_time,
@@ -250,7 +271,10 @@ def size(*, rate: bool = False) -> Kind:
         return found
 
     schema = {
-        "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1e18},
+            _text_of(r"\s*([kKmMgGtTpP]?[iI]?[bB])?" + (f"({ending})?" if rate else "")),
+        ],
         "description": f"Bytes{' a second' if rate else ''}, or a text with its unit such as {example}.",
     }
     return _kind(read, schema, command=lambda value: _bytes(value) + ending)
@@ -332,12 +356,6 @@ def flag() -> Kind:
     return _kind(read, {"type": "boolean"}, "flag")
 
 
-class Source(str):
-    """Python source that stands for a value."""
-
-    __slots__ = ()
-
-
 def in_python(value: Any) -> str:
     """A value as Python source.
 
@@ -346,8 +364,6 @@ def in_python(value: Any) -> str:
     >>> in_python("fp8"), in_python((4, 8)), in_python(0.05), in_python(2e12)
     ('"fp8"', '[4, 8]', '0.05', '2e12')
     """
-    if isinstance(value, Source):
-        return str(value)
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, tuple):

@@ -43,7 +43,7 @@ def _number(value: float | None, unit: str = "", words: str = "") -> Markup:
 
 
 def _chart_json(chart: Chart) -> Markup:
-    """The specifications for a light and a dark ground, safe inside a script element."""
+    """The specifications for a light and a dark ground, safe inside any element."""
     both = {"light": vega_lite(chart), "dark": vega_lite(chart, dark=True)}
     text = json.dumps(both, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

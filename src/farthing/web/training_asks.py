@@ -197,6 +197,7 @@ def _plan() -> Iterator[Ask]:
         kind=word(api.launchers("training")),
         section=_PLAN,
         default="none",
+        in_python=False,
     )
 
 

@@ -82,6 +82,8 @@ class View:
         The answer as a table.
     explain
         How a number of the answer comes about, by its name; None where none is explained.
+    intro
+        What is said above the answer where no question was asked yet.
     first
         The fields of the question that is shown before any is asked.
     verb
@@ -91,8 +93,6 @@ class View:
     command, function, positional, ending, python
         The words of the command, the Python function, the fields that it takes by place, what follows its
         call, and what it takes besides.
-    call
-        The Python call from what was given, where it is not that function of these fields as they stand.
     needed
         Fields that stand as in ``first`` where a question leaves them out.
     schema
@@ -108,6 +108,7 @@ class View:
     record: Callable[[Any], Any]
     rows: Callable[[Any], Sequence[Mapping[str, Any]]]
     explain: Callable[[Given, Any, str], Explanation] | None = None
+    intro: str = ""
     first: Given = field(default_factory=dict)
     verb: str = "Answer"
     slow: bool = False
@@ -116,7 +117,6 @@ class View:
     positional: Sequence[str] = ()
     ending: str = ""
     python: Given = field(default_factory=dict)
-    call: Callable[[Given], str] | None = None
     needed: Sequence[str] = ()
     schema: Any = None
 
@@ -131,11 +131,11 @@ class View:
 
     def python_call(self, given: Given) -> str:
         """The Python call that asks the same; empty where there is none."""
-        if self.call is not None:
-            return self.call(given)
         if not self.function:
             return ""
-        return python_call(self.function, self.positional, given, self.ending, **self.python)
+        taken = {ask.name for ask in self.asks if ask.in_python}
+        kept = {name: value for name, value in given.items() if name in taken}
+        return python_call(self.function, self.positional, kept, self.ending, **self.python)
 
 
 _MODELS: dict[str, type[Question]] = {}

@@ -57,7 +57,7 @@ def test_the_command_says_the_same(values: dict[str, Any], capsys: pytest.Captur
     [SMALL | {"weight_format": "bf16"}, ONE | {"changes": "layers=6"}, ONE | {"launch": "deepspeed"}],
 )
 def test_python_says_the_same(values: dict[str, Any]) -> None:
-    found = evaluated("training", **values)
+    found, _ = evaluated("training", **values)
     wanted = record("training", **values)
     # The page also tells what a better part gives.
     for name in set(wanted) - {"sensitivity", "search", "launch"}:

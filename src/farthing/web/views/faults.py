@@ -265,8 +265,9 @@ _EXPLAINED: Final[Mapping[str, Callable[[FaultsResult], Explanation]]] = {
 
 
 def _explain(given: Given, found: FaultsResult, number: str) -> Explanation:
-    one = _EXPLAINED.get(number)
-    return one(found) if one else Explanation(title=number.replace("_", " "))
+    if number not in _EXPLAINED:
+        raise UnknownName("number", number, tuple(_EXPLAINED))
+    return _EXPLAINED[number](found)
 
 
 VIEW: Final = View(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from farthing import api
 from farthing.planning import plan
@@ -41,8 +41,7 @@ class _Answer:
 def _ask(given: Given) -> _Answer:
     machines = cluster_of(given)
     options = {"sensitivity": True} | without(given, "model", "cluster", "changes", "launch")
-    answer, found = plan("training", model_of(given), machines, **options)
-    estimate = cast(TrainingEstimate, answer)
+    estimate, found = plan(model_of(given), machines, task="training", **options)
     launch = launch_of(given, machines, estimate, found)
     return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch)
 
@@ -187,10 +186,6 @@ def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
     return dataclasses.replace(explained, title=_TITLES.get(number, explained.title), notes=notes)
 
 
-def _python(given: Given) -> str:
-    return estimate_parts.python_of("training", given)
-
-
 VIEW: Final = View(
     name="training",
     title="Training",
@@ -205,7 +200,9 @@ VIEW: Final = View(
     verb="Search",
     slow=True,
     command=("train",),
-    call=_python,
+    function="plan",
+    positional=("model", "cluster"),
+    python={"task": "training"},
     needed=("model", "cluster"),
     schema=TrainingEstimate,
 )
