@@ -22,6 +22,7 @@ from farthing.catalog import accelerator, accelerators, chips, engines, formats,
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.glossary import glossary, term
 from farthing.catalog.gpuhunt import update_prices
 from farthing.catalog.own_prices import all_kept as own_prices
@@ -94,6 +95,7 @@ __all__ = [
     "compare_cards",
     "design",
     "engines",
+    "fault_presets",
     "find_cluster",
     "find_model",
     "forget_prices",

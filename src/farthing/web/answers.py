@@ -87,7 +87,8 @@ def reply_to(job: Job) -> Reply:
 def _given(view: View, values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in SI units; the view's first question where none is given at all."""
     sent = {name: value for name, value in values.items() if value not in ("", None)}
-    return read_question(view.question, sent or dict(view.first)).given
+    needed = {name: view.first[name] for name in view.needed} | sent
+    return read_question(view.question, needed if sent else dict(view.first)).given
 
 
 @functools.lru_cache(maxsize=KEPT)

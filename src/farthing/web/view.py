@@ -86,11 +86,15 @@ class View:
         What is said above the answer where no question was asked yet.
     first
         The fields of the question that is shown before any is asked.
+    verb
+        What its button says.
     slow
         Whether it may take seconds: such questions wait for each other, not for the quick ones.
     command, function, positional, ending, python
         The words of the command, the Python function, the fields that it takes by place, what follows its
         call, and what it takes besides.
+    needed
+        Fields that stand as in ``first`` where a question leaves them out.
     schema
         The records of the answer, for OpenAPI.
     """
@@ -106,12 +110,14 @@ class View:
     explain: Callable[[Given, Any, str], Explanation] | None = None
     intro: str = ""
     first: Given = field(default_factory=dict)
+    verb: str = "Answer"
     slow: bool = False
     command: Sequence[str] = ()
     function: str = ""
     positional: Sequence[str] = ()
     ending: str = ""
     python: Given = field(default_factory=dict)
+    needed: Sequence[str] = ()
     schema: Any = None
 
     @property
