@@ -45,6 +45,11 @@ class Job:
     prefix: str = ""
     number: str = ""
 
+    @property
+    def opens(self) -> bool:
+        """Whether it opens a slow view without a question: the page comes at once, its answer after it."""
+        return self.form == "page" and VIEWS[self.view].slow and not any(_sent(dict(self.values)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -70,6 +75,10 @@ def reply_to(job: Job) -> Reply:
     """
     view = VIEWS[job.view]
     values = dict(job.values)
+    if job.opens:
+        from farthing.web.pages import opening_page
+
+        return Reply(status=200, media_type="text/html", body=opening_page(view, job).encode())
     try:
         given = _given(view, values)
         return _answered(view, job, given)
@@ -86,8 +95,12 @@ def reply_to(job: Job) -> Reply:
 
 def _given(view: View, values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in SI units; the view's first question where none is given at all."""
-    sent = {name: value for name, value in values.items() if value not in ("", None)}
-    return read_question(view.question, sent or dict(view.first)).given
+    return read_question(view.question, _sent(values) or dict(view.first)).given
+
+
+def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not empty."""
+    return {name: value for name, value in values.items() if value not in ("", None)}
 
 
 @functools.lru_cache(maxsize=KEPT)

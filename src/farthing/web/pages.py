@@ -119,6 +119,7 @@ def _context(view: View, job: Job) -> dict[str, Any]:
         "query": query,
         "link": f"{job.prefix}/{view.name}" + (f"?{query}" if query else ""),
         "asked": bool(job.values),
+        "waiting": False,
     }
 
 
@@ -131,6 +132,12 @@ def view_page(view: View, job: Job, given: Mapping[str, Any], shown: Shown) -> s
         "python": view.python_call(given),
         **shown.more,
     }
+    return _render(view, job, context)
+
+
+def opening_page(view: View, job: Job) -> str:
+    """A slow view before its first question is answered, which the page then asks for."""
+    context = _context(view, job) | {"shown": Shown(), "problem": None, "waiting": True}
     return _render(view, job, context)
 
 
