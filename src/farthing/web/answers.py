@@ -48,7 +48,7 @@ class Job:
     @property
     def opens(self) -> bool:
         """Whether it opens a slow view without a question: the page comes at once, its answer after it."""
-        return self.form == "page" and VIEWS[self.view].slow and not any(_sent(dict(self.values)))
+        return self.form == "page" and VIEWS[self.view].slow and all(not value for _, value in self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +95,9 @@ def reply_to(job: Job) -> Reply:
 
 def _given(view: View, values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in SI units; the view's first question where none is given at all."""
-    return read_question(view.question, _sent(values) or dict(view.first)).given
-
-
-def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not empty."""
-    return {name: value for name, value in values.items() if value not in ("", None)}
+    sent = {name: value for name, value in values.items() if value not in ("", None)}
+    needed = {name: view.first[name] for name in view.needed} | sent
+    return read_question(view.question, needed if sent else dict(view.first)).given
 
 
 @functools.lru_cache(maxsize=KEPT)

@@ -34,6 +34,8 @@ class Ask:
         one stands alone as an argument. ``--x/--no-x`` gives both answers of a flag.
     slider
         Least and most of a slider beside the number.
+    repeated
+        Whether the command takes the option once for each value, not all in one.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Ask:
     default: str = ""
     flag: str | None = None
     slider: tuple[int, int] | None = None
+    repeated: bool = False
 
     @property
     def option(self) -> str:
@@ -139,8 +142,9 @@ def command_line(words: Sequence[str], asks: Iterable[Ask], given: Mapping[str, 
             yes, _, no = ask.option.partition("/")
             parts += [word for word in (yes if value else no,) if word]
         else:
-            words_of_it = kinds.quoted(ask.kind.command(value))
-            parts += [ask.option, words_of_it] if ask.option else [words_of_it]
+            for one in value if ask.repeated else (value,):
+                words_of_it = kinds.quoted(ask.kind.command(one))
+                parts += [ask.option, words_of_it] if ask.option else [words_of_it]
     return " ".join(parts)
 
 
@@ -166,4 +170,5 @@ def python_call(
     if len(call) > PYTHON_WIDTH:
         inner = "".join(f"    {argument},\n" for argument in arguments)
         call = f"farthing.{function}(\n{inner}){ending}"
-    return f"import farthing\n\n{call}"
+    module = "farthing.api" if "farthing.api." in call else "farthing"
+    return f"import {module}\n\n{call}"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, WithJsonSchema
 
 from farthing.errors import InvalidInput
-from farthing.units import parse_seconds, parse_tokens
+from farthing.units import parse_bytes, parse_seconds, parse_tokens
 
 Control = Literal["text", "select", "choices", "flag", "model", "cluster", "number"]
 
@@ -146,8 +146,8 @@ def counts() -> Kind:
     )
 
 
-def number(least: float = 0.0, most: float = 1e12) -> Kind:
-    """A number in a range.
+def number(least: float = 0.0, most: float = 1e12, *, positive: bool = False) -> Kind:
+    """A number in a range; ``positive`` leaves 0 out.
 
     Examples
     --------
@@ -163,6 +163,8 @@ def number(least: float = 0.0, most: float = 1e12) -> Kind:
             found = math.nan
         if not math.isfinite(found):
             raise InvalidInput(f"{_short(value)} is not a number; write it like 0.25")
+        if positive and found == 0:
+            raise InvalidInput(f"{_short(value)} is out of range: give more than 0")
         return _in_range(found, least, most, value)
 
     return _kind(
@@ -187,8 +189,8 @@ def tokens() -> Kind:
     )
 
 
-def seconds(most: float = 1e12) -> Kind:
-    """A time: seconds, or a text such as ``50ms``.
+def seconds(most: float = 1e12, *, zero: bool = False) -> Kind:
+    """A time: seconds, or a text such as ``50ms``; ``zero`` lets it be none.
 
     Examples
     --------
@@ -200,14 +202,17 @@ def seconds(most: float = 1e12) -> Kind:
 
     def read(value: Any) -> float:
         found = parse_seconds(value) if isinstance(value, str) else value if _is_number(value) else math.nan
-        if not math.isfinite(found) or found <= 0 or found > most:
-            raise InvalidInput(f"{_short(value)} is no time above 0; write it like 50ms, 2s, 10min or 3h")
+        if not math.isfinite(found) or found < 0 or (found == 0 and not zero):
+            least = "of 0 or more" if zero else "above 0"
+            raise InvalidInput(f"{_short(value)} is no time {least}; write it like 50ms, 2s, 10min or 3h")
+        if found > most:
+            raise InvalidInput(f"{_short(value)} is too long: give at most {_time(most)}")
         return float(found)
 
     return _kind(
         read,
         {
-            "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+            "anyOf": [{"type": "number", "minimum" if zero else "exclusiveMinimum": 0}, {"type": "string"}],
             "description": "Seconds, or a text with its unit such as 50ms, 2s, 10min, 3h or 30d.",
         },
         command=_time,
@@ -218,7 +223,44 @@ def _time(value: float) -> str:
     for factor, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s")):
         if value >= factor and value % factor == 0:
             return f"{value / factor:.12g}{unit}"
-    return f"{value * 1000:.12g}ms" if value < 1 else f"{value:.12g}s"
+    return f"{value * 1000:.12g}ms" if 0 < value < 1 else f"{value:.12g}s"
+
+
+def size(*, rate: bool = False) -> Kind:
+    """Bytes, or a text such as ``5.7TB``; a ``rate`` in bytes a second.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> kind = size(rate=True)
+    >>> TypeAdapter(kind.annotation).validate_python("2TB/s"), kind.command(2e12)
+    (2000000000000.0, '2TB/s')
+    """
+    ending, example = ("/s", "2TB/s") if rate else ("", "5.7TB")
+
+    def read(value: Any) -> float:
+        found = float(value) if _is_number(value) else math.nan
+        if isinstance(value, str) and len(value) <= LONGEST:
+            try:
+                found = parse_bytes(value.strip().removesuffix(ending))
+            except InvalidInput:
+                found = math.nan
+        if not 0 < found <= 1e18:
+            raise InvalidInput(f"{_short(value)} is no {'rate' if rate else 'size'}; write it like {example}")
+        return found
+
+    schema = {
+        "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}],
+        "description": f"Bytes{' a second' if rate else ''}, or a text with its unit such as {example}.",
+    }
+    return _kind(read, schema, command=lambda value: _bytes(value) + ending)
+
+
+def _bytes(value: float) -> str:
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if value >= factor:
+            return f"{value / factor:.12g}{unit}"
+    return f"{value:.12g}B"
 
 
 def word(words: Iterable[str]) -> Kind:
@@ -290,6 +332,12 @@ def flag() -> Kind:
     return _kind(read, {"type": "boolean"}, "flag")
 
 
+class Source(str):
+    """Python source that stands for a value."""
+
+    __slots__ = ()
+
+
 def in_python(value: Any) -> str:
     """A value as Python source.
 
@@ -298,6 +346,8 @@ def in_python(value: Any) -> str:
     >>> in_python("fp8"), in_python((4, 8)), in_python(0.05), in_python(2e12)
     ('"fp8"', '[4, 8]', '0.05', '2e12')
     """
+    if isinstance(value, Source):
+        return str(value)
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, tuple):

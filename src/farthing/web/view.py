@@ -89,6 +89,10 @@ class View:
     command, function, positional, ending, python
         The words of the command, the Python function, the fields that it takes by place, what follows its
         call, and what it takes besides.
+    call
+        The Python call from what was given, where it is not that function of these fields as they stand.
+    needed
+        Fields that stand as in ``first`` where a question leaves them out.
     schema
         The records of the answer, for OpenAPI.
     """
@@ -109,6 +113,8 @@ class View:
     positional: Sequence[str] = ()
     ending: str = ""
     python: Given = field(default_factory=dict)
+    call: Callable[[Given], str] | None = None
+    needed: Sequence[str] = ()
     schema: Any = None
 
     @property
@@ -122,6 +128,8 @@ class View:
 
     def python_call(self, given: Given) -> str:
         """The Python call that asks the same; empty where there is none."""
+        if self.call is not None:
+            return self.call(given)
         if not self.function:
             return ""
         return python_call(self.function, self.positional, given, self.ending, **self.python)
