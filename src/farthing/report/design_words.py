@@ -29,7 +29,7 @@ GIVEN: Final = "given by you"
 KINDS: Final = {"purchase": "new", "used": "used", "launch": "at launch", "rental": "rent"}
 """Kinds of prices in words."""
 
-Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """A header and rows of cells."""
 
 
@@ -79,12 +79,14 @@ def answer(result: DesignResult) -> str:
     if not result.best:
         return result.miss
     build = result.best[0]
-    does = "Rent" if build.way == "rent" else "Buy"
+    hosts = f" in {build.hosts:,} hosts" if build.hosts > 1 else ""
+    rented = f"Rent {build.accelerators} x {build.accelerator}{hosts}"
+    does = rented if build.way == "rent" else f"Buy {build_words(build)}"
     hourly = f"{format_usd(build.usd_per_s * HOUR)} an hour"
     paid = (
         hourly if build.way == "rent" else f"{format_usd(build.capital_usd)}, {hourly} with all that it takes"
     )
-    first = f"{does} {build_words(build)}: {paid}"
+    first = f"{does}: {paid}"
     if build.inference:
         return (
             f"{first}, {format_usd(build.usd_per_million_tokens)} a million tokens; "

@@ -84,6 +84,7 @@ def environment() -> Environment:
         "control": control,
         "listed": listed,
         "HOUR": units.HOUR,
+        "MONTH": units.MONTH,
         "GIB": units.GIB,
     }
     return found
