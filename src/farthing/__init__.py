@@ -14,6 +14,7 @@ __all__ = [
     "InvalidInput",
     "UnknownName",
     "__version__",
+    "compare",
     "design",
     "infer",
     "infer_disaggregated",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         train,
         validate,
     )
+    from farthing.planning import compare
 
 
 _FRONT: Final = (
@@ -78,6 +80,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
+    if name == "compare":
+        from farthing import planning
+
+        return planning.compare
     if name in _FRONT:
         from farthing import api
 

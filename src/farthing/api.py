@@ -27,6 +27,7 @@ from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model, model_names, parsed_changes
 from farthing.catalog.tables import row, table, table_prices
+from farthing.curves import batch_curve, stage_memory, step_timeline
 from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
 from farthing.estimate import inference as _inference
@@ -74,6 +75,7 @@ __all__ = [
     "CostBasis",
     "accelerator",
     "accelerators",
+    "batch_curve",
     "chip_cost",
     "chips",
     "citation",
@@ -110,6 +112,8 @@ __all__ = [
     "search",
     "simulate_faults",
     "simulate_serving",
+    "stage_memory",
+    "step_timeline",
     "sweep",
     "table",
     "table_prices",

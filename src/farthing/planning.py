@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
 from farthing.errors import Infeasible, InvalidInput
-from farthing.records.estimate import InferenceEstimate, TrainingEstimate
+from farthing.records.batch_point import BatchPoint
+from farthing.records.cluster_comparison import ClusterPlan
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.search import Limits, SearchResult, Task
 
 LIMITS: Final = frozenset(field.name for field in dataclasses.fields(Limits))
 
-_MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBasis)) | {"ideal"}
+_MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBasis))
 
 
 def plan(
@@ -29,7 +30,7 @@ def plan(
     progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
     **asked: Any,
-) -> tuple[InferenceEstimate | TrainingEstimate, SearchResult | None]:
+) -> tuple[Any, SearchResult | None]:
     """The estimate of the best plan, or of the nearest that does not do, and what else the search found.
 
     Parameters
@@ -46,7 +47,7 @@ def plan(
     Returns
     -------
     tuple
-        An estimate, and a `SearchResult` or None.
+        An `InferenceEstimate` or a `TrainingEstimate`, and a `SearchResult` or None.
 
     Raises
     ------
@@ -81,10 +82,23 @@ def plan(
         raise Infeasible(f"no plan of {result.model} on {result.cluster} can be evaluated")
     estimate: Any = chosen.estimate
     if explain:
-        money = {name: value for name, value in asked.items() if name in _MONEY}
-        told = one(model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **money)
+        told = one(
+            model, cluster, workload=estimate.workload, plan=estimate.plan, explain=True, **priced(asked)
+        )
         estimate = dataclasses.replace(estimate, terms=told.terms)
     return estimate, result
+
+
+def priced(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """How money is counted, and whether on paper, for another question about the same plan.
+
+    Examples
+    --------
+    >>> priced({"tp": 8, "years": 4.0})["cost"].years
+    4.0
+    """
+    money = {name: value for name, value in asked.items() if name in _MONEY}
+    return {"cost": api.CostBasis(**money), "ideal": asked.get("ideal", False)}
 
 
 def _refuse_choices(asked: dict[str, Any], front: Sequence[str]) -> None:
@@ -97,3 +111,94 @@ def _refuse_choices(asked: dict[str, Any], front: Sequence[str]) -> None:
     for name, value in asked.items():
         if isinstance(value, (tuple, list)) and name != "stage_layers":
             raise InvalidInput(f"without a search one plan is evaluated: give one value of {name}")
+
+
+MOST_CLUSTERS: Final = 6
+"""More do not stand side by side."""
+
+
+def compare(
+    model: str | Model, clusters: Sequence[str | Cluster], *, curves: bool = True, **asked: Any
+) -> tuple[ClusterPlan, ...]:
+    """What each cluster does with a model by its best plan, beside the first.
+
+    Parameters
+    ----------
+    model
+        As in `farthing.infer`.
+    clusters
+        At most six.
+    curves
+        What each plan does with other batches.
+    **asked
+        As in `plan`, of serving.
+
+    Returns
+    -------
+    tuple of ClusterPlan
+        In the order of the clusters.
+
+    Raises
+    ------
+    InvalidInput
+        No cluster, more than six, options that make no sense.
+
+    Examples
+    --------
+    >>> ours, theirs = compare("llama-2-70b", ["1x8:rtx-4090", "1x8:h100-sxm"], batch_size=16)
+    >>> ours.does, 1 < theirs.relative["tokens_per_s"] < 10
+    (True, True)
+    """
+    named = list(clusters)
+    if not 1 <= len(named) <= MOST_CLUSTERS:
+        raise InvalidInput(f"compare one to {MOST_CLUSTERS} clusters, not {len(named)}")
+    shape = api.find_model(model) if isinstance(model, str) else model
+    plans = [_cluster_plan(shape, cluster, curves, dict(asked)) for cluster in named]
+    first = _figures(plans[0])
+    return tuple(
+        dataclasses.replace(
+            one,
+            relative={name: value / first[name] for name, value in _figures(one).items() if first.get(name)},
+        )
+        for one in plans
+    )
+
+
+def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dict[str, Any]) -> ClusterPlan:
+    name = cluster if isinstance(cluster, str) else cluster.name
+    machines = api.find_cluster(cluster) if isinstance(cluster, str) else cluster
+    try:
+        estimate, found = plan("inference", model, machines, **asked)
+    except Infeasible as error:
+        return ClusterPlan(cluster=name, breaks=str(error))
+    breaks = "" if estimate.fits else estimate.misfit
+    if found is not None and not found.best and found.miss:
+        breaks = found.miss.breaks
+    curve: tuple[BatchPoint, ...] = ()
+    if curves and estimate.fits:
+        curve = api.batch_curve(
+            model, machines, workload=estimate.workload, plan=estimate.plan, **priced(asked)
+        )
+    return ClusterPlan(cluster=name, estimate=estimate, breaks=breaks, curve=curve)
+
+
+_COMPARED: Final = (
+    "tokens_per_s",
+    "tokens_per_s_per_sequence",
+    "served_tokens_per_s",
+    "tpot_s",
+    "ttft_s",
+    "power_w",
+    "energy_per_token_j",
+)
+
+
+def _figures(one: ClusterPlan) -> dict[str, float]:
+    """What clusters are compared by; unknown figures are left out."""
+    if one.estimate is None or not one.does:
+        return {}
+    figures = {name: float(getattr(one.estimate, name)) for name in _COMPARED}
+    for cost in one.estimate.costs:
+        figures[f"{cost.way}_usd_per_s"] = cost.usd_per_s
+        figures[f"{cost.way}_usd_per_million_tokens"] = cost.usd_per_million_tokens
+    return {name: value for name, value in figures.items() if value}

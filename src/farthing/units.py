@@ -234,6 +234,7 @@ def unit_of(name: str) -> str:
     """
     for suffix, unit in (
         ("tokens_per_s", "token/s"),
+        ("tokens_per_s_per_sequence", "token/s"),
         ("requests_per_s", "request/s"),
         ("flop_per_s", "FLOP/s"),
         ("op_per_s", "op/s"),

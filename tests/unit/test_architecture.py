@@ -25,7 +25,9 @@ SEES = {
     "article": {"catalog", "predict", "records", "errors", "units"},
     "launch": {"catalog", "predict", "records", "errors", "units"},
     "simulations": {"estimate", "records", "errors", "units"},
+    "curves": {"estimate", "records", "errors", "units"},
     "api": {
+        "curves",
         "simulations",
         "estimate",
         "launch",
@@ -43,7 +45,7 @@ SEES = {
     "calibrate": {"api", "evidence", "estimate", "catalog", "predict", "records", "errors", "units"},
     "sweeps": {"api", "records", "errors", "units"},
     "planning": {"api", "records", "errors", "units"},
-    "cli": {"api", "planning", "sweeps", "report", "article", "catalog", "records", "errors", "units"},
+    "cli": {"api", "planning", "sweeps", "web", "report", "article", "catalog", "records", "errors", "units"},
     "web": {"api", "planning", "report", "article", "records", "errors", "units"},
 }
 """What each part of the package may import beside itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -26,9 +27,11 @@ from farthing.cli.options import (
     output_options,
     refuse_two_inputs,
 )
+from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.cli.search import (
     answer,
     in_json,
+    priced,
     refuse_misfit,
     search_options,
     show_search,
@@ -217,6 +220,7 @@ def plan_options(function: Any) -> Any:
 @search_options("inference")
 @estimate_options
 @launch_option("inference")
+@plot_options
 @output_options
 def infer(
     model: str,
@@ -226,6 +230,8 @@ def infer(
     explain: bool,
     explain_depth: int,
     launch: str | None,
+    chart: bool,
+    plots: tuple[Path, ...],
     **options: Any,
 ) -> None:
     """Memory, latency, throughput and cost of serving MODEL, split in the best way.
@@ -244,11 +250,13 @@ def infer(
       farthing infer llama-2-70b --on 1x4:rtx-4090+1x1:m2-ultra@10gbe --weights q4_k_m
       farthing infer llama-2-70b --on 8x8:h100-sxm@ib-ndr --batch 512 --engine vllm --launch vllm
       farthing infer llama-2-70b --on 1x8:rtx-4090 --front tpot,usd --json
+      farthing infer llama-3.1-8b --on rtx-4090 --weights fp8 --batch 16 --plot batches.svg
     """
     from farthing import api
     from farthing.cli.output import show, show_json
 
     refuse_two_inputs(model, cluster)
+    check_plots(chart, plots, as_json)
     shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("inference", shape, machines, options, explain=explain)
@@ -266,4 +274,11 @@ def infer(
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
         show_launch(commands)
+    if chart or plots:
+        from farthing.report.inference_charts import inference_charts
+
+        curve = api.batch_curve(
+            shape, machines, workload=estimate.workload, plan=estimate.plan, **priced(options)
+        )
+        show_charts(inference_charts(estimate, curve), chart, plots, as_json)
     refuse_misfit(estimate, found)

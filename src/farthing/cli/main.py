@@ -17,6 +17,7 @@ from farthing.errors import FarthingError
 COMMANDS: Final = {
     "infer": "farthing.cli.infer:infer",
     "train": "farthing.cli.train:train",
+    "compare": "farthing.cli.compare:compare",
     "design": "farthing.cli.design:design",
     "simulate": "farthing.cli.simulate:simulate",
     "sweep": "farthing.cli.sweep:sweep",

@@ -100,6 +100,13 @@ def answer(
         return plan(task, model, cluster, explain=explain, progress=told, workers=processors(), **asked)
 
 
+def priced(options: dict[str, Any]) -> dict[str, Any]:
+    """How money is counted, and whether on paper, for another question about the same plan."""
+    from farthing.planning import priced
+
+    return priced(given(options))
+
+
 def _refuse_choices(asked: dict[str, Any]) -> None:
     """One plan has no objective, and one value a field."""
     for name in ("objective", "front", "top", *sorted(_LIMITS)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -27,9 +28,11 @@ from farthing.cli.options import (
     output_options,
     refuse_two_inputs,
 )
+from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.cli.search import (
     answer,
     in_json,
+    priced,
     refuse_misfit,
     search_options,
     show_search,
@@ -252,6 +255,7 @@ def plan_options(function: Any) -> Any:
 @search_options("training")
 @estimate_options
 @launch_option("training")
+@plot_options
 @output_options
 def train(
     model: str,
@@ -261,6 +265,8 @@ def train(
     explain: bool,
     explain_depth: int,
     launch: str | None,
+    chart: bool,
+    plots: tuple[Path, ...],
     **options: Any,
 ) -> None:
     """Memory, step time, utilisation, duration and cost of training MODEL, split in the best way.
@@ -279,11 +285,14 @@ def train(
       farthing train llama-2-70b --on 1x8:h100-sxm --lora-rank 16 --weights bnb-nf4 --explain
       farthing train mixtral-8x7b --on 4x8:h100-sxm@ib-ndr --tp 4 --ep 8 --json
       farthing train llama-2-7b --on 1x8:a100-sxm-80gb --no-search --zero 3
+      farthing train llama-2-70b --on 8x8:h100-sxm@ib-ndr --tp 8 --pp 8 --schedule 1f1b --global-batch 16 \\
+          --plot step.svg
     """
     from farthing import api
     from farthing.cli.output import show, show_json
 
     refuse_two_inputs(model, cluster)
+    check_plots(chart, plots, as_json)
     shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("training", shape, machines, options, explain=explain)
@@ -301,4 +310,18 @@ def train(
 
             show(explanation(estimate.terms, depth=explain_depth, citation=api.citation))
         show_launch(commands)
+    if chart or plots:
+        from farthing.report.training_charts import training_charts
+
+        question = {
+            "workload": estimate.workload,
+            "plan": estimate.plan,
+            "ideal": priced(options)["ideal"],
+        }
+        drawn = training_charts(
+            estimate,
+            api.stage_memory(shape, machines, **question),
+            api.step_timeline(shape, machines, **question),
+        )
+        show_charts(drawn, chart, plots, as_json)
     refuse_misfit(estimate, found)

@@ -164,13 +164,22 @@ class Reading:
     read_s: Number
 
 
-def reading(run: Run) -> Reading:
-    """What the workers of a plan do with prompts."""
-    new, plan = run.new_prompt_tokens, run.plan
-    together = max(int(STEP_TOKENS // new), 1)
+def prompts_together(run: Run) -> int:
+    """Prompts that share a pass."""
+    return max(int(STEP_TOKENS // run.new_prompt_tokens), 1)
+
+
+def reading_memory(run: Run) -> InferenceMemory:
+    """Of a card that reads prompts, with those of the passes in flight and of one that is handed over."""
+    return run.memory(prompts_together(run) * (run.plan.pp + 1), run.workload.prompt_tokens)
+
+
+def reading(run: Run, memory: InferenceMemory | None = None) -> Reading:
+    """What the workers of a plan do with prompts; ``memory`` where it is known already."""
+    new, plan, together = run.new_prompt_tokens, run.plan, prompts_together(run)
     cached = run.workload.prompt_tokens - new
     step = run.step(together, new, cached, decode=False)
-    memory = run.memory(together * (plan.pp + 1), run.workload.prompt_tokens)
+    memory = reading_memory(run) if memory is None else memory
     peak = min(card.matmul_flop_per_s for card in run.about.devices) * plan.tp * plan.pp
     bandwidth = min(card.memory_bytes_per_s for card in run.about.devices)
     return Reading(
@@ -210,11 +219,17 @@ def tokens_of_a_step(workload: InferenceWorkload) -> float:
 
 
 def disaggregated_figures(
-    cluster: Cluster, read: Reading, decode: Run, way: Handover, pools: tuple[Pool, Pool], basis: CostBasis
+    cluster: Cluster,
+    read: Reading,
+    decode: Run,
+    way: Handover,
+    pools: tuple[Pool, Pool],
+    basis: CostBasis,
+    memory: InferenceMemory | None = None,
 ) -> DisaggregatedFigures:
     """Figures of users in a closed loop, as many as the decode run's batch size says.
 
-    The rates of both sides are matched by `farthing.predict.serving.disaggregated`, in a steady state.
+    ``memory`` is the decode run's where it is known already. The rates of both sides are matched by `farthing.predict.serving.disaggregated`, in a steady state.
     """
     workload, plan, users = decode.workload, decode.plan, decode.batch_size
     context = max(workload.decode_context_tokens - 1, 0.0)
@@ -243,7 +258,7 @@ def disaggregated_figures(
         step_tokens=yielded,
     )
     served = load.requests_per_s * workload.output_tokens
-    memory = decode.memory()
+    memory = decode.memory() if memory is None else memory
     step_s = load.tpot_s * yielded
     compute, moved = load_shares(decode, memory, load.decoding, step_s)
     each = load.requests_per_s / read.places

@@ -121,7 +121,7 @@ def _estimate(run: Run, basis: CostBasis, assumed: tuple[str, ...]) -> Inference
     ]
     ttft_s, tpot_s, draw = float(found.ttft_s), float(found.tpot_s), float(found.power_w)
     tokens_per_s, request_s = float(found.tokens_per_s), about.overheads.request_s
-    room = _limits(run, memory)
+    room = largest_sizes(run, memory)
     fits, misfit = _fit(run, memory)
     return InferenceEstimate(
         model=about.model.id,
@@ -215,9 +215,10 @@ def memory_use(memory: InferenceMemory) -> MemoryUse:
     )
 
 
-def _limits(run: Run, memory: InferenceMemory) -> tuple[int, int]:
-    """Largest batch at this context, and largest context at this batch."""
-    free = float(memory.free_bytes) + float(memory.kv_cache_bytes)
+def largest_sizes(run: Run, memory: InferenceMemory) -> tuple[int, int]:
+    """Largest batch at this context, and largest context at this batch; 0 where weights leave no room."""
+    # What more of them would take beside their cache is found out by trying.
+    free = float(memory.capacity_bytes) - float(memory.weight_bytes)
     per_sequence = float(untraced(memory.sequence_bytes))
     if free <= 0:
         return 0, 0
@@ -254,10 +255,9 @@ def _fit(run: Run, memory: InferenceMemory) -> tuple[bool, str]:
     if missing <= 0:
         return True, ""
     advice = []
-    if float(memory.free_bytes) + float(memory.kv_cache_bytes) > 0:
-        largest = _limits(run, memory)[0]
-        if largest >= 1:
-            advice.append(f"a batch of {largest}")
+    largest = largest_sizes(run, memory)[0]
+    if largest >= 1:
+        advice.append(f"a batch of {largest}")
     for name in ("fp8", "q4_k_m"):
         slim = dataclasses.replace(run.plan, weight_format=name)
         about = subject(

@@ -35,11 +35,16 @@ from farthing.predict.reliability import (
     effective_time_share,
 )
 from farthing.predict.sharding import expert_tp_of
-from farthing.predict.stages import spared_layers
+from farthing.predict.stages import each_stage, spared_layers
 from farthing.predict.trace import named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, setting_time
 from farthing.predict.training_layer import Setting
-from farthing.predict.training_memory import MemorySizes, TrainingMemory, training_memory
+from farthing.predict.training_memory import (
+    MemorySizes,
+    TrainingMemory,
+    stage_memories,
+    training_memory,
+)
 from farthing.predict.work import layer_flop_per_token, model_flop
 from farthing.records.engine import Engine
 from farthing.records.error_bar import ErrorBar
@@ -219,6 +224,11 @@ class TrainingRun:
         """Of the fullest card."""
         return training_memory(self.about.model, self.workload, self.plan, self.memory_sizes)
 
+    def stage_memories(self) -> list[TrainingMemory]:
+        """Of a card of each pipeline stage, in their order."""
+        places = each_stage(self.about.model, self.plan)
+        return stage_memories(self.about.model, self.workload, self.plan, self.memory_sizes, places)
+
     @property
     def host_room_bytes(self) -> float:
         """Memory of the host for what one card offloads; infinite where the host is not described."""
@@ -297,7 +307,7 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
         accelerators=cards,
         fits=not misfit,
         misfit=misfit,
-        memory=_memory_use(memory, capacity),
+        memory=memory_use(memory, capacity),
         step_s=step_s,
         parts=_parts(time),
         mfu=work / peak / step_s,
@@ -376,7 +386,8 @@ def _parts(time: TrainingTime) -> tuple[Part, ...]:
     )
 
 
-def _memory_use(memory: TrainingMemory, capacity: float) -> MemoryUse:
+def memory_use(memory: TrainingMemory, capacity: float) -> MemoryUse:
+    """What a card of so many bytes holds, by part."""
     rows = (
         ("weights", memory.weight_bytes),
         ("gradients", memory.gradient_bytes),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,9 @@ from farthing.predict.trace import Number, formula, larger, named, select
 
 TILES: Final = ((256, 128), (128, 128), (64, 128), (64, 64))
 """Rows and columns of an output tile that one compute unit makes; kernels pick the shape that suits."""
+
+AT_ONCE: Final = 1024
+"""Products up to which the shapes of a tile are tried side by side: the columns stay in the fastest cache."""
 
 SPLIT_WIDTH: Final = 256
 """Least inner width of one part where the inner dimension is split among units."""
@@ -176,9 +179,20 @@ def tiles_time_s(
     1.055
     """
     sizes = (m, n, k, count, weight_bytes_per_element, activation_bytes_per_element, flop_per_s)
-    if np.ndarray in map(type, sizes):
-        return _tiles_time_s(*sizes, tiling, _COLUMN)
-    return _remembered_time_s(*sizes, tiling)
+    if np.ndarray not in map(type, sizes):
+        return _remembered_time_s(*sizes, tiling)
+    products = np.broadcast(*sizes)
+    if products.size > AT_ONCE:
+        return _tiles_time_s(*sizes, tiling, TILES, _COLUMN)
+    # Few numbers take less time than the calls that work on them: one call takes all shapes of a tile.
+    return _tiles_time_s(*sizes, tiling, _side_by_side(products.ndim), _COLUMN).min(axis=0)
+
+
+@functools.lru_cache(maxsize=8)
+def _side_by_side(dimensions: int) -> Sequence[tuple[Number, Number]]:
+    """All shapes of a tile as one pair of columns, along an axis before those of the products."""
+    rows, columns = np.array(TILES).T.reshape(2, -1, *(1,) * dimensions)
+    return ((rows, columns),)
 
 
 def _tiles_time_s(
@@ -190,6 +204,7 @@ def _tiles_time_s(
     activation_bytes: Number,
     flop_per_s: Number,
     tiling: Tiling,
+    shapes: Sequence[tuple[Number, Number]],
     functions: tuple[Callable[..., Any], ...],
 ) -> Number:
     at_least, at_most, ceil = functions
@@ -198,7 +213,7 @@ def _tiles_time_s(
     adding = m * n * count * 8 / tiling.cache_bytes_per_s
     slots = tiling.units * tiling.unit_tiles
     best: Number = math.inf
-    for full_rows, full_columns in TILES:
+    for full_rows, full_columns in shapes:
         rows, columns = at_most(full_rows, height), at_most(full_columns, n)
         tiles = ceil(m / full_rows) * ceil(n / full_columns) * count
         step = at_least(
@@ -225,7 +240,7 @@ def _remembered_time_s(
     m: float, n: float, k: float, count: float, weight: float, activation: float, rate: float, tiling: Tiling
 ) -> float:
     """`_tiles_time_s` of plain numbers: layers and repeated questions share their shapes."""
-    return float(_tiles_time_s(m, n, k, count, weight, activation, rate, tiling, _SCALAR))
+    return float(_tiles_time_s(m, n, k, count, weight, activation, rate, tiling, TILES, _SCALAR))
 
 
 @formula(reference="nvidia-2020-gemm-guide")

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from farthing.predict.device import Device
-from farthing.predict.stages import Stage, even_layers, layer_kinds, stages
+from farthing.predict.stages import Stage, even_layers, single_stages, stages
 from farthing.predict.trace import Number, larger, rounded_up, select, untraced
 from farthing.records.efficiency import Efficiency
 from farthing.records.hardware import Cluster, HostGroup
@@ -166,7 +164,7 @@ def places(
     single = []
     for place in range(plan.pp):
         # One stage of a pipeline cut as given: the stage of that index, alone.
-        stage = next(s for s in _single_stages(model, plan.pp, tuple(split)) if s.index == place)
+        stage = single_stages(model, tuple(split))[place]
         number, host = slots[min(place, len(slots) - 1)]
         last = place == plan.pp - 1
         same = not last and slots[min(place + 1, len(slots) - 1)] == (number, host)
@@ -181,18 +179,3 @@ def places(
             )
         )
     return tuple(single)
-
-
-def _single_stages(model: Model, pp: int, split: tuple[int, ...]) -> tuple[Stage, ...]:
-    kinds, sequence = layer_kinds(model), model.layer_kinds
-    starts = np.concatenate([[0], np.cumsum(split)])
-    return tuple(
-        Stage(
-            tuple(sequence[starts[i] : starts[i + 1]].count(kind) for kind in kinds),
-            int(i == 0),
-            int(i == pp - 1),
-            i,
-            1,
-        )
-        for i in range(pp)
-    )

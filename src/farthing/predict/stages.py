@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,6 +158,73 @@ def plan_stages(model: Model, plan: TrainingPlan) -> tuple[Stage, ...]:
         return stages(model, plan.pp)
     pp = int(untraced(plan.pp))
     return _stages_of(model, pp, spared_layers(model.layers, pp, first, last))
+
+
+@functools.lru_cache(maxsize=4096)
+def single_stages(model: Model, stage_layers: tuple[int, ...]) -> tuple[Stage, ...]:
+    """Each stage of a pipeline by itself, also where some are alike.
+
+    Parameters
+    ----------
+    model
+        The model.
+    stage_layers
+        Layers of each stage.
+
+    Returns
+    -------
+    tuple of Stage
+        In their order, with one copy each.
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> [(s.index, s.layers, s.last) for s in single_stages(model("llama-3.1-8b"), (8, 9, 9, 6))]
+    [(0, 8, 0), (1, 9, 0), (2, 9, 0), (3, 6, 1)]
+    """
+    kinds, sequence = layer_kinds(model), model.layer_kinds
+    ends = list(itertools.accumulate(stage_layers))
+    last = len(stage_layers) - 1
+    return tuple(
+        Stage(
+            tuple(sequence[end - layers : end].count(kind) for kind in kinds),
+            int(index == 0),
+            int(index == last),
+            index,
+            1,
+        )
+        for index, (layers, end) in enumerate(zip(stage_layers, ends, strict=True))
+    )
+
+
+def each_stage(model: Model, plan: TrainingPlan) -> tuple[Stage, ...]:
+    """Each stage of a training plan by itself: what `plan_stages` puts together where they are alike.
+
+    Parameters
+    ----------
+    model, plan
+        Records; ``pp`` is one number.
+
+    Returns
+    -------
+    tuple of Stage
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> [s.layers for s in each_stage(model("llama-3.1-8b"), TrainingPlan(pp=4))]
+    [8, 8, 8, 8]
+    """
+    split = spared_layers(model.layers, plan.pp, plan.first_spared, plan.last_spared)
+    return single_stages(model, split)
 
 
 @functools.lru_cache(maxsize=4096)

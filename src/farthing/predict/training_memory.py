@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +29,7 @@ from farthing.predict.sharding import (
     stage_parameters,
     stage_vocabulary_parameters,
 )
-from farthing.predict.stages import layer_kinds, plan_stages
+from farthing.predict.stages import Stage, layer_kinds, plan_stages
 from farthing.predict.trace import Number, larger, named, rounded_up, select, smaller
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
@@ -159,28 +160,70 @@ def training_memory(
     >>> 10e9 < memory.total_bytes < 80e9
     True
     """
+    return functools.reduce(_fuller, stage_memories(model, workload, plan, sizes))
+
+
+def stage_memories(
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    sizes: MemorySizes = SIXTEEN_BITS,
+    places: Sequence[Stage] = (),
+) -> list[TrainingMemory]:
+    """Memory of a card of each stage.
+
+    Parameters
+    ----------
+    model, workload, plan
+        Records; sizes of the plan may be columns.
+    sizes
+        Of formats, engine and card.
+    places
+        The stages; by default the unlike ones of the plan.
+
+    Returns
+    -------
+    list of TrainingMemory
+        [byte], in the order of the stages.
+
+    References
+    ----------
+    rajbhandari-2020, korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> from farthing.predict.stages import each_stage
+    >>> plan = TrainingPlan(tp=8, pp=4)
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=64)
+    >>> shape = model("llama-2-70b")
+    >>> [one.activation_peak_bytes > 1e9 for one in
+    ...  stage_memories(shape, load, plan, places=each_stage(shape, plan))]
+    [True, True, True, True]
+    """
     micro_batches = workload.global_batch_size / (plan.dp * plan.micro_batch_size)
-    states = training_states(model, workload, plan, sizes)
+    places = places or plan_stages(model, plan)
+    states = training_states(model, workload, plan, sizes, places)
     layers = layer_activations(model, workload, plan, sizes)
-    activations = training_activations(model, workload, plan, micro_batches, layers, sizes)
+    activations = training_activations(model, workload, plan, micro_batches, layers, sizes, places)
     outside = driver_bytes(plan, kind=sizes.kind)
-    best: TrainingMemory | None = None
+    found = []
     for state, kept in zip(states, activations, strict=True):
         workspace = workspace_bytes(outside, kept)
         held = state.weight_bytes + state.gradient_bytes + state.optimizer_bytes
-        here = TrainingMemory(
-            weight_bytes=state.weight_bytes,
-            gradient_bytes=state.gradient_bytes,
-            optimizer_bytes=state.optimizer_bytes,
-            activation_peak_bytes=kept,
-            buffer_bytes=state.buffer_bytes,
-            workspace_bytes=workspace,
-            total_bytes=held + kept + state.buffer_bytes + workspace,
-            offloaded_bytes=state.offloaded_bytes,
+        found.append(
+            TrainingMemory(
+                weight_bytes=state.weight_bytes,
+                gradient_bytes=state.gradient_bytes,
+                optimizer_bytes=state.optimizer_bytes,
+                activation_peak_bytes=kept,
+                buffer_bytes=state.buffer_bytes,
+                workspace_bytes=workspace,
+                total_bytes=held + kept + state.buffer_bytes + workspace,
+                offloaded_bytes=state.offloaded_bytes,
+            )
         )
-        best = here if best is None else _fuller(best, here)
-    assert best is not None  # a model has at least one stage
-    return best
+    return found
 
 
 def workspace_bytes(outside_bytes: Number, activation_bytes: Number) -> Number:
@@ -228,6 +271,7 @@ def training_states(
     workload: TrainingWorkload,
     plan: TrainingPlan,
     sizes: MemorySizes = SIXTEEN_BITS,
+    places: Sequence[Stage] = (),
 ) -> list[States]:
     """Weights, gradients, optimizer and buffers of a card of each unlike stage.
 
@@ -237,6 +281,8 @@ def training_states(
         Records; sizes of the plan may be columns.
     sizes
         Of formats, engine and card.
+    places
+        The stages; by default the unlike ones of the plan.
 
     Returns
     -------
@@ -267,7 +313,7 @@ def training_states(
         return shared / replicas + experts / expert_replicas
 
     found = []
-    for stage in plan_stages(model, plan):
+    for stage in places or plan_stages(model, plan):
         shared, experts = stage_parameters(
             model, stage, tp=plan.tp, pp=plan.pp, expert_groups=plan.ep, expert_tp=expert_tp
         )
@@ -431,6 +477,7 @@ def training_activations(
     micro_batches: Number,
     layers: Sequence[LayerActivations],
     sizes: MemorySizes = SIXTEEN_BITS,
+    places: Sequence[Stage] = (),
 ) -> list[Number]:
     """Activations that a card of each unlike stage holds at its fullest.
 
@@ -444,6 +491,8 @@ def training_activations(
         `layer_activations`.
     sizes
         Of formats, engine and card.
+    places
+        The stages; by default the unlike ones of the plan.
 
     Returns
     -------
@@ -470,7 +519,7 @@ def training_activations(
     logit_bytes = PLAIN_LOGIT_BYTES if sizes.plain or sizes.eager_loss else FUSED_LOGIT_BYTES
     logits = learned * logit_bytes * model.vocab / plan.tp / plan.loss_chunks
     found = []
-    for stage in plan_stages(model, plan):
+    for stage in places or plan_stages(model, plan):
         stored: Number = 0.0
         largest: Number = 0.0
         for layer, count in zip(layers, stage.counts, strict=True):

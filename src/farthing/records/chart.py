@@ -10,9 +10,9 @@ from typing import Final, Literal, get_args
 
 from farthing.errors import InvalidInput
 
-ChartKind = Literal["scatter", "line", "bar", "stacked-bar"]
+ChartKind = Literal["scatter", "line", "bar", "stacked-bar", "timeline"]
 Scale = Literal["linear", "log"]
-Style = Literal["point", "line", "step"]
+Style = Literal["point", "line", "step", "rest"]
 
 LARGEST: Final = 1e300
 """Larger numbers count as infinite: the length of an axis must be a number too."""
@@ -60,18 +60,24 @@ class Point:
     x, y
         In the units of the axes. Bars lie: ``x`` is their length, and ``y`` is not used.
     label
-        The bar's name; of a point, what is written beside it.
+        The bar's name; of a point, what is written beside it; in a timeline the name of the row.
     detail
         What else is told of it where a pointer rests on it.
+    start
+        Where a bar of a timeline begins; it ends at ``x``.
+    sign
+        What is written in a bar of a timeline where it has room: a number or a word.
     """
 
     x: float
     y: float = 0.0
     label: str = ""
     detail: str = ""
+    start: float = 0.0
+    sign: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("x", "y"):
+        for name in ("x", "y", "start"):
             value = getattr(self, name)
             if not isinstance(value, float) and (type(value) is not int or abs(value) > LARGEST):
                 raise InvalidInput(f"a chart's point: {name} must be a number, not {str(value)[:40]!r}")
@@ -88,7 +94,8 @@ class Series:
     points
         Of a line in the order in which they are joined.
     style
-        ``point``, ``line``, or ``step``: level up to the next point, as a front is. Bars have none.
+        ``point``, ``line``, or ``step``: level up to the next point, as a front is. Of bars alone ``rest``
+        says something: what is left of a whole, drawn so pale that it does not stand out.
     """
 
     name: str
@@ -108,7 +115,8 @@ class Chart:
     title
         What it shows.
     kind
-        ``scatter``; ``line``; ``bar``, with several series side by side; or ``stacked-bar``.
+        ``scatter``; ``line``; ``bar``, with several series side by side; ``stacked-bar``; or ``timeline``, a
+        row for each name, and in it bars that lie from ``start`` to ``x``.
     x, y
         The axes. Bars lie: ``x`` is the axis of their lengths, ``y`` that of their names.
     series
@@ -119,8 +127,8 @@ class Chart:
     Raises
     ------
     InvalidInput
-        An unknown kind, scale or style; two series of one name, two bars of one name in a series, a bar on a
-        logarithmic axis or below zero.
+        An unknown kind, scale or style; two series of one name, two bars of one name in a series (but for a
+        timeline), a bar on a logarithmic axis, below zero, or that ends before it begins.
     """
 
     title: str
@@ -144,8 +152,14 @@ class Chart:
                 f"chart {self.title!r}: the length of a bar means nothing on a log axis; use linear"
             )
         for one in self.series:
-            _refuse_twice("bars", (point.label for point in one.points), f"{self.title}, {one.name}")
+            if self.kind != "timeline":
+                _refuse_twice("bars", (point.label for point in one.points), f"{self.title}, {one.name}")
             for point in one.points:
+                if self.kind == "timeline" and (point.start > point.x or point.start < 0):
+                    raise InvalidInput(
+                        f"chart {self.title!r}: a bar of {point.label!r} goes from {point.start:g} to "
+                        f"{point.x:g}; it must begin at 0 or later, and end after that"
+                    )
                 if point.x < 0 and math.isfinite(point.x):
                     raise InvalidInput(
                         f"chart {self.title!r}: bar {point.label!r} is {point.x:g}; a bar must be 0 or more"
@@ -154,7 +168,28 @@ class Chart:
     @property
     def has_bars(self) -> bool:
         """Whether it is of bars, which have names instead of places."""
-        return self.kind in ("bar", "stacked-bar")
+        return self.kind in ("bar", "stacked-bar", "timeline")
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """The parts of each bar together, without what is left of a whole unless a bar is that alone.
+
+        Examples
+        --------
+        >>> used = Series(name="used", points=(Point(x=20.0, label="card"),))
+        >>> free = Series(name="free", points=(Point(x=60.0, label="card"),), style="rest")
+        >>> x, y = Axis(title="memory", unit="GiB"), Axis(title="card")
+        >>> Chart(title="Memory", kind="stacked-bar", x=x, y=y, series=(used, free)).sums
+        {'card': 20.0}
+        """
+        parts: dict[str, float] = {}
+        rest: dict[str, float] = {}
+        for one in self.series:
+            found = rest if one.style == "rest" else parts
+            for point in one.points:
+                found[point.label] = found.get(point.label, 0.0) + point.x
+        names = dict.fromkeys(point.label for one in self.series for point in one.points)
+        return {name: parts[name] if name in parts else rest[name] for name in names}
 
     @property
     def drawable(self) -> Chart:
@@ -181,7 +216,11 @@ class Chart:
         return dataclasses.replace(self, series=kept, note=f"{self.note} {told} left out.".strip())
 
     def _has_place(self, point: Point) -> bool:
-        axes = ((self.x, point.x),) if self.has_bars else ((self.x, point.x), (self.y, point.y))
+        axes = [(self.x, point.x)]
+        if self.kind == "timeline":
+            axes.append((self.x, point.start))
+        if not self.has_bars:
+            axes.append((self.y, point.y))
         least = {"linear": -LARGEST, "log": 1 / LARGEST}
         return all(least[axis.scale] <= value <= LARGEST for axis, value in axes)
 

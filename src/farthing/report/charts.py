@@ -27,7 +27,7 @@ NARROWEST: Final = 40
 """A chart is drawn at least so wide; a narrower terminal folds it."""
 
 _FILLS: Final = ("█", "░", "▓", "▒", "▚", "│", "─")
-_ASCII_FILLS: Final = ("#", ".", "=", "+", "%", "|", "-")
+_ASCII_FILLS: Final = ("#", "=", "+", "%", "|", "-", "o")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class TerminalChart:
             yield Text(chart.note, style="dim")
         if not any(one.points for one in chart.series):
             yield layout.indented(Text("nothing to draw"))
+        elif chart.kind == "timeline":
+            yield from _timeline(chart, width, options.ascii_only, coloured)
         elif chart.kind == "stacked-bar":
             yield from _stacked(chart, width, options.ascii_only, coloured)
         elif chart.has_bars:
@@ -130,31 +132,74 @@ def _bars(chart: Chart, width: int, ascii_only: bool) -> Iterator[RenderableType
 
 
 def _stacked(chart: Chart, width: int, ascii_only: bool, coloured: bool) -> Iterator[RenderableType]:
-    """A row for each bar, its parts side by side, and the whole before it."""
-    fills = _ASCII_FILLS if ascii_only else _FILLS
-    # Colours tell the parts apart where there are some, and patterns where there are none.
-    signs = [
-        Text("█" if coloured and not ascii_only else fill, style=style)
-        for fill, style, _ in zip(itertools.cycle(fills), itertools.cycle(STYLES), chart.series, strict=False)
-    ]
+    """A row for each bar, its parts side by side, and their sum before it."""
+    signs = _signs(chart, ascii_only, coloured)
     lengths = _lengths(chart)
     names = bar_names(chart)
-    wholes = {name: sum(one.get(name, 0.0) for one in lengths) for name in names}
-    longest = max(wholes.values())
+    told = chart.sums
+    longest = max(sum(one.get(name, 0.0) for one in lengths) for name in names)
     yield Text(chart.x.text, style="dim")
     room_for_names = _room_for_names(names, width)
-    room = (
-        width - layout.INDENT - room_for_names - max(len(figure(v, full=True)) for v in wholes.values()) - 4
-    )
+    room = width - layout.INDENT - room_for_names - max(len(figure(v, full=True)) for v in told.values()) - 4
     table = _grid(room_for_names)
     for name in names:
         parts = [one.get(name, 0.0) for one in lengths]
         bar = Text()
         for cells, sign in zip(_cells(parts, longest, room), signs, strict=True):
             bar.append(sign.plain * cells, style=sign.style)
-        table.add_row(name, figure(wholes[name], full=True), bar)
+        table.add_row(name, figure(told[name], full=True), bar)
     yield layout.indented(table)
     yield layout.indented(legend(chart.series, signs))
+
+
+def _signs(chart: Chart, ascii_only: bool, coloured: bool) -> list[Text]:
+    """What fills the bars of each series: colours tell them apart where there are some, else patterns."""
+    fills = itertools.cycle(_ASCII_FILLS if ascii_only else _FILLS)
+    return [
+        _rest(ascii_only)
+        if one.style == "rest"
+        else Text("█" if coloured and not ascii_only else fill, style=style)
+        for fill, style, one in zip(fills, itertools.cycle(STYLES), chart.series, strict=False)
+    ]
+
+
+def _rest(ascii_only: bool) -> Text:
+    """What fills a place where nothing is."""
+    return Text("." if ascii_only else "·", style="dim")
+
+
+def _timeline(chart: Chart, width: int, ascii_only: bool, coloured: bool) -> Iterator[RenderableType]:
+    """A row for each name; in each place stands the series that takes most of it, or that nothing does."""
+    signs = [*_signs(chart, ascii_only, coloured), _rest(ascii_only)]
+    names = bar_names(chart)
+    room_for_names = _room_for_names(names, width)
+    room = width - layout.INDENT - room_for_names - 2
+    end = max(point.x for one in chart.series for point in one.points)
+    yield Text(chart.x.text, style="dim")
+    table = _grid(room_for_names, values=False)
+    for name in names:
+        row = Text(no_wrap=True)
+        for number in _longest(chart, name, room, end):
+            row.append_text(signs[number])
+        table.add_row(name, row)
+    table.add_row("", Text("0" + figure(end).rjust(room - 1), style="dim", no_wrap=True))
+    yield layout.indented(table)
+    yield layout.indented(legend(chart.series, signs[:-1]))
+
+
+def _longest(chart: Chart, name: str, room: int, end: float) -> list[int]:
+    """Which series takes most of each place of a row; as many as there are series stands for none."""
+    taken = [[0.0] * len(chart.series) for _ in range(room)]
+    for number, one in enumerate(chart.series):
+        for point in one.points:
+            if point.label == name and end:
+                first, last = point.start / end * room, point.x / end * room
+                for place in range(int(first), min(int(last) + 1, room)):
+                    taken[place][number] += max(min(last, place + 1) - max(first, place), 0.0)
+    return [
+        max(range(len(shares)), key=shares.__getitem__) if sum(shares) > 0.5 else len(shares)
+        for shares in taken
+    ]
 
 
 def _cells(parts: Sequence[float], longest: float, room: int) -> list[int]:
@@ -169,9 +214,10 @@ def _room_for_names(names: Sequence[str], width: int) -> int:
     return min(max(map(cell_len, names)), width // 2 - layout.INDENT)
 
 
-def _grid(names: int) -> Table:
+def _grid(names: int, values: bool = True) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=names, overflow="fold")
-    table.add_column(justify="right", no_wrap=True)
+    if values:
+        table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True, overflow="crop")
     return table

@@ -13,6 +13,7 @@ from farthing.report.label_places import EM, text_width
 from farthing.report.palette import DARK, LIGHT, Theme
 from farthing.report.vega_bars import bars_view
 from farthing.report.vega_plane import plane_view
+from farthing.report.vega_timeline import timeline_view
 
 SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 
@@ -84,7 +85,8 @@ def _view(chart: Chart, theme: Theme) -> dict[str, Any]:
     head = {"title": title, "description": description(chart)}
     if not any(one.points for one in chart.series):
         return {**head, **_nothing(theme)}
-    return {**head, **(bars_view(chart, theme) if chart.has_bars else plane_view(chart, theme))}
+    draw = timeline_view if chart.kind == "timeline" else bars_view if chart.has_bars else plane_view
+    return {**head, **draw(chart, theme)}
 
 
 def _nothing(theme: Theme) -> dict[str, Any]:
@@ -111,7 +113,13 @@ def description(chart: Chart) -> str:
     words = [f"{chart.title.rstrip('.')}."]
     points = [point for one in chart.series for point in one.points]
     names = ", ".join(one.name for one in chart.series)
-    if chart.has_bars:
+    if chart.kind == "timeline":
+        rows = dict.fromkeys(point.label for point in points)
+        words.append(f"Rows of bars along {chart.x.text}: {', '.join(rows) or 'none'}. Bars are {names}.")
+        for name in rows:
+            ends = [place for p in points if p.label == name for place in (p.start, p.x)]
+            words.append(f"{name} from {figure(min(ends))} to {figure(max(ends))}.")
+    elif chart.has_bars:
         lengths = (
             f"{point.label}{f', {one.name}' if len(chart.series) > 1 else ''} {figure(point.x)}"
             for one in chart.series

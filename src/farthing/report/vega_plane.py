@@ -139,6 +139,9 @@ def _drawn(chart: Chart, number: int, one: Series, shared: dict[str, Any]) -> li
     data = {"values": rows}
     # A front is to be seen before the candidates behind it.
     sign = {"type": "point", "filled": True, "opacity": 0.6 if _front(chart) else 0.85, "size": 45}
+    if chart.kind == "line":
+        # Points among lines are marks on them.
+        sign |= {"opacity": 1, "size": 130}
     found: list[dict[str, Any]] = []
     if one.style != "point":
         without_shape = {name: channel for name, channel in shared.items() if name != "shape"}

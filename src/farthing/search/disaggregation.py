@@ -19,10 +19,13 @@ from farthing.estimate.disaggregated import (
     handover,
     pool_cluster,
     reading,
+    reading_memory,
     side_run,
 )
 from farthing.estimate.engine import chosen_note, refusals, usual_engine
-from farthing.estimate.run import Run
+from farthing.estimate.run import run_of
+from farthing.estimate.subject import Subject
+from farthing.predict.inference_memory import InferenceMemory
 from farthing.records.estimate import DisaggregatedEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, Pool
@@ -95,6 +98,7 @@ class _Sides:
     """Splits of both sides on their cards, and the way between them."""
 
     pools: tuple[Pool, Pool]
+    decode: Subject
     words: InferencePlan
     read_sizes: Ints
     decode_sizes: Ints
@@ -155,7 +159,7 @@ def best_disaggregated(
                 setting,
                 base,
                 pair,
-                int(users.max()),
+                users,
                 named=base.engine not in notes,
                 fastest=fastest,
             )
@@ -177,7 +181,7 @@ def best_disaggregated(
 
 
 def _sides(
-    setting: Setting, base: InferencePlan, pair: tuple[Pool, Pool], users: int, *, named: bool, fastest: bool
+    setting: Setting, base: InferencePlan, pair: tuple[Pool, Pool], users: Ints, *, named: bool, fastest: bool
 ) -> _Sides | None:
     """All splits of both sides that their cards, the model and the engine allow, and that fit.
 
@@ -189,9 +193,10 @@ def _sides(
         if len(usual) > 1:
             return None
         plan = replace(plan, engine=usual.pop())
-    sizes = []
+    abouts: list[Subject] = []
+    sizes: list[Ints] = []
     axes = replace(setting.axes, dp=())
-    for pool, most in zip(pair, (None, users), strict=True):
+    for pool, most in zip(pair, (None, int(users.max())), strict=True):
         cluster = pool_cluster(setting.cluster, pool)
         about = side_run(
             setting.model, setting.cluster, pool, setting.workload, plan, ideal=setting.ideal
@@ -209,75 +214,73 @@ def _sides(
         rows = rows[allowed(rows)] if len(rows) else rows
         if not len(rows):
             return None
+        abouts.append(about)
         sizes.append(rows)
-    prefill = side_run(
-        setting.model, setting.cluster, pair[0], setting.workload, sized(plan, sizes[0]), ideal=setting.ideal
-    )
-    read = reading(prefill)
-    decode = side_run(setting.model, setting.cluster, pair[1], setting.workload, plan, ideal=setting.ideal)
+    prefill, decode = abouts
+    decoding = run_of(decode, setting.workload, sized(plan, sizes[1]), users[:, None])
+    if not _fitting(setting, decoding.memory()).any():
+        return None
+    run = run_of(prefill, setting.workload, sized(plan, sizes[0]))
+    memory = reading_memory(run)
+    fitting = np.broadcast_to(_fitting(setting, memory), len(sizes[0]))
+    if not fitting.any():
+        return None
+    if not fitting.all():
+        sizes[0] = sizes[0][fitting]
+        run = run_of(prefill, setting.workload, sized(plan, sizes[0]))
+        memory = reading_memory(run)
+    read = reading(run, memory)
     way = handover(
         setting.model,
         setting.cluster,
         *pair,
-        (prefill.about.efficiencies[0], decode.about.efficiencies[0]),
+        (prefill.efficiencies[0], decode.efficiencies[0]),
         tokens=setting.workload.prompt_tokens,
-        kv_bytes=decode.about.kv.bytes_per_element,
+        kv_bytes=decode.kv.bytes_per_element,
     )
-    kept = _worth_reading(setting, read, len(sizes[0]), fastest=fastest)
-    if not len(kept):
-        return None
+    kept = _worth_reading(read, len(sizes[0])) if fastest else np.arange(len(sizes[0]))
     # One axis before users and splits of the other side.
     columns: dict[str, Any] = {
         name: np.broadcast_to(getattr(read, name), len(sizes[0]))[kept][:, None, None] for name in _COLUMNS
     }
     read = replace(read, **columns)
-    return _Sides(pair, plan, sizes[0][kept], sizes[1], read, way)
+    return _Sides(pair, decode, plan, sizes[0][kept], sizes[1], read, way)
 
 
-def _worth_reading(setting: Setting, read: Reading, count: int, *, fastest: bool) -> NDArray[np.intp]:
-    """Splits of prefill workers that fit; the ``fastest`` are those that none beats in latency, pace and
-    cards that send.
+def _fitting(setting: Setting, memory: InferenceMemory) -> Mask:
+    """Which plans leave the room that must stay free."""
+    return np.asarray(memory.free_bytes >= setting.limits.headroom_share * memory.capacity_bytes)
+
+
+def _worth_reading(read: Reading, count: int) -> NDArray[np.intp]:
+    """Splits of prefill workers that none beats in latency, pace and cards that send.
 
     More prompts in less time never slow the answers of all users together, but they do slow those of each.
     """
-    share = setting.limits.headroom_share
-    fits = read.memory.free_bytes >= share * read.memory.capacity_bytes
-    fits = np.broadcast_to(fits, count)
-    if not fastest:
-        return np.flatnonzero(fits)
     pace = np.broadcast_to(read.shared_s / read.places, count)
     cards = -np.broadcast_to(np.asarray(read.cards, dtype=float), count)
     figures = np.stack([np.broadcast_to(read.prompt_s, count), pace, cards], axis=1)
-    figures = np.where(fits[:, None], figures, np.inf)
     return np.sort(pareto_front(figures))
-
-
-def _decode(setting: Setting, sides: _Sides, sizes: Ints, users: Ints) -> Run:
-    return side_run(
-        setting.model,
-        setting.cluster,
-        sides.pools[1],
-        setting.workload,
-        sized(sides.words, sizes),
-        ideal=setting.ideal,
-        users=users[:, None],
-    )
 
 
 def _best(setting: Setting, sides: _Sides, users: Ints, objective: str) -> _Found | None:
     """The best users and splits of both sides; of equal ones the simpler."""
-    decode = _decode(setting, sides, sides.decode_sizes, users)
+    plans = sized(sides.words, sides.decode_sizes)
+    decode = run_of(sides.decode, setting.workload, plans, users[:, None])
     shape = (len(sides.read_sizes), len(users), len(sides.decode_sizes))
-    share = setting.limits.headroom_share
     memory = decode.memory()
-    fits = memory.free_bytes >= share * memory.capacity_bytes
+    fits = _fitting(setting, memory)
     fits = np.broadcast_to(fits & (sides.decode_sizes[:, 2] <= users[:, None]), shape[1:])
     held = fits.any(axis=1)
     if not held.any():
         return None
-    users, fits = users[held], fits[held]
-    decode.batch_size = users[:, None]
-    found = disaggregated_figures(setting.cluster, sides.read, decode, sides.way, sides.pools, setting.basis)
+    if not held.all():
+        users, fits = users[held], fits[held]
+        decode.batch_size = users[:, None]
+        memory = decode.memory()
+    found = disaggregated_figures(
+        setting.cluster, sides.read, decode, sides.way, sides.pools, setting.basis, memory
+    )
     values = np.where(fits & _keeps(setting, found), _values(setting, found, objective), np.inf)
     if not np.isfinite(values).any():
         return None

@@ -59,8 +59,8 @@ class Setting:
     objective: InferenceObjective
     ways: tuple[Way, ...]
     ideal: bool = False
-    cards: int = 0
-    """That plans use; 0 means all, or as many as any legal split uses."""
+    cards: tuple[int, ...] = ()
+    """Numbers of them that plans may use; none means all, or as many as any legal split uses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,14 @@ class Ranking:
         values = np.where(self.fits, self.values(self.objective), np.inf)
         return [int(row) for row in best_of_each(values, self.kinds)[:top]]
 
+    def best_by_cards(self) -> list[tuple[int, int]]:
+        """Each number of cards that plans use, from the fewest, with the row of its best plan."""
+        if not self.count:
+            return []
+        values = np.where(self.fits, self.values(self.objective), np.inf)
+        used = np.asarray(self.columns["tp"] * self.columns["pp"] * self.columns["dp"])
+        return sorted((int(used[row]), int(row)) for row in best_of_each(values, used))
+
     def front(self, objectives: Sequence[str]) -> NDArray[np.intp]:
         """Rows that none beats in all objectives."""
         figures = np.stack([self.values(name) for name in objectives], axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -116,9 +116,9 @@ def splits(
     *,
     stage_layers: tuple[int, ...] = (),
     allowed: Callable[[Ints], Mask],
-    cards: int = 0,
+    cards: Collection[int] = (),
 ) -> Splits:
-    """The legal splits of so many cards, or of as many as any legal split uses.
+    """The legal splits of each of some numbers of cards, or of as many as any legal split uses.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def splits(
     allowed
         Whether rows of sizes can go with a batch and an engine that the search has.
     cards
-        That every split uses; 0 leaves it open.
+        Numbers of them that a split may use; none leaves it open.
 
     Returns
     -------
@@ -146,8 +146,9 @@ def splits(
     ([[1, 1, 3, 1], [1, 3, 1, 1]], {'heads that tp does not divide': 1})
     """
     removed: dict[str, int] = {}
+    found: list[Ints] = []
     tried = 0
-    for used in (cards,) if cards else range(cluster.count, 0, -1):
+    for used in cards or range(cluster.count, 0, -1):
         rows = np.array(list(_rows(model, used, axes)), dtype=np.int64).reshape(-1, len(SIZES))
         tried += len(rows)
         for rule, broken in _rules(model, cluster, stage_layers):
@@ -157,10 +158,13 @@ def splits(
                 rows = rows[~wrong]
         if len(rows) and allowed(rows).any():
             axes_used = (rows > 1).sum(axis=1)
-            return Splits(rows[np.lexsort((*rows.T[::-1], axes_used))], removed, tried)
-        if len(rows):
+            found.append(rows[np.lexsort((*rows.T[::-1], axes_used))])
+            if not cards:
+                break
+        elif len(rows):
             removed[UNABLE] = removed.get(UNABLE, 0) + len(rows)
-    return Splits(np.empty((0, len(SIZES)), dtype=np.int64), removed, tried)
+    sizes = np.concatenate(found) if found else np.empty((0, len(SIZES)), dtype=np.int64)
+    return Splits(sizes, removed, tried)
 
 
 def _rows(model: Model, used: int, axes: Axes) -> Iterator[tuple[int, int, int, int]]:

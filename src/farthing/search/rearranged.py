@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -96,7 +96,7 @@ def best_rearranged(
             assumed=assumed,
         )
         choice = Choice(inference=estimate, figures=_figures(estimate))
-        if _keeps(setting, choice) and _beats(setting, choice, most):
+        if _keeps(setting, choice) and _beats(setting, choice.figures, most):
             most = choice
             machines = tuple(
                 f"{group.hosts} x {group.accelerators_per_host} {group.accelerator.id}"
@@ -132,31 +132,36 @@ def best_on_fewer(
         or not setting.axes.batch_size
     ):
         return None
-    plan = best.inference.plan
+    used = tuple(range(1, best.inference.accelerators))
+    if not used:
+        return None
+    try:
+        fewer = evaluated(replace(setting, cards=used), words)
+    except InvalidInput:
+        return None
+    figure, name = OBJECTIVES[setting.objective][0], groups[0].accelerator.id
     found: Rearranged | None = None
     most = best
-    for cards in range(1, plan.tp * plan.pp * plan.dp):
-        try:
-            fewer = evaluated(replace(setting, cards=cards), words)
-        except InvalidInput:
+    for cards, row in Ranking(setting, fewer, setting.objective).best_by_cards():
+        worth = WORTH if found else WORTH_IDLE
+        # Its figure is in the columns: most plans are not worth an estimate.
+        if not _beats(setting, {figure: float(fewer.columns[figure][row])}, most, worth):
             continue
-        for row in Ranking(setting, fewer, setting.objective).best(1):
-            own, batch = fewer.plan(row)
-            estimate = infer_estimate(
-                setting.model,
-                setting.cluster,
-                replace(setting.workload, batch_size=batch),
-                own,
-                basis=setting.basis,
-                ideal=setting.ideal,
+        own, batch = fewer.plan(row)
+        estimate = infer_estimate(
+            setting.model,
+            setting.cluster,
+            replace(setting.workload, batch_size=batch),
+            own,
+            basis=setting.basis,
+            ideal=setting.ideal,
+        )
+        choice = Choice(inference=estimate, figures=_figures(estimate))
+        if _beats(setting, choice.figures, most, worth):
+            most = choice
+            found = Rearranged(
+                choice=choice, machines=(f"{cards} x {name}",), unused=(f"{count - cards} x {name}",)
             )
-            choice = Choice(inference=estimate, figures=_figures(estimate))
-            if _beats(setting, choice, most, WORTH if found else WORTH_IDLE):
-                most = choice
-                name = groups[0].accelerator.id
-                found = Rearranged(
-                    choice=choice, machines=(f"{cards} x {name}",), unused=(f"{count - cards} x {name}",)
-                )
     return found
 
 
@@ -187,9 +192,9 @@ def _keeps(setting: Setting, choice: Choice) -> bool:
     return all(not most or choice.figures.get(name, 0.0) <= most for name, most in upper.items())
 
 
-def _beats(setting: Setting, choice: Choice, best: Choice | None, worth: float = WORTH) -> bool:
+def _beats(setting: Setting, figures: Mapping[str, float], best: Choice | None, worth: float = WORTH) -> bool:
     name, sign = OBJECTIVES[setting.objective]
     if best is None:
         return True
-    mine, other = choice.figures[name], best.figures[name]
+    mine, other = figures[name], best.figures[name]
     return mine * worth < other if sign > 0 else mine > other * worth

@@ -34,8 +34,6 @@ class Ask:
         one stands alone as an argument. ``--x/--no-x`` gives both answers of a flag.
     slider
         Least and most of a slider beside the number.
-    repeated
-        Whether the command takes the option once for each value, not all in one.
     """
 
     name: str
@@ -46,7 +44,6 @@ class Ask:
     default: str = ""
     flag: str | None = None
     slider: tuple[int, int] | None = None
-    repeated: bool = False
 
     @property
     def option(self) -> str:
@@ -141,10 +138,12 @@ def command_line(words: Sequence[str], asks: Iterable[Ask], given: Mapping[str, 
         if isinstance(value, bool):
             yes, _, no = ask.option.partition("/")
             parts += [word for word in (yes if value else no,) if word]
+        elif ask.kind.repeats:
+            for one in value:
+                parts += [ask.option, kinds.quoted(ask.kind.command(one))]
         else:
-            for one in value if ask.repeated else (value,):
-                words_of_it = kinds.quoted(ask.kind.command(one))
-                parts += [ask.option, words_of_it] if ask.option else [words_of_it]
+            words_of_it = kinds.quoted(ask.kind.command(value))
+            parts += [ask.option, words_of_it] if ask.option else [words_of_it]
     return " ".join(parts)
 
 

@@ -15,7 +15,7 @@ from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
 from farthing.units import format_bytes, format_quantity, unit_of
 from farthing.web.asks import Ask, python_call
-from farthing.web.kinds import Source, in_python, name, number, several, text
+from farthing.web.kinds import Source, in_python, name, number, repeated, text
 from farthing.web.view import Explanation, Given
 
 Estimate = InferenceEstimate | TrainingEstimate
@@ -26,12 +26,9 @@ MODEL_ASKS: Final = (
         name="changes",
         title="Changes",
         text="Fields of the model's shape to replace, with commas: layers=40,hidden=8192.",
-        kind=several(
-            text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40"), always=True
-        ),
+        kind=repeated(text(r"[A-Za-z_-]+ ?= ?[A-Za-z0-9._+-]+", "a change; write it like layers=40")),
         section="More of the load",
         flag="--set",
-        repeated=True,
     ),
 )
 
@@ -152,6 +149,11 @@ def quantity_rows(estimate: Estimate, names: Sequence[str]) -> list[Mapping[str,
     return rows
 
 
+def meaning(record: str, field: str) -> str:
+    """What a field of a record means, in a sentence; empty where the glossary has no such field."""
+    return ""
+
+
 def _term(terms: Sequence[Term], name: str) -> Term | None:
     """The term of a name, at the least depth."""
     level = list(terms)
@@ -202,7 +204,7 @@ def explanation(
     return Explanation(
         title=found.name if found else number.replace("_", " "),
         value=words,
-        meaning=(meanings or {}).get(number, ""),
+        meaning=(meanings or {}).get(number) or meaning(type(estimate).__name__, number),
         terms=(found,) if found else (),
         notes=notes,
     )

@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from farthing.errors import InvalidInput
 from farthing.units import DAY, HOUR, MONTH, parse_bytes, parse_seconds, parse_tokens
 
-Control = Literal["text", "select", "choices", "flag", "model", "cluster", "number"]
+Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number"]
 
 LONGEST: Final = 400
 """Characters of a text."""
@@ -35,12 +35,15 @@ class Kind:
         Of a choice.
     command
         The value in a command line, before it is quoted.
+    repeats
+        Whether a command names its option once for each of several values.
     """
 
     annotation: Any
     control: Control = "text"
     words: tuple[str, ...] = ()
     command: Callable[[Any], str] = str
+    repeats: bool = False
 
 
 def _kind(
@@ -109,7 +112,7 @@ def _joined(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def several(one: Kind, always: bool = False) -> Kind:
+def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
     """A value of a kind, or several with commas or as a list; ``always`` a tuple.
 
     Examples
@@ -125,12 +128,18 @@ def several(one: Kind, always: bool = False) -> Kind:
 
     def read(value: Any) -> Any:
         found = tuple(dict.fromkeys(adapter.validate_python(item) for item in _listed(value)))
-        if len(found) > 32:
-            raise InvalidInput("too many values: give at most 32")
+        if len(found) > most:
+            raise InvalidInput(f"{len(found)} values are too many: give at most {most}")
         return found if always or len(found) > 1 else found[0]
 
-    schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": 32}]}
+    schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": most}]}
     return _kind(read, schema, "text", one.words, _joined)
+
+
+def repeated(one: Kind, most: int = 32) -> Kind:
+    """Values of a kind, for each of which a command names its option again."""
+    control: Control = "clusters" if one.control == "cluster" else "text"
+    return replace(several(one, always=True, most=most), command=one.command, repeats=True, control=control)
 
 
 def counts() -> Kind:

@@ -13,7 +13,7 @@ from farthing.web.problem import STATUS
 from farthing.web.view import View
 from farthing.web.views import VIEWS
 
-HOME = "inference"
+HOME = "compare"
 """The view that the start page shows."""
 
 

@@ -40,6 +40,11 @@ def cluster_of(given: Given) -> Cluster:
     return api.find_cluster(str(given.get("cluster", CLUSTER)))
 
 
+def clusters_of(given: Given) -> list[Cluster]:
+    """The clusters of a question."""
+    return [api.find_cluster(text) for text in given.get("clusters", (CLUSTER,))]
+
+
 def without(given: Given, *names: str) -> dict[str, Any]:
     """What was given but for some fields."""
     return {name: value for name, value in given.items() if name not in names}

@@ -82,6 +82,8 @@ class View:
         The answer as a table.
     explain
         How a number of the answer comes about, by its name; None where none is explained.
+    intro
+        What is said above the answer where no question was asked yet.
     first
         The fields of the question that is shown before any is asked.
     slow
@@ -106,6 +108,7 @@ class View:
     record: Callable[[Any], Any]
     rows: Callable[[Any], Sequence[Mapping[str, Any]]]
     explain: Callable[[Given, Any, str], Explanation] | None = None
+    intro: str = ""
     first: Given = field(default_factory=dict)
     slow: bool = False
     command: Sequence[str] = ()

@@ -42,7 +42,7 @@ def test_bars_are_judged_by_their_length_alone() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"kind": "pie"}, "must be one of scatter, line, bar, stacked-bar, not 'pie'"),
+        ({"kind": "pie"}, "must be one of scatter, line, bar, stacked-bar, timeline, not 'pie'"),
         ({"title": " "}, "needs a title"),
         ({"series": (Series(name="a", points=()), Series(name="a", points=()))}, "two series are named 'a'"),
         ({"kind": "bar", "x": Axis(title="x", scale="log")}, "use linear"),
@@ -61,6 +61,16 @@ def test_bars_begin_at_zero_and_have_names_of_their_own(kind: str) -> None:
         chart(Point(x=1.0, label="a"), Point(x=2.0, label="a"), kind=kind)
 
 
+def test_bars_of_a_timeline_share_a_row_and_end_after_they_begin() -> None:
+    good = chart(Point(x=1.0, label="a"), Point(start=1.0, x=2.0, label="a"), kind="timeline")
+    assert good.has_bars
+    for start, end in ((2.0, 1.0), (-1.0, 1.0)):
+        with pytest.raises(InvalidInput, match="begin at 0 or later"):
+            chart(Point(start=start, x=end, label="a"), kind="timeline")
+    lost = chart(Point(x=math.inf, label="a"), Point(start=math.nan, x=2.0, label="b"), kind="timeline")
+    assert lost.drawable.note == "2 bars without a finite value are left out."
+
+
 @pytest.mark.parametrize("value", ["1", None, True, 10**400])
 def test_a_place_is_a_number(value: Any) -> None:
     with pytest.raises(InvalidInput, match="must be a number"):
@@ -72,5 +82,5 @@ def test_a_place_is_a_number(value: Any) -> None:
 def test_words_of_axes_and_series_are_known() -> None:
     with pytest.raises(InvalidInput, match="one of linear, log, not 'root'"):
         Axis(title="x", scale="root")  # type: ignore[arg-type]
-    with pytest.raises(InvalidInput, match="one of point, line, step, not 'curve'"):
+    with pytest.raises(InvalidInput, match="one of point, line, step, rest, not 'curve'"):
         Series(name="a", points=(), style="curve")  # type: ignore[arg-type]

@@ -185,7 +185,9 @@ def samples() -> list[Any]:
         ),
         InferenceWorkload(batch_size=8, prefix_share=0.5, draft_tokens=4),
         serving,
+        *api.batch_curve("mixtral-8x7b", "2x8:h100-sxm@ib-ndr", workload=serving.workload, plan=serving.plan),
         training,
+        api.step_timeline("llama-2-7b", "1x8:a100-sxm-80gb", workload=training.workload, plan=training.plan),
         *searched,
         designed(),
         api.simulate_serving(

@@ -81,7 +81,53 @@ RELATIVE: Final = Chart(
         Series(name="inference", points=bars({"rtx-4090": 1.0, "h100-sxm": 3.2})),
     ),
 )
-CHARTS: Final = (FRONT, CAPITAL, PER_USD, COSTS, WAYS, RELATIVE)
+STEP: Final = Chart(
+    title="One step",
+    kind="timeline",
+    x=Axis(title="time", unit="ms"),
+    y=Axis(title="stage"),
+    series=(
+        Series(
+            name="forward",
+            points=tuple(
+                Point(
+                    start=10.0 * (batch + stage),
+                    x=10.0 * (batch + stage + 1),
+                    label=f"stage {stage + 1}",
+                    sign=str(batch + 1),
+                    detail=f"micro-batch {batch + 1}",
+                )
+                for stage in range(2)
+                for batch in range(3)
+            ),
+        ),
+        Series(
+            name="backward",
+            points=tuple(
+                Point(
+                    start=40.0 + 20 * (batch + 1 - stage),
+                    x=60.0 + 20 * (batch + 1 - stage),
+                    label=f"stage {stage + 1}",
+                    sign=str(batch + 1),
+                )
+                for stage in range(2)
+                for batch in range(3)
+            ),
+        ),
+    ),
+    note="Grey: idle.",
+)
+ROOM: Final = Chart(
+    title="Memory of the cards",
+    kind="stacked-bar",
+    x=Axis(title="memory", unit="GiB"),
+    y=Axis(title="card"),
+    series=(
+        Series(name="weights", points=bars({"stage 1": 20.0, "stage 2": 30.0})),
+        Series(name="free", points=bars({"stage 1": 60.0, "stage 2": 50.0}), style="rest"),
+    ),
+)
+CHARTS: Final = (FRONT, CAPITAL, PER_USD, COSTS, WAYS, RELATIVE, STEP, ROOM)
 EMPTY: Final = Chart(
     title="Nothing yet",
     kind="line",

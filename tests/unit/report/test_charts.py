@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from tests.unit.report.sample_charts import CHARTS, COSTS, EMPTY, FRONT, PER_USD, WAYS, words
+from tests.unit.report.sample_charts import CHARTS, COSTS, EMPTY, FRONT, PER_USD, ROOM, STEP, WAYS, words
 
 from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.report.charts import terminal_chart
@@ -63,6 +63,24 @@ def test_parts_of_a_coloured_stack_are_whole_blocks() -> None:
     assert "░" not in drawn(COSTS, force_terminal=True, color_system="standard")
 
 
+def test_what_is_left_is_pale_and_not_counted() -> None:
+    row = next(line for line in drawn(ROOM).splitlines() if "stage 1" in line)
+    assert "20.0" in row
+    assert row.count("·") / row.count("█") == pytest.approx(3, rel=0.05)
+
+
+def test_a_timeline_has_a_row_a_stage_and_a_sign_for_each_series() -> None:
+    rows = [line.split(maxsplit=2)[2] for line in drawn(STEP).splitlines() if line.startswith("  stage")]
+    assert len(rows) == 2
+    for row in rows:
+        # 30 ms of forward, 60 of backward, and of 120 in all 30 idle.
+        shares = [row.count(sign) / len(row) for sign in "█░·"]
+        assert shares == pytest.approx([30 / 120, 60 / 120, 30 / 120], abs=0.03)
+    assert rows[0].startswith("█")
+    assert rows[1].startswith("·")
+    assert "120" in drawn(STEP)
+
+
 def test_a_falling_line_falls() -> None:
     rows = [line.partition("┤")[2] or line.partition("│")[2] for line in drawn(WAYS).splitlines()]
     places = [(row.index("●"), number) for number, row in enumerate(rows) if "●" in row[:-1]]
@@ -75,7 +93,7 @@ def test_the_key_has_the_values_of_the_labelled_points() -> None:
     assert ["2", "2x8", "h100-sxm", "17.0", "3.20"] in rows
 
 
-@pytest.mark.parametrize("kind", ["scatter", "line", "bar", "stacked-bar"])
+@pytest.mark.parametrize("kind", ["scatter", "line", "bar", "stacked-bar", "timeline"])
 def test_nothing_is_said_to_be_nothing(kind: Any) -> None:
     assert "nothing to draw" in drawn(Chart(title="t", kind=kind, x=EMPTY.x, y=EMPTY.y, series=EMPTY.series))
     assert "nothing to draw" in drawn(Chart(title="t", kind=kind, x=EMPTY.x, y=EMPTY.y, series=()))
@@ -115,7 +133,7 @@ def test_lost_points_are_counted() -> None:
 
 
 @pytest.mark.parametrize("name", ["a long name of a build " * 8, "漢字のとても長い名前" * 8, "größe µ×ß"])
-@pytest.mark.parametrize("kind", ["bar", "stacked-bar", "scatter"])
+@pytest.mark.parametrize("kind", ["bar", "stacked-bar", "timeline", "scatter"])
 def test_long_and_foreign_names(name: str, kind: Any) -> None:
     series = (Series(name=name, points=(Point(x=1.0, y=2.0, label=name),)), Series(name="b", points=()))
     text = drawn(Chart(title=name, kind=kind, x=Axis(title="x"), y=Axis(title="y"), series=series), 60)

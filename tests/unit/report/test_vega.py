@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.report.sample_charts import CHARTS, COSTS, EMPTY, FRONT, PER_USD, WAYS
+from tests.unit.report.sample_charts import CHARTS, COSTS, EMPTY, FRONT, PER_USD, ROOM, STEP, WAYS
 
 from farthing.errors import InvalidInput
 from farthing.records.chart import Axis, Chart, Point, Series
@@ -82,6 +82,31 @@ def test_parts_of_a_stack_begin_where_others_end() -> None:
     for one, after in itertools.pairwise(parts):
         assert one["to"] == after["from"]
     assert parts[-1]["to"] == pytest.approx(2.0)
+
+
+def test_what_is_left_is_pale_and_the_sum_stands_in_it() -> None:
+    spec = vega_lite(ROOM)
+    assert spec["layer"][0]["encoding"]["color"]["scale"]["range"][1] == LIGHT.grid
+    sums = spec["layer"][-1]["data"]["values"]
+    assert [(row["bar"], row["to"]) for row in sums] == [("stage 1", 20.0), ("stage 2", 30.0)]
+
+
+def test_series_of_a_timeline_differ_in_height_and_begin_where_they_say() -> None:
+    spec = vega_lite(STEP)
+    marks = [layer["mark"] for layer in spec["layer"] if layer["mark"].get("height")]
+    assert [mark["height"]["band"] for mark in marks] == [1.0, 0.7]
+    held = [row for row in rows(spec) if "start" in row]
+    assert {(row["start"], row["value"]) for row in held if row["series"] == "forward"} == {
+        (10.0 * step, 10.0 * (step + 1)) for step in range(4)
+    }
+    assert "stage 1 from 0 to 120" in spec["description"]
+    assert [row["sign"] for row in rows(spec) if "middle" in row and "start" not in row]
+
+
+def test_signs_are_written_where_most_have_room() -> None:
+    points = tuple(Point(start=i / 100, x=(i + 1) / 100, label="a", sign=str(i)) for i in range(300))
+    one = Chart(title="t", kind="timeline", x=STEP.x, y=STEP.y, series=(Series(name="b", points=points),))
+    assert not [row for row in rows(vega_lite(one)) if "sign" in row]
 
 
 def test_lines_are_named_at_their_ends_and_points_in_a_key() -> None:

@@ -30,21 +30,32 @@
     tip.style.top = `${y + 14 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 10 : y + 14}px`;
   };
 
-  const draw = async (figure) => {
+  const viewOf = async (spec, options) => {
     const { compile, parse, View, Warn, expressionInterpreter } = await load();
-    const both = JSON.parse(figure.querySelector("script").textContent);
-    const spec = both[window.farthingTheme.dark ? "dark" : "light"];
-    const place = figure.querySelector(".drawing");
     const compiled = compile(spec, { logger: quiet }).spec;
+    const view = new View(parse(compiled, null, { ast: true }), { expr: expressionInterpreter, logLevel: Warn, ...options });
+    await view.runAsync();
+    return view;
+  };
+  const draw = async (figure) => {
+    const both = JSON.parse(figure.querySelector("script").textContent);
+    figure.spec = both[window.farthingTheme.dark ? "dark" : "light"];
+    const place = figure.querySelector(".drawing");
+    // The page says the title; a file that is saved has it inside.
+    const { title, ...shown } = figure.spec;
+    shown.padding = 4;
+    const on = { renderer: "svg", container: place, hover: true, tooltip };
     if (figure.view) figure.view.finalize();
-    figure.view = new View(parse(compiled, null, { ast: true }), {
-      expr: expressionInterpreter, renderer: "svg", container: place, hover: true, logLevel: Warn, tooltip,
-    });
-    figure.spec = spec;
-    await figure.view.runAsync();
+    figure.view = await viewOf(shown, on);
+    // Narrow screens get a narrower plane, not smaller letters.
+    const over = Number(place.querySelector("svg").getAttribute("width")) - place.clientWidth;
+    if (over > 0 && typeof shown.width === "number") {
+      figure.view.finalize();
+      figure.view = await viewOf({ ...shown, width: Math.max(shown.width - over - 2, 160) }, on);
+    }
     const drawn = place.querySelector("svg");
     drawn.setAttribute("role", "img");
-    drawn.setAttribute("aria-label", spec.description || "");
+    drawn.setAttribute("aria-label", figure.spec.description || "");
     figure.view.addEventListener("click", (event, item) => {
       const link = item?.datum?.link;
       if (typeof link === "string" && link.startsWith("https://")) window.open(link, "_blank", "noopener");
@@ -72,9 +83,10 @@
     if (!kind) return;
     const figure = event.target.closest("[data-chart]");
     const name = (figure.spec.title?.text ?? ["chart"]).join(" ").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 60);
-    if (kind === "png") save(`${name}.png`, await figure.view.toImageURL("png", 2));
+    const whole = kind === "json" ? null : await viewOf(figure.spec, { renderer: "none" });
+    if (kind === "png") save(`${name}.png`, await whole.toImageURL("png", 2));
     else {
-      const text = kind === "svg" ? await figure.view.toSVG() : JSON.stringify(figure.spec, null, 1);
+      const text = kind === "svg" ? await whole.toSVG() : JSON.stringify(figure.spec, null, 1);
       const address = URL.createObjectURL(new Blob([text], { type: kind === "svg" ? "image/svg+xml" : "application/json" }));
       save(`${name}.${kind === "svg" ? "svg" : "vl.json"}`, address);
       setTimeout(() => URL.revokeObjectURL(address), 10_000);

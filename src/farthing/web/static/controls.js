@@ -49,9 +49,62 @@
     changed(field);
   };
 
+  // Several clusters: a line for each, which together make the text.
+  const readClusters = (group) => {
+    const field = group.querySelector("[name]");
+    const lines = group.querySelector(".several");
+    if (lines.contains(document.activeElement) && document.activeElement.matches("input")) return;
+    const names = field.value.split(",").map((name) => name.trim()).filter(Boolean);
+    lines.replaceChildren(...names.map((name, place) => {
+      const line = document.createElement("div");
+      line.className = "line";
+      const input = document.createElement("input");
+      input.value = name;
+      input.spellcheck = false;
+      input.dataset.line = place;
+      input.setAttribute("aria-label", `Cluster ${place + 1}`);
+      const drop = document.createElement("button");
+      drop.type = "button";
+      drop.className = "quiet-button";
+      drop.textContent = "×";
+      drop.dataset.drop = place;
+      drop.setAttribute("aria-label", `Leave out ${name}`);
+      line.append(input, drop);
+      return line;
+    }));
+    if (names.length < 6) {
+      const add = document.createElement("button");
+      add.type = "button";
+      add.className = "quiet-button";
+      add.textContent = "Add a cluster";
+      add.dataset.add = "";
+      lines.append(add);
+    }
+    lines.hidden = false;
+    field.hidden = true;
+  };
+  const writeClusters = (group, names) => {
+    const field = group.querySelector("[name]");
+    field.value = names.filter(Boolean).join(",");
+    changed(field);
+  };
+  const linesOf = (group) => [...group.querySelectorAll("[data-line]")].map((line) => line.value.trim());
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-drop], [data-add]");
+    if (!button) return;
+    const group = button.closest("[data-clusters]");
+    const names = linesOf(group);
+    if ("drop" in button.dataset) names.splice(Number(button.dataset.drop), 1);
+    else names.push(names.at(-1) || "1x8:h100-sxm");
+    writeClusters(group, names);
+    const last = [...group.querySelectorAll("[data-line]")].at(-1);
+    if ("add" in button.dataset && last) { last.focus(); last.select(); }
+  });
+
   const read = () => {
     document.querySelectorAll(".slider").forEach(readSlider);
     document.querySelectorAll("[data-cluster]").forEach(readCluster);
+    document.querySelectorAll("[data-clusters]").forEach(readClusters);
   };
   // Only what has a name is a question; a slider or a part writes into the field that has one.
   document.addEventListener("input", (event) => {
@@ -67,10 +120,16 @@
       // A name that is being typed is no name yet.
       if (target.type === "number" || document.getElementById(target.getAttribute("list"))?.querySelector(`option[value="${CSS.escape(target.value)}"]`) || target.value === "")
         writeCluster(target.closest("[data-cluster]"));
+    } else if (target.dataset.line) {
+      event.stopPropagation();
     } else if (target.name) read();
   }, true);
   document.addEventListener("change", (event) => {
     if (event.target.dataset.part) writeCluster(event.target.closest("[data-cluster]"));
+    if (event.target.dataset.line) {
+      const group = event.target.closest("[data-clusters]");
+      writeClusters(group, linesOf(group));
+    }
   });
   read();
 })();

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from farthing.web.view import View
+from farthing.web.views.compare import VIEW as COMPARE
 from farthing.web.views.design import VIEW as DESIGN
 from farthing.web.views.inference import VIEW as INFERENCE
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, DESIGN)}
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, DESIGN, COMPARE)}
 """By name, in the order of the menu."""

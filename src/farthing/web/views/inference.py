@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from farthing import api
-from farthing.planning import plan
+from farthing.planning import plan, priced
+from farthing.records.batch_point import BatchPoint
+from farthing.records.chart import Chart
 from farthing.records.estimate import InferenceEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
 from farthing.records.search import SearchResult
 from farthing.report.estimate import hardware
 from farthing.report.inference import inference_answer, serving_facts
+from farthing.report.inference_charts import batch_chart, sensitivity_chart
 from farthing.web import estimate_parts
 from farthing.web.asks import Ask
 from farthing.web.estimate_parts import LIMITS, MODEL_ASKS, MONEY_ASKS, launch_of
@@ -298,20 +301,23 @@ class _Answer:
     estimate: InferenceEstimate
     found: SearchResult | None
     launch: Launch | None
+    curve: Sequence[BatchPoint] = ()
 
 
-def _asked(given: Given, **more: Any) -> tuple[Cluster, InferenceEstimate, SearchResult | None]:
-    machines = cluster_of(given)
-    options = {"sensitivity": True} | without(given, "model", "cluster", "changes", "launch") | more
-    estimate, found = plan("inference", model_of(given), machines, **options)
-    assert isinstance(estimate, InferenceEstimate)  # that is the task
-    return machines, estimate, found
+def _options(given: Given) -> dict[str, Any]:
+    return without(given, "model", "cluster", "changes", "launch")
 
 
 def _ask(given: Given) -> _Answer:
-    machines, estimate, found = _asked(given)
+    model, machines, options = model_of(given), cluster_of(given), _options(given)
+    estimate, found = plan("inference", model, machines, sensitivity=True, **options)
+    curve: tuple[BatchPoint, ...] = ()
+    if estimate.fits:
+        curve = api.batch_curve(
+            model, machines, workload=estimate.workload, plan=estimate.plan, **priced(options)
+        )
     launch = launch_of(given, machines, estimate, found)
-    return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch)
+    return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
 
 
 def _record(answer: _Answer) -> Any:
@@ -328,6 +334,7 @@ def _show(given: Given, answer: _Answer) -> Shown:
         headline=f"{estimate.model} on {hardware(answer.cluster)}",
         verdict=verdict,
         good=estimate.fits and not miss,
+        charts=_charts(answer),
         more={
             "estimate": estimate,
             "intervals": {bar.name: bar for bar in estimate.intervals},
@@ -336,6 +343,14 @@ def _show(given: Given, answer: _Answer) -> Shown:
             **estimate_parts.search_context(found, estimate),
         },
     )
+
+
+def _charts(answer: _Answer) -> Sequence[Chart]:
+    """Those of what the page does not show as bars already."""
+    charts = [batch_chart(answer.estimate, answer.curve)] if answer.curve else []
+    if answer.estimate.sensitivity:
+        charts.append(sensitivity_chart(answer.estimate.sensitivity))
+    return charts
 
 
 def _rows(answer: _Answer) -> Sequence[Mapping[str, Any]]:
@@ -367,7 +382,7 @@ _TERMS: Final = {
 
 
 def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
-    _, estimate, _ = _asked(without(given, "launch"), explain=True, sensitivity=False)
+    estimate, _ = plan("inference", model_of(given), cluster_of(given), explain=True, **_options(given))
     return estimate_parts.explanation(estimate, number, _TERMS)
 
 

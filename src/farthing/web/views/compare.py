@@ -1,0 +1,144 @@
+"""Compare: what clusters do with a model, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from farthing.planning import MOST_CLUSTERS, compare
+from farthing.records.cluster_comparison import ClusterPlan
+from farthing.report.cluster_comparison import comparison_charts, comparison_rows
+from farthing.report.estimate import hardware
+from farthing.units import format_usd
+from farthing.web.asks import Ask
+from farthing.web.estimate_parts import MODEL_ASKS, MONEY_ASKS, meaning
+from farthing.web.kinds import cluster, flag, repeated
+from farthing.web.subject import clusters_of, model_of, without
+from farthing.web.view import Explanation, Given, Shown, View
+from farthing.web.views import inference
+
+_OWN: Final = frozenset({"front", "top"})
+"""What one cluster is asked alone."""
+
+ASKS: Final = (
+    *MODEL_ASKS,
+    Ask(
+        name="clusters",
+        title="Clusters",
+        text=f"One to {MOST_CLUSTERS}, with commas: 1x8:rtx-4090,1x8:h100-sxm. The first is held against.",
+        kind=repeated(cluster(), MOST_CLUSTERS),
+        flag="--on",
+    ),
+    *inference.WORKLOAD_ASKS,
+    *inference.PLAN_ASKS,
+    *(ask for ask in inference.GOAL_ASKS if ask.name not in _OWN),
+    *inference.MORE_ASKS,
+    *MONEY_ASKS,
+    Ask(
+        name="ideal",
+        title="Paper arithmetic",
+        text="Every efficiency is 1.",
+        kind=flag(),
+        flag="--ideal/",
+        section="More of the load",
+        default="no",
+    ),
+)
+
+FIRST: Final = {"model": "llama-2-70b", "clusters": ("1x8:rtx-4090", "1x8:h100-sxm"), "batch_size": 16}
+"""The article's question: what eight cards of a desktop do beside a server's."""
+
+
+def _ask(given: Given) -> tuple[ClusterPlan, ...]:
+    machines = clusters_of(given)
+    return compare(model_of(given), machines, **without(given, "model", "clusters", "changes"))
+
+
+def _verdict(plans: Sequence[ClusterPlan]) -> str:
+    """Who is fastest, and whose tokens are cheapest, in a sentence."""
+    doing = [(one, one.estimate) for one in plans if one.does and one.estimate is not None]
+    if not doing:
+        return "None of them serves this load."
+    fastest, best = max(doing, key=lambda pair: pair[1].tokens_per_s)
+    words = [f"{fastest.cluster} is fastest, with {best.tokens_per_s:,.0f} tokens/s"]
+    priced = [
+        (min(c.usd_per_million_tokens for c in found.costs), one) for one, found in doing if found.costs
+    ]
+    if priced and best.workload.output_tokens:
+        usd, cheapest = min(priced, key=lambda pair: pair[0])
+        same = "its" if cheapest is fastest else f"{cheapest.cluster}'s"
+        words.append(f"{same} tokens are cheapest, at {format_usd(usd)} a million")
+    missing = [one.cluster for one in plans if not one.does]
+    if missing:
+        words.append(f"{' and '.join(missing)} {'does' if len(missing) == 1 else 'do'} not serve this load")
+    return "; ".join(words) + "."
+
+
+def _show(given: Given, plans: tuple[ClusterPlan, ...]) -> Shown:
+    machines = clusters_of(given)
+    return Shown(
+        headline=f"{model_of(given).id} on {' or '.join(hardware(one) for one in machines)}",
+        verdict=_verdict(plans),
+        good=any(one.does for one in plans),
+        charts=comparison_charts(plans),
+        more={
+            "plans": list(zip(plans, machines, strict=True)),
+            "rows": comparison_rows(plans),
+            "one_query": lambda name: _one_query(given, name),
+            "warnings": tuple(
+                dict.fromkeys(w for one in plans if one.estimate is not None for w in one.estimate.warnings)
+            ),
+        },
+    )
+
+
+def _one_query(given: Given, name: str) -> str:
+    """The inference view's query of one of the clusters."""
+    return urlencode([*without(given, "clusters").items(), ("cluster", name)], safe=":,/@")
+
+
+def _rows(plans: tuple[ClusterPlan, ...]) -> Sequence[Mapping[str, Any]]:
+    return [
+        {
+            "cluster": one.cluster,
+            "name": row.name,
+            "value": cell.words if cell.value is None else cell.value,
+            "relative": cell.ratio,
+        }
+        for row in comparison_rows(plans)
+        for one, cell in zip(plans, row.cells, strict=True)
+    ]
+
+
+def _explain(given: Given, plans: tuple[ClusterPlan, ...], number: str) -> Explanation:
+    title = next((row.title for row in comparison_rows(plans) if row.name == number), number)
+    notes = [
+        f"{one.cluster}, {cost.way}: {cost.basis}."
+        for one in plans
+        if "usd" in number and one.estimate is not None
+        for cost in one.estimate.costs
+        if number.startswith(cost.way)
+    ]
+    notes.append("The derivation of each cluster's number is in its own view: follow its name in the table.")
+    return Explanation(title=title, meaning=meaning("InferenceEstimate", number), notes=notes)
+
+
+VIEW: Final = View(
+    name="compare",
+    title="Compare",
+    lead="The same load on up to six clusters, each by its best plan.",
+    asks=ASKS,
+    ask=_ask,
+    show=_show,
+    record=lambda plans: plans,
+    rows=_rows,
+    explain=_explain,
+    intro="Eight gaming cards or a server of H100s for LLaMA-2 70B? A first question, asked for you: change "
+    "anything, and the numbers follow.",
+    first=FIRST,
+    command=("compare",),
+    function="compare",
+    positional=("model", "clusters"),
+    schema=tuple[ClusterPlan, ...],
+)
