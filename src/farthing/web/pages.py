@@ -43,10 +43,13 @@ def _number(value: float | None, unit: str = "", words: str = "") -> Markup:
 
 
 def _chart_json(chart: Chart) -> Markup:
-    """The specifications for a light and a dark ground, safe inside a script element."""
+    """The specifications for a light and a dark ground, for an attribute in single quotes.
+
+    A script element would be lost where htmx puts in a part of a page: it may bring no scripts.
+    """
     both = {"light": vega_lite(chart), "dark": vega_lite(chart, dark=True)}
     text = json.dumps(both, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;"))
 
 
 @functools.cache

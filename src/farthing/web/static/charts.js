@@ -38,7 +38,7 @@
     return view;
   };
   const draw = async (figure) => {
-    const both = JSON.parse(figure.querySelector("script").textContent);
+    const both = JSON.parse(figure.dataset.chart);
     figure.spec = both[window.farthingTheme.dark ? "dark" : "light"];
     const place = figure.querySelector(".drawing");
     // The page says the title; a file that is saved has it inside.
