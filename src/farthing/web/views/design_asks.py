@@ -179,56 +179,30 @@ TRAINING_ASKS: Final = (
     ),
 )
 
-LIMIT_ASKS: Final = (
-    Ask(
-        name="capital_usd",
-        title="Capital",
-        text="Most money to buy it all [USD].",
-        kind=_USD,
-        flag="--max-usd",
-        section=_LIMITS,
-    ),
-    Ask(
-        name="usd_per_s",
-        title="Money a time",
-        text="Most money for a time, everything counted: 12/h, 300/day or 9000/month [USD].",
-        kind=money_rate(),
-        flag="--max-usd-per-hour",
-        section=_LIMITS,
-    ),
-    Ask(
-        name="usd_per_million_tokens",
-        title="USD a million",
-        text="Most for a million tokens [USD].",
-        kind=_USD,
-        flag="--usd-per-million",
-        section=_LIMITS,
-    ),
-    Ask(
-        name="power_w",
-        title="Power",
-        text="Most power at the meter [W].",
-        kind=_USD,
-        flag="--max-watts",
-        section=_LIMITS,
-    ),
-    Ask(
-        name="most_hosts",
-        title="Hosts",
-        text="Most hosts.",
-        kind=count(1, 4096),
-        flag="--max-hosts",
-        section=_LIMITS,
-        default="64",
-    ),
-    Ask(
-        name="most_accelerators",
-        title="Cards",
-        text="Most accelerators.",
-        kind=count(),
-        flag="--max-accelerators",
-        section=_LIMITS,
-    ),
+LIMIT_ASKS: Final = tuple(
+    Ask(name=field, title=title, text=words, kind=kind, flag=option, section=_LIMITS, default=default)
+    for field, title, words, kind, option, default in (
+        ("capital_usd", "Capital", "Most money to buy it all [USD].", _USD, "--max-usd", ""),
+        (
+            "usd_per_s",
+            "Money a time",
+            "Most money for a time, everything counted: 12/h, 300/day or 9000/month [USD].",
+            money_rate(),
+            "--max-usd-per-hour",
+            "",
+        ),
+        (
+            "usd_per_million_tokens",
+            "USD a million",
+            "Most for a million tokens [USD].",
+            _USD,
+            "--usd-per-million",
+            "",
+        ),
+        ("power_w", "Power", "Most power at the meter [W].", _USD, "--max-watts", ""),
+        ("most_hosts", "Hosts", "Most hosts.", count(1, 4096), "--max-hosts", "64"),
+        ("most_accelerators", "Cards", "Most accelerators.", count(), "--max-accelerators", ""),
+    )
 )
 
 PART_ASKS: Final = (
