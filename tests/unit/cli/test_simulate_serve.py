@@ -11,7 +11,7 @@ import pytest
 
 import farthing
 from farthing import api
-from farthing.cli.disaggregated import disaggregated_plan
+from farthing.estimate.disaggregated_text import disaggregated_plan
 from farthing.cli.main import cli
 from farthing.cli.serve_options import LengthsType
 from farthing.cli.simulate_serve import serve
