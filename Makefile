@@ -23,7 +23,7 @@ demo: $(STAMP) ## LLaMA-2 70B on eight RTX 4090, explained
 	$(BIN)/farthing infer llama-2-70b --on 1x8:rtx-4090 --tp 8 --batch 1 --context 4096 --explain
 
 test: lint $(STAMP) ## all checks: format, lint, types, tests, generated docs
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 lint: $(STAMP) ## format, lint and types only
 	$(BIN)/ruff format --check .
@@ -34,8 +34,9 @@ format: $(STAMP) ## rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(STAMP) ## write the generated pages: docs/cli.md, docs/accuracy.md, docs/article.md
+docs: $(STAMP) ## write the generated pages (commands, accuracy, article), the glossary and the kept outcomes
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_terms.py
 	$(BIN)/python docs/generate_accuracy.py
 	$(BIN)/python docs/generate_article.py
 

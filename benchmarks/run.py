@@ -18,6 +18,8 @@ import farthing
 import farthing.api
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
+from farthing.evidence import outcomes
+from farthing.evidence.load import all_shipped
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import InferencePlan, TrainingPlan
@@ -260,11 +262,35 @@ def faults() -> list[Row]:
     ]
 
 
+def views() -> list[Row]:
+    """What a page shows of the package's own data, against reading the measurements that it is about."""
+    cases = seconds_per_call(all_shipped)
+
+    def accuracy() -> None:
+        for cached in (outcomes.read, outcomes.columns, outcomes.overview):
+            cached.cache_clear()
+        farthing.api.accuracy()
+
+    rows = [("all measurements, read", f"{cases * 1e3:.0f} ms", "1.0 x", "")]
+    for name, limit, view in (
+        ("accuracy by group and source, first", "150 ms", accuracy),
+        (
+            "all accelerators, sought and sorted",
+            "30 ms",
+            lambda: farthing.api.catalog_rows("accelerators", search="r", sort="memory_gib"),
+        ),
+    ):
+        took = seconds_per_call(view)
+        rows.append((name, f"{took * 1e3:.1f} ms", f"{took / cases:.3f} x", limit))
+    return rows
+
+
 def main() -> None:
     """Print all figures."""
     for title, rows in (
         ("Cold start", cold_start()),
         ("One estimate, warm", estimates()),
+        ("Views of the package's own data", views()),
         (
             "Searches of training plans, everything evaluated, the best and the miss estimated in full",
             training_searches(),

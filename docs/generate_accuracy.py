@@ -1,4 +1,4 @@
-"""Writes docs/accuracy.md, its charts and its baseline from the shipped measurements.
+"""Writes docs/accuracy.md, its charts, its baseline and the package's outcomes from the shipped measurements.
 
 With ``--check`` only says whether the page's table is that of the baseline.
 """
@@ -343,6 +343,7 @@ def main() -> int:
         print(f"{FILE.name} is {'current' if current else 'out of date: run make docs'}")
         return 0 if current else 1
     from farthing.catalog import own
+    from farthing.evidence import outcomes
     from farthing.evidence.accuracy import by_group
     from farthing.evidence.load import all_shipped
     from farthing.evidence.validate import compare
@@ -354,6 +355,7 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     BASELINE.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", "utf-8")
     FILE.write_text(page(comparisons, rows, charts(comparisons)), "utf-8")
+    Path(outcomes.__file__).with_name(outcomes.FILE).write_bytes(outcomes.packed(comparisons))
     print(f"wrote {FILE}")
     return 0
 

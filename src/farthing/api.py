@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from farthing import catalog
+from farthing.article import known_prices as article_prices
+from farthing.article import rows as article_rows
 from farthing.catalog import accelerator, accelerators, chips, engines, formats, models, networks
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.glossary import glossary, term
 from farthing.catalog.gpuhunt import update_prices
 from farthing.catalog.own_prices import all_kept as own_prices
 from farthing.catalog.own_prices import forget_prices, read_prices, use_prices
@@ -27,6 +30,7 @@ from farthing.catalog.prices import prices_of as prices
 from farthing.catalog.prices import purchase_price, rental_price
 from farthing.catalog.shapes import find_model, model_names, parsed_changes
 from farthing.catalog.tables import row, table, table_prices
+from farthing.catalogue import catalog_records, catalog_row, catalog_rows, catalog_tables
 from farthing.curves import batch_curve, stage_memory, step_timeline
 from farthing.errors import Infeasible, InvalidInput, UnknownName
 from farthing.estimate import disaggregated as _disaggregated
@@ -48,6 +52,7 @@ from farthing.estimate.subject import (
     serving_load,
 )
 from farthing.estimate.summary import model_summary
+from farthing.measurements import accuracy, outcomes
 from farthing.records.accuracy import Validation
 from farthing.records.card_comparison import CardPlan
 from farthing.records.engine_efficiency import EngineEfficiency
@@ -76,7 +81,14 @@ __all__ = [
     "CostBasis",
     "accelerator",
     "accelerators",
+    "accuracy",
+    "article_prices",
+    "article_rows",
     "batch_curve",
+    "catalog_records",
+    "catalog_row",
+    "catalog_rows",
+    "catalog_tables",
     "chip_cost",
     "chips",
     "citation",
@@ -89,6 +101,7 @@ __all__ = [
     "forget_prices",
     "forget_refit",
     "formats",
+    "glossary",
     "infer",
     "infer_disaggregated",
     "launch",
@@ -98,6 +111,7 @@ __all__ = [
     "model_summary",
     "models",
     "networks",
+    "outcomes",
     "own_constants",
     "own_prices",
     "parsed_changes",
@@ -119,6 +133,7 @@ __all__ = [
     "sweep",
     "table",
     "table_prices",
+    "term",
     "train",
     "update_prices",
     "use_prices",

@@ -17,56 +17,21 @@ import functools
 import importlib
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
 from farthing.catalog import prices
 from farthing.catalog.own_prices import stamps
-from farthing.errors import CatalogError
+from farthing.errors import CatalogError, UnknownName
 from farthing.predict.trace import Traced, named, term_of, traced, tracing, untraced, words
+from farthing.records.article import SECTIONS, ArticleRow
 from farthing.records.hardware import Price
-from farthing.records.term import Term
 
-SECTIONS: Final = ("train", "infer", "cost", "design", "chip")
 FILE: Final = "article.toml"
 ARITHMETIC: Final = "farthing.predict.arithmetic"
 
 _CALL_KEYS: Final = {"function", "inputs", "field"}
 _ROW_KEYS: Final = {"id", "section", "what", "unit", "printed", "note", "realistic", *_CALL_KEYS}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArticleRow:
-    """One number of the article.
-
-    Attributes
-    ----------
-    id, section, what
-        Which number; ``section`` is ``train infer cost design chip``.
-    unit
-        Of all three values, SI unless the article's own unit is kept (``GPU``, ``month``); ``1`` for a ratio.
-    printed
-        What the article prints; None where it prints nothing.
-    recomputed
-        What farthing computes under the article's own assumptions.
-    realistic
-        What farthing computes with the catalogue's facts; None where that makes no sense.
-    note
-        Where the article slips, and what the realistic value rests on.
-    explanation
-        The derivation of ``recomputed``.
-    """
-
-    id: str
-    section: str
-    what: str
-    unit: str
-    printed: float | None
-    recomputed: float
-    realistic: float | None
-    note: str
-    explanation: Term
 
 
 def _refuse(record: str, field: str, problem: str) -> CatalogError:
@@ -227,8 +192,18 @@ def _plain(reading: Reading, row: str) -> float | None:
     return None if value is None else float(untraced(value))
 
 
-def rows() -> tuple[ArticleRow, ...]:
+def rows(section: str = "") -> tuple[ArticleRow, ...]:
     """Every number of the article: printed, recomputed, and realistic.
+
+    Parameters
+    ----------
+    section
+        Only of this part: ``train infer cost design chip``.
+
+    Raises
+    ------
+    UnknownName
+        No such part.
 
     Examples
     --------
@@ -237,7 +212,9 @@ def rows() -> tuple[ArticleRow, ...]:
     >>> row.printed, row.recomputed, row.explanation.numbers
     (140000000000.0, 140000000000.0, '70e9 × 2 / 1')
     """
-    return _rows(stamps())
+    if section and section not in SECTIONS:
+        raise UnknownName("section of the article", section, SECTIONS)
+    return tuple(row for row in _rows(stamps()) if section in ("", row.section))
 
 
 def known_prices() -> tuple[Price, ...]:

@@ -26,9 +26,13 @@ SEES = {
     "launch": {"catalog", "predict", "records", "errors", "units"},
     "simulations": {"estimate", "records", "errors", "units"},
     "curves": {"estimate", "records", "errors", "units"},
+    "measurements": {"records", "errors", "units"},
+    "catalogue": {"estimate", "catalog", "records", "errors", "units"},
     "api": {
         "curves",
         "simulations",
+        "measurements",
+        "catalogue",
         "estimate",
         "launch",
         "catalog",
@@ -50,7 +54,11 @@ SEES = {
 }
 """What each part of the package may import beside itself."""
 
-LATE = {"api": {"evidence", "calibrate", "search", "design", "sweeps"}, "simulations": {"simulate"}}
+LATE = {
+    "api": {"evidence", "calibrate", "search", "design", "sweeps"},
+    "simulations": {"simulate"},
+    "measurements": {"evidence"},
+}
 """What a part may import inside functions alone: evidence is gathered, and searches, designs and sweeps are
 answered, through the door that shows them."""
 

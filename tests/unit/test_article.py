@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from farthing.article import SECTIONS, ArticleRow, Reading, check, rows
-from farthing.cli.article import TITLES, article, shown
+from farthing import api
+from farthing.article import Reading, check, rows
+from farthing.cli.article import article
 from farthing.cli.main import main
-from farthing.errors import CatalogError
+from farthing.errors import CatalogError, UnknownName
 from farthing.predict.trace import tracing
+from farthing.records.article import SECTIONS, ArticleRow
+from farthing.report.article import shown
 
 PRODUCT = "farthing.predict.arithmetic.product"
 
@@ -139,8 +142,13 @@ def test_json_has_exactly_the_promised_keys() -> None:
     }
 
 
-def test_every_section_has_a_title() -> None:
-    assert tuple(TITLES) == SECTIONS
+def test_sections_are_the_articles_parts() -> None:
+    assert {entry.section for entry in rows()} == set(SECTIONS)
+    assert sum((api.article_rows(section) for section in SECTIONS), ()) == tuple(
+        sorted(rows(), key=lambda entry: list(SECTIONS).index(entry.section))
+    )
+    with pytest.raises(UnknownName, match="section of the article"):
+        api.article_rows("trian")
 
 
 def test_section_chooses_rows() -> None:

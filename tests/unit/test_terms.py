@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import importlib.util
 import pkgutil
 import re
 from pathlib import Path
@@ -9,8 +10,9 @@ from types import ModuleType
 
 import pytest
 
-from farthing import records
+from farthing import api, records
 from farthing.catalog.references import references
+from farthing.errors import UnknownName
 from farthing.units import unit_of
 
 ROOT = Path(__file__).parents[2]
@@ -105,3 +107,51 @@ def test_references_exist() -> None:
     keys = set(re.findall(r"\[([a-z0-9]+(?:-[a-z0-9]+)*-\d{4}[a-z0-9-]*)\]", DOCUMENT))
     assert keys
     assert keys <= set(references())
+
+
+def test_the_glossary_of_the_package_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("generate_terms", ROOT / "docs" / "generate_terms.py")
+    assert spec is not None
+    assert spec.loader is not None
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    assert page.FILE.read_text("utf-8") == page.table(DOCUMENT), "run make docs"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_code_can_ask_for_every_field(record: type) -> None:
+    for field in dataclasses.fields(record):
+        found = api.term(record.__name__, field.name)
+        assert found.name == field.name
+        assert found.meaning
+        assert set(found.references) <= set(references())
+
+
+def test_words_are_explained_too() -> None:
+    assert api.term("", "tensor parallelism") == dataclasses.replace(
+        api.term("", "TP"), name="tensor parallelism"
+    )
+    assert "shoeybi-2019" in api.term("", "TP").references
+    # A word that is a field as well.
+    assert api.term("", "goodput") != api.term("FaultsResult", "goodput")
+    assert api.term("TrainingPlan", "tp").megatron == "`--tensor-model-parallel-size`"
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "message"),
+    [
+        ("Acelerator", "tdp_w", "unknown record 'Acelerator'; did you mean Accelerator"),
+        ("Accelerator", "tdp", "unknown field of Accelerator 'tdp'; did you mean tdp_w"),
+        ("Accelerator", "training_flop_per_s", "unknown term"),
+        ("", "nothing like it", "unknown term"),
+    ],
+)
+def test_unknown_terms(record: str, field: str, message: str) -> None:
+    with pytest.raises(UnknownName, match=message):
+        api.term(record, field)
+
+
+def test_every_fact_of_the_catalogue_is_explained() -> None:
+    rows = {(table.name, api.catalog_rows(table.name).rows[0]["id"]) for table in api.catalog_tables()}
+    names = {fact.name for name, id in rows for fact in api.catalog_row(name, str(id)).facts}
+    assert names <= {entry.name for entry in api.glossary()}

@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from farthing import api
-from farthing.evidence.accuracy import grouped, source_weights
+from farthing.evidence import outcomes
+from farthing.evidence.accuracy import columns, grouped, source_weights
 from farthing.records.accuracy import Validation
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -71,3 +73,18 @@ def test_intervals_hold_what_they_say(found: Validation) -> None:
 
 def test_the_page_is_current() -> None:
     assert PAGE.group_table(BASELINE) in (DOCS / "accuracy.md").read_text("utf-8")
+
+
+def test_the_outcomes_of_the_package_are_current(found: Validation) -> None:
+    shipped, now = outcomes.columns(), columns(found.comparisons)
+    data = outcomes.read()
+    assert [data.reasons[place] for place in data.reason] == [one.reason for one in found.comparisons]
+    assert [data.groups[place] for place in data.group] == [one.group for one in found.comparisons]
+    assert [data.sources[place] for place in data.source] == [one.case.source for one in found.comparisons]
+    assert (shipped.rate == now.rate).all()
+    assert (shipped.fitted == now.fitted).all()
+    assert np.array_equal(shipped.measured, now.measured, equal_nan=True)
+    for name in ("predicted", "low", "high"):
+        assert np.allclose(getattr(shipped, name), getattr(now, name), rtol=1e-6, atol=0, equal_nan=True), (
+            f"{name}: run make docs"
+        )

@@ -9,19 +9,14 @@ import click
 
 from farthing.cli.options import LAST, Command, Word, option, output_options
 from farthing.cli.output import show, show_json
+from farthing.records.article import SECTIONS
+from farthing.report.article import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from farthing.article import ArticleRow
+    from farthing.records.article import ArticleRow
 
-TITLES: Final = {
-    "train": "Training",
-    "infer": "Inference",
-    "cost": "Cost of serving",
-    "design": "Cheap builds",
-    "chip": "Cost of the chips",
-}
 WIDE: Final = 100
 """Columns from which on the table has room to say what each row is."""
 
@@ -31,36 +26,6 @@ LEGEND: Final = (
 )
 
 
-def shown(value: float | None, unit: str) -> str:
-    """Readable value of a row.
-
-    Examples
-    --------
-    >>> shown(0.0175, "s"), shown(2361.1, "GPU"), shown(4.4e7, "token/h"), shown(None, "s")
-    ('17.5 ms', '2,361 GPU', '44.0 M token/h', '')
-    """
-    from farthing.units import format_count, format_quantity
-
-    if value is None:
-        return ""
-    if unit == "FLOP" and value >= 1e21:
-        return f"{value:.3g} FLOP"
-    if unit == "USD/h":
-        return f"${value:.2f}/h"
-    if unit == "1":
-        return format_quantity(float(f"{value:.4g}"), "")
-    if unit in ("GPU", "minute", "month", "year", "sequence", "layer") and value >= 1000:
-        return f"{value:,.0f} {unit}"
-    if unit in ("token/h", "parameter", "token/USD") and value >= 1e6:
-        return f"{format_count(value)} {unit}"
-    return format_quantity(value, unit)
-
-
-def ratio(row: ArticleRow) -> float | None:
-    """Recomputed over printed; None where nothing is printed."""
-    return None if row.printed is None else row.recomputed / row.printed
-
-
 def as_objects(rows: Sequence[ArticleRow]) -> list[dict[str, Any]]:
     """What ``--json`` prints: SI units, or the article's where ``unit`` says so."""
     fields = ("id", "what", "unit", "printed", "recomputed", "realistic", "note")
@@ -68,7 +33,7 @@ def as_objects(rows: Sequence[ArticleRow]) -> list[dict[str, Any]]:
 
 
 @click.command(cls=Command, short_help="The article of 2023, its numbers recomputed.")
-@option(LAST, "--section", type=Word(TITLES), help="Only this part of the article.")
+@option(LAST, "--section", type=Word(SECTIONS), help="Only this part of the article.")
 @output_options
 def article(section: str | None, as_json: bool) -> None:
     """The article of 2023 on A100, H100 and RTX 4090, its numbers recomputed.
@@ -82,9 +47,9 @@ def article(section: str | None, as_json: bool) -> None:
       farthing article --section infer
       farthing article --json
     """
-    from farthing.article import rows
+    from farthing import api
 
-    chosen = tuple(row for row in rows() if section in (None, row.section))
+    chosen = api.article_rows(section or "")
     if as_json:
         show_json(as_objects(chosen))
     else:
@@ -105,7 +70,7 @@ def _tables(chosen: Sequence[ArticleRow], *, wide: bool) -> RenderableType:
     from farthing.units import format_usd
 
     blocks: list[RenderableType] = []
-    for section, title in TITLES.items():
+    for section, title in SECTIONS.items():
         part = [row for row in chosen if row.section == section]
         if not part:
             continue
@@ -123,7 +88,7 @@ def _tables(chosen: Sequence[ArticleRow], *, wide: bool) -> RenderableType:
         for name in ("printed", "recomputed", "ratio", "realistic"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in part:
-            share = ratio(row)
+            share = row.recomputed_ratio
             off = share is not None and abs(share - 1) > 0.1
             mark = "" if share is None else f"{share:.2f}" + " !" * off
             table.add_row(

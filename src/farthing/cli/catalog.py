@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 from click.shell_completion import CompletionItem
 
@@ -24,9 +22,6 @@ TABLES = (
 """Tables whose rows have ids."""
 
 LISTS = (*TABLES, "host-parts", "resale", "api-prices")
-
-WORDS = ("id", "name", "other_names", "host", "part", "item", "model", "provider")
-"""Fields that are searched."""
 
 
 def _complete_row(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -75,13 +70,7 @@ def list_rows(table: str, search: str | None, as_json: bool) -> None:
     from farthing import api
     from farthing.cli.output import show, show_json
 
-    rows: list[Any] = list(api.table(table).values())
-    if search:
-        rows = [
-            row
-            for row in rows
-            if search.lower() in " ".join(str(getattr(row, word, "")) for word in WORDS).lower()
-        ]
+    rows = api.catalog_records(table, search=search or "")
     if as_json:
         show_json(rows)
     else:
@@ -106,10 +95,9 @@ def show_row(table: str, name: str, as_json: bool) -> None:
     from farthing import api
     from farthing.cli.output import show, show_json
 
-    row = api.row(table, name)
     if as_json:
-        show_json(row)
+        show_json(api.row(table, name))
     else:
         from farthing.report.catalog import row_report
 
-        show(row_report(row, api.table_prices(table).get(row.id)))
+        show(row_report(api.catalog_row(table, name)))

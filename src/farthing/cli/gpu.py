@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from farthing.records.card_comparison import CardPlan
     from farthing.records.hardware import Accelerator
 
-_SORT: Final = ("id", "vendor", "year", "memory", "bandwidth", "compute", "power")
+_SORT: Final = {
+    "id": "id",
+    "vendor": "vendor",
+    "year": "year",
+    "memory": "memory_gib",
+    "bandwidth": "memory_gb_per_s",
+    "compute": "training_tflop_per_s",
+    "power": "tdp_w",
+}
+"""What lists are sorted by, and the column of it."""
 
 
 @click.group("gpu")
@@ -67,11 +76,9 @@ def list_accelerators(
     cards = _only(cards, "architecture", architecture)
     if kind:
         cards = [card for card in cards if card.kind == kind]
-    if search:
-        word = search.lower()
-        cards = [card for card in cards if word in f"{card.id} {card.name} {card.notes}".lower()]
-    if sort:
-        cards = _sorted(cards, sort)
+    kept = {card.id for card in cards}
+    found = api.catalog_records("accelerators", search=search or "", sort=_SORT[sort] if sort else "")
+    cards = [card for card in found if card.id in kept]
     if as_json:
         show_json(cards)
     else:
@@ -96,21 +103,6 @@ def _nearest(value: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {', '.join(lower[name] for name in near)}?"
     return f"there are {', '.join(lower.values())}"
-
-
-def _sorted(cards: list[Accelerator], by: str) -> list[Accelerator]:
-    from farthing.report.accelerators import training_flop_per_s
-
-    if by in ("id", "vendor"):
-        return sorted(cards, key=lambda card: getattr(card, by).lower())
-    keys: dict[str, Any] = {
-        "year": lambda card: card.year,
-        "memory": lambda card: card.memory_bytes,
-        "bandwidth": lambda card: card.memory_bytes_per_s,
-        "compute": training_flop_per_s,
-        "power": lambda card: card.tdp_w,
-    }
-    return sorted(cards, key=keys[by], reverse=True)
 
 
 @gpu.command("show", cls=Command, short_help="All facts and prices of one accelerator.")

@@ -41,15 +41,12 @@ def list_models(family: str | None, search: str | None, as_json: bool) -> None:
     from farthing.cli.output import show, show_json
     from farthing.errors import UnknownName
 
-    shapes = list(api.models().values())
+    shapes = api.catalog_records("models", search=search or "")
     if family is not None:
-        known = {shape.family for shape in shapes}
+        known = {shape.family for shape in api.models().values()}
         if family.lower() not in known:
             raise UnknownName("family", family, known, f"there are {', '.join(sorted(known))}")
-        shapes = [shape for shape in shapes if shape.family == family.lower()]
-    if search is not None:
-        word = search.lower()
-        shapes = [shape for shape in shapes if word in f"{shape.id} {shape.name} {shape.family}".lower()]
+        shapes = tuple(shape for shape in shapes if shape.family == family.lower())
     summaries = [api.model_summary(shape) for shape in shapes]
     if as_json:
         show_json(summaries)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -82,13 +83,18 @@ def by_source(comparisons: Sequence[Comparison]) -> tuple[Accuracy, ...]:
 
 def refusals(comparisons: Sequence[Comparison]) -> tuple[Refusal, ...]:
     """Reasons counted, most frequent first; those that differ in numbers alone count as one."""
+    return counted_refusals((one.case.kind, one.reason) for one in comparisons)
+
+
+def counted_refusals(reasons: Iterable[tuple[str, str]]) -> tuple[Refusal, ...]:
+    """`refusals` of kinds and reasons; an empty reason is none."""
     shown: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    for one in comparisons:
-        if one.reason:
-            key = (one.case.kind, _NUMBERS.sub("N", one.reason.partition(";")[0]))
-            shown.setdefault(key, one.reason)
-            counts[key] += 1
+    for (kind, reason), cases in Counter(reasons).items():
+        if reason:
+            key = (kind, _NUMBERS.sub("N", reason.partition(";")[0]))
+            shown.setdefault(key, reason)
+            counts[key] += cases
     return tuple(
         Refusal(kind=key[0], reason=shown[key].partition(";")[0], cases=cases)
         for key, cases in counts.most_common()
@@ -107,34 +113,91 @@ def validation(comparisons: Sequence[Comparison]) -> Validation:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Comparisons as columns: what statistics are made of.
+
+    Attributes
+    ----------
+    source
+        Numbers that tell sources apart.
+    measured, predicted, low, high, simple
+        As of `Comparison`.
+    refused, rate, fitted
+        Nothing is predicted; more is faster; constants were fitted to it.
+    """
+
+    source: NDArray[np.int64]
+    measured: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    simple: NDArray[np.float64]
+    refused: NDArray[np.bool_]
+    rate: NDArray[np.bool_]
+    fitted: NDArray[np.bool_]
+
+    def only(self, rows: NDArray[Any]) -> Columns:
+        """Some rows: a mask, or their places."""
+        return Columns(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def columns(comparisons: Sequence[Comparison]) -> Columns:
+    """Comparisons as columns."""
+    numbers: dict[str, int] = {}
+    for one in comparisons:
+        numbers.setdefault(one.case.source, len(numbers))
+
+    def floats(name: str) -> NDArray[np.float64]:
+        return np.array([getattr(one, name) for one in comparisons], dtype=float)
+
+    return Columns(
+        source=np.array([numbers[one.case.source] for one in comparisons], dtype=np.int64),
+        measured=floats("measured"),
+        predicted=floats("predicted"),
+        low=floats("low"),
+        high=floats("high"),
+        simple=floats("simple"),
+        refused=np.array([bool(one.reason) for one in comparisons], dtype=bool),
+        rate=np.array([one.rate for one in comparisons], dtype=bool),
+        fitted=np.array([one.fitted for one in comparisons], dtype=bool),
+    )
+
+
 def statistics(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Cases, coverage, and the errors of those that no constant was fitted to (of all, where all were).
 
     Where times and rates are mixed, bias and baseline are those of the times.
     """
-    predicted = [one for one in comparisons if not one.reason]
-    unfitted = [one for one in predicted if not one.fitted]
-    judged = unfitted or predicted
-    weights = source_weights(judged)
-    mixed = any(one.rate for one in judged) and not all(one.rate for one in judged)
-    signs = np.array([-1.0 if mixed and one.rate else 1.0 for one in judged])
-    errors, logs = relative_errors(judged), signs * np.array([one.log_error for one in judged])
+    return column_statistics(columns(comparisons))
+
+
+def column_statistics(rows: Columns) -> dict[str, Any]:
+    """`statistics` of comparisons that are columns already."""
+    predicted = rows.only(~rows.refused)
+    unfitted = predicted.only(~predicted.fitted)
+    judged = unfitted if len(unfitted.source) else predicted
+    kinds, place, counts = np.unique(judged.source, return_inverse=True, return_counts=True)
+    weights = 1 / counts[place] / max(len(kinds), 1)
+    mixed = judged.rate.any() and not judged.rate.all()
+    signs = np.where(judged.rate, -1.0, 1.0) if mixed else np.ones(len(judged.rate))
     with np.errstate(divide="ignore", invalid="ignore"):
-        simple = signs * np.log(np.array([one.simple / one.measured for one in judged]))
+        errors = np.abs(judged.predicted / judged.measured - 1)
+        logs = signs * np.log(judged.predicted / judged.measured)
+        simple = signs * np.log(judged.simple / judged.measured)
     known = np.isfinite(simple)
     constant = weighted_quantile(simple[known], weights[known], 0.5)
     centred = np.abs(np.exp(signs[known] * (simple[known] - constant)) - 1)
-    bounded = [one.low == one.low for one in judged]
-    inside = np.array([one.low <= one.measured <= one.high for one in judged], dtype=float)
-    inside, inside_weights = inside[bounded], weights[bounded]
+    bounded = ~np.isnan(judged.low)
+    inside = ((judged.low <= judged.measured) & (judged.measured <= judged.high)).astype(float)[bounded]
     return {
-        "cases": len(comparisons),
-        "coverage": len(predicted) / len(comparisons),
-        "evidence": len(unfitted),
-        "sources": len({one.case.source for one in judged}),
+        "cases": len(rows.source),
+        "coverage": len(predicted.source) / len(rows.source),
+        "evidence": len(unfitted.source),
+        "sources": len(kinds),
         "median_error": weighted_quantile(errors, weights, 0.5),
         "p90_error": weighted_quantile(errors, weights, 0.9),
         "bias": float(np.exp(np.average(logs, weights=weights))) if len(logs) else float("nan"),
         "baseline_error": weighted_quantile(centred, weights[known], 0.5),
-        "inside_80": float(np.average(inside, weights=inside_weights)) if len(inside) else float("nan"),
+        "inside_80": float(np.average(inside, weights=weights[bounded])) if len(inside) else float("nan"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from farthing.records.comparison import Comparison
@@ -90,3 +91,79 @@ class Validation:
     by_source: tuple[Accuracy, ...]
     refusals: tuple[Refusal, ...]
     comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A measured number that ships with farthing, and how its prediction came out.
+
+    Attributes
+    ----------
+    kind, file, id
+        Which row of which file of measurements.
+    group
+        Row of the accuracy table that it counts in.
+    quantity, name, unit
+        What was measured: the file's column or metric, and in words. ``unit`` is the file's.
+    source, citation, url
+        Who measured, where it was published, and the page; empty where nobody kept it.
+    setup
+        Model, cards, engine, split and load, in words.
+    measured, predicted, low, high
+        In the file's unit; the last three are NaN where nothing is predicted, ends of the 80% interval too
+        where nothing alike was measured.
+    rate
+        More is faster.
+    fitted
+        Constants were fitted to it, so that it is no evidence.
+    reason
+        Why nothing is predicted; empty where it is.
+    """
+
+    kind: str
+    file: str
+    id: str
+    group: str
+    quantity: str
+    name: str
+    unit: str
+    source: str
+    citation: str
+    url: str
+    setup: str
+    measured: float
+    predicted: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    rate: bool = False
+    fitted: bool = False
+    reason: str = ""
+
+    @property
+    def error(self) -> float:
+        """Predicted over measured less 1; NaN where nothing is predicted."""
+        return self.predicted / self.measured - 1 if self.measured else math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyOverview:
+    """How the measurements that ship with farthing came out.
+
+    Attributes
+    ----------
+    cases, predicted, fitted
+        Measured numbers; how many of them are predicted, and of those how many constants were fitted to.
+    by_group
+        By row of the accuracy table; fitted numbers are left out of the errors.
+    by_source
+        By row of the table and source.
+    refusals
+        Why the others are not predicted, most frequent first.
+    """
+
+    cases: int
+    predicted: int
+    fitted: int
+    by_group: tuple[Accuracy, ...]
+    by_source: tuple[Accuracy, ...]
+    refusals: tuple[Refusal, ...]

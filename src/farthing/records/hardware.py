@@ -108,6 +108,11 @@ class Accelerator:
         if not max(self.fp32_flop_per_s, self.fp16_flop_per_s, self.bf16_flop_per_s, self.int8_op_per_s) > 0:
             raise InvalidInput(f"accelerator {self.id!r}: at least one peak rate must be positive")
 
+    @property
+    def training_flop_per_s(self) -> float:
+        """Dense 16-bit peak with fp32 accumulation; 0 where the card has none [FLOP/s]."""
+        return self.bf16_flop_per_s or self.fp16_fp32_accumulate_flop_per_s or self.fp16_flop_per_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:

@@ -240,6 +240,27 @@ class Model:
         return letter in self.mixer_pattern[: self.layers]
 
     @property
+    def attention(self) -> str:
+        """How it attends, in a word or two; SWA is a sliding window.
+
+        Examples
+        --------
+        >>> from farthing.catalog import model
+        >>> [model(id).attention for id in ("llama-2-70b", "llama-2-7b", "deepseek-v3")]
+        ['GQA 64:8', 'MHA', 'MLA']
+        """
+        if self.is_mla:
+            word = "MLA"
+        elif not self.heads:
+            word = "none"
+        elif self.kv_heads == self.heads:
+            word = "MHA"
+        else:
+            word = "MQA" if self.kv_heads == 1 else f"GQA {self.heads}:{self.kv_heads}"
+        windows = ["SWA"] if self.uses("window") else []
+        return " ".join([word, *windows, *(["linear"] if self.uses("linear") else [])])
+
+    @property
     def is_moe(self) -> bool:
         """Whether any layer is a mixture of experts."""
         return "m" in self.ffn_pattern and self.experts > 0

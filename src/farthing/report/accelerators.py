@@ -31,11 +31,6 @@ from farthing.units import (
 )
 
 
-def training_flop_per_s(card: Accelerator) -> float:
-    """Dense 16-bit peak with fp32 accumulation; 0 where the card has none [FLOP/s]."""
-    return card.bf16_flop_per_s or card.fp16_fp32_accumulate_flop_per_s or card.fp16_flop_per_s
-
-
 def accelerator_list(cards: Iterable[Accelerator]) -> RenderableType:
     """One line for each card.
 
@@ -51,7 +46,7 @@ def accelerator_list(cards: Iterable[Accelerator]) -> RenderableType:
             str(card.year),
             f"{card.memory_bytes / GIB:,.4g}",
             f"{card.memory_bytes_per_s / GIGA:,.0f}",
-            _number(training_flop_per_s(card) / TERA),
+            _number(card.training_flop_per_s / TERA),
             _number(card.tdp_w),
         )
         for card in cards

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from farthing.records.api_price import ApiPrice
+from farthing.records.catalogue import CatalogEntry
 from farthing.records.country import Country
 from farthing.records.engine import Engine
 from farthing.records.hardware import Host, Link, Nic, NumberFormat, Price, Switch
@@ -18,7 +18,7 @@ from farthing.records.parts import HostPart, Part
 from farthing.records.resale import Resale
 from farthing.report import layout
 from farthing.report.prices import mark
-from farthing.units import format_bytes, format_quantity, format_seconds, format_usd, unit_of
+from farthing.units import format_bytes, format_seconds, format_usd
 
 Row = (
     Link
@@ -208,55 +208,25 @@ _PLURAL: Final = (
 )
 """Tables that are called what their rows are."""
 
-_ENDINGS: Final = (("_bytes_per_s", " bandwidth"), ("_bytes", ""), ("_s", ""), ("_w", ""), ("_usd", ""))
 
-
-def _label(field: str) -> str:
-    if field == "bytes_per_s":
-        return "rate of a port"
-    for ending, kept in _ENDINGS:
-        if field.endswith(ending):
-            return field.removesuffix(ending).replace("_", " ") + kept
-    return field.replace("_", " ")
-
-
-def _facts(row: Row) -> Iterator[tuple[str, str]]:
-    for field in dataclasses.fields(row):
-        value, unit = getattr(row, field.name), unit_of(field.name)
-        if field.name in ("id", "name", "notes", "source", "mains_source") or value in ("", 0, 0.0):
-            continue
-        if isinstance(value, bool):
-            words = "yes" if value else "no"
-        elif field.name == "price_date":
-            words = f"{value}{mark(value)}"
-        elif unit == "byte":
-            words = format_bytes(value, binary=True)
-        elif isinstance(value, float):
-            words = format_quantity(value, unit) if unit else f"{value:g}"
-        else:
-            words = str(value)
-        yield _label(field.name), words
-
-
-def row_report(row: Any, price: Price | None = None) -> RenderableType:
-    """All facts of one row, with its source.
-
-    Parameters
-    ----------
-    row
-        A record of the catalogue that has an id.
-    price
-        What it costs, where that is not in the row itself.
-    """
-    facts = list(_facts(row))
-    sources = [("Source", row.source), ("Source of the mains", getattr(row, "mains_source", ""))]
-    if price is not None:
-        facts = [(label, words) for label, words in facts if label not in ("price", "price date")]
-        facts += [("price", format_usd(price.usd)), ("price date", f"{price.date}{mark(price.date)}")]
-        if price.source != row.source:
-            sources.append(("Source of the price", price.source))
-    parts: list[RenderableType] = [layout.heading(row.name, row.id), layout.facts(facts)]
-    for title, text in (("Notes", getattr(row, "notes", "")), *sources):
+def row_report(entry: CatalogEntry) -> RenderableType:
+    """All facts of one row, with its sources."""
+    facts = [
+        (fact.label, fact.words + (mark(fact.words) if fact.name == "price_date" else ""))
+        for fact in entry.facts
+    ]
+    parts: list[RenderableType] = [layout.heading(entry.name, entry.id), layout.facts(facts)]
+    for title, text in (("Notes", entry.notes), ("Source", entry.source), *_other_sources(entry)):
         if text:
             parts += [Text(), layout.heading(title), layout.indented(Text(text))]
     return Group(*parts)
+
+
+def _other_sources(entry: CatalogEntry) -> Iterator[tuple[str, str]]:
+    """Where facts come from that the row's own source does not tell of."""
+    labels: dict[str, list[str]] = {}
+    for fact in entry.facts:
+        if fact.source not in entry.source and fact.name != "price_date":
+            labels.setdefault(fact.source, []).append(fact.label)
+    for source, mine in labels.items():
+        yield f"Source of the {' and '.join(mine)}", source

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from farthing.records.hardware import Cluster, HostGroup, Link, Price
 from farthing.report import layout
-from farthing.report.accelerators import training_flop_per_s
 from farthing.report.estimate import hardware
 from farthing.report.prices import dated
 from farthing.units import (
@@ -35,7 +34,7 @@ def _group(group: HostGroup) -> Iterator[tuple[str, str]]:
     each = group.accelerators_per_host
     yield "hosts", f"{group.hosts:,} with {each:,} card{'s' if each > 1 else ''} each"
     memory, rate = format_bytes(card.memory_bytes, binary=True), format_bytes_per_s(card.memory_bytes_per_s)
-    yield "card", f"{card.name}: {memory}, {rate}, {format_flop_per_s(training_flop_per_s(card))} in 16 bits"
+    yield "card", f"{card.name}: {memory}, {rate}, {format_flop_per_s(card.training_flop_per_s)} in 16 bits"
     if each > 1:
         yield "between cards", _link(group.intra_link)
         yield "peer-to-peer", "no: through the host's memory" if group.host_copy else "yes"
@@ -55,7 +54,7 @@ def _total(
     yield "memory", format_bytes(memory, binary=True)
     bandwidth = sum(group.count * group.accelerator.memory_bytes_per_s for group in groups)
     yield "memory bandwidth", format_bytes_per_s(bandwidth)
-    rate = sum(group.count * training_flop_per_s(group.accelerator) for group in groups)
+    rate = sum(group.count * group.accelerator.training_flop_per_s for group in groups)
     yield "16-bit peak", format_flop_per_s(rate)
     power = sum(group.count * group.accelerator.tdp_w for group in groups)
     yield "cards' power limit", format_watts(power)

@@ -7,35 +7,9 @@ from collections.abc import Iterable, Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from farthing.records.model import Model
 from farthing.records.summary import ModelSummary
 from farthing.report import layout
 from farthing.units import format_bytes, format_count, format_flop
-
-
-def attention_kind(model: Model) -> str:
-    """How a model attends, in a word or two; SWA is a sliding window.
-
-    Examples
-    --------
-    >>> from farthing.catalog import model
-    >>> [attention_kind(model(id)) for id in ("llama-2-70b", "llama-2-7b", "deepseek-v3")]
-    ['GQA 64:8', 'MHA', 'MLA']
-    """
-    if model.is_mla:
-        word = "MLA"
-    elif not model.heads:
-        word = "none"
-    elif model.kv_heads == model.heads:
-        word = "MHA"
-    else:
-        word = "MQA" if model.kv_heads == 1 else f"GQA {model.heads}:{model.kv_heads}"
-    found = [word]
-    if model.uses("window"):
-        found.append("SWA")
-    if model.uses("linear"):
-        found.append("linear")
-    return " ".join(found)
 
 
 def model_list(summaries: Iterable[ModelSummary]) -> RenderableType:
@@ -43,7 +17,7 @@ def model_list(summaries: Iterable[ModelSummary]) -> RenderableType:
     rows = [
         (
             summary.model.id,
-            attention_kind(summary.model),
+            summary.model.attention,
             format_count(summary.parameters),
             format_count(summary.active_parameters) if summary.model.is_moe else "",
             format_count(summary.model.max_context),
@@ -60,7 +34,7 @@ def _shape(summary: ModelSummary) -> Iterator[tuple[str, str]]:
     model = summary.model
     yield "layers", f"{model.layers}, hidden width {model.hidden:,}"
     if model.heads:
-        yield "attention", f"{attention_kind(model)}; {model.heads} heads of {model.head_dim}"
+        yield "attention", f"{model.attention}; {model.heads} heads of {model.head_dim}"
     if model.window:
         yield "window", f"{model.window:,} tokens"
     if model.ffn_hidden:

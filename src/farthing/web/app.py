@@ -67,7 +67,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         lifespan=lifespan,
-        root_path=chosen.prefix,
     )
     app.state.workers = workers
     app.state.prefix = chosen.prefix

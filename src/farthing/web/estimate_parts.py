@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
+from farthing.errors import UnknownName
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
@@ -151,7 +152,10 @@ def quantity_rows(estimate: Estimate, names: Sequence[str]) -> list[Mapping[str,
 
 def meaning(record: str, field: str) -> str:
     """What a field of a record means, in a sentence; empty where the glossary has no such field."""
-    return ""
+    try:
+        return api.term(record, field).meaning
+    except UnknownName:
+        return ""
 
 
 def _term(terms: Sequence[Term], name: str) -> Term | None:

@@ -84,6 +84,7 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        scope = self._with_prefix(scope)
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -126,6 +127,15 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, whole, guarded)
+
+    def _with_prefix(self, scope: Scope) -> Scope:
+        """The request as under the prefix, whether or not a proxy took it off."""
+        prefix = self.settings.prefix
+        if not prefix:
+            return scope
+        path = scope["path"]
+        whole = path if path == prefix or path.startswith(f"{prefix}/") else prefix + path
+        return {**scope, "root_path": prefix, "path": whole}
 
     def _wait_s(self, scope: Scope) -> float:
         """Seconds that a client has to wait; assets are free."""

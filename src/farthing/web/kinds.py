@@ -86,6 +86,11 @@ def _read_count(value: Any, least: int, most: int) -> int:
     return int(_in_range(number, least, most, value))
 
 
+def _text_of(unit: str) -> dict[str, Any]:
+    """The schema of a number that is written as a text, with a unit."""
+    return {"type": "string", "pattern": rf"^[0-9][0-9_,]*\.?[0-9]*([eE][+-]?[0-9]+)?{unit}$"}
+
+
 def count(least: int = 1, most: int = 10**9) -> Kind:
     """A whole number, also as ``4k``.
 
@@ -96,7 +101,7 @@ def count(least: int = 1, most: int = 10**9) -> Kind:
     4000
     """
     schema = {
-        "anyOf": [{"type": "integer", "minimum": least, "maximum": most}, {"type": "string"}],
+        "anyOf": [{"type": "integer", "minimum": least, "maximum": most}, _text_of(r"\s*[kKmMgGbBtTpP]?")],
         "description": "A whole number, or one like 4k.",
     }
     return _kind(lambda value: _read_count(value, least, most), schema, "number")
@@ -178,7 +183,7 @@ def number(least: float = 0.0, most: float = 1e12, *, positive: bool = False) ->
 
     return _kind(
         read,
-        {"anyOf": [{"type": "number", "minimum": least, "maximum": most}, {"type": "string"}]},
+        {"anyOf": [{"type": "number", "minimum": least, "maximum": most}, _text_of("")]},
         "number",
         command=lambda value: f"{value:.12g}",
     )
@@ -194,7 +199,9 @@ def tokens() -> Kind:
         return float(_in_range(found, 1, 1e18, value))
 
     return _kind(
-        read, {"anyOf": [{"type": "number"}, {"type": "string"}]}, command=lambda value: f"{value:.12g}"
+        read,
+        {"anyOf": [{"type": "number", "minimum": 1, "maximum": 1e18}, _text_of(r"\s*[kKmMgGbBtTpP]?")]},
+        command=lambda value: f"{value:.12g}",
     )
 
 
@@ -221,7 +228,10 @@ def seconds(most: float = 1e12, *, zero: bool = False) -> Kind:
     return _kind(
         read,
         {
-            "anyOf": [{"type": "number", "minimum" if zero else "exclusiveMinimum": 0}, {"type": "string"}],
+            "anyOf": [
+                {"type": "number", "minimum" if zero else "exclusiveMinimum": 0, "maximum": most},
+                _text_of(r"\s*(s|ms|us|ns|min|h|d)?"),
+            ],
             "description": "Seconds, or a text with its unit such as 50ms, 2s, 10min, 3h or 30d.",
         },
         command=_time,

@@ -21,7 +21,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
             version=app.version,
             summary=app.summary,
             routes=app.routes,
-            servers=[{"url": app.root_path or "/"}],
+            servers=[{"url": app.state.prefix or "/"}],
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas |= _records()

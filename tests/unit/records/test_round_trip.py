@@ -16,10 +16,11 @@ from farthing import api, catalog, records
 from farthing.catalog.cluster import parse_cluster
 from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.load import table
+from farthing.catalogue import catalog_row, catalog_rows
 from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
-from farthing.records.accuracy import Accuracy, Refusal, Validation
+from farthing.records.accuracy import Accuracy, AccuracyOverview, Outcome, Refusal, Validation
 from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
 from farthing.records.design import DesignResult
@@ -140,6 +141,35 @@ def samples() -> list[Any]:
             by_source=(figures,),
             refusals=(Refusal(kind="inference", reason="unknown card", cases=2),),
             comparisons=(comparison,),
+        ),
+        *api.article_rows("chip"),
+        *api.glossary(),
+        catalog_rows("links"),
+        *(catalog_row(name, id) for name, id in (("accelerators", "h100-sxm"), ("models", "llama-2-70b"))),
+        AccuracyOverview(
+            cases=3,
+            predicted=1,
+            fitted=0,
+            by_group=(figures,),
+            by_source=(figures,),
+            refusals=(Refusal(kind="inference", reason="unknown card", cases=2),),
+        ),
+        Outcome(
+            kind="cluster",
+            file="cluster.csv",
+            id="cl0000",
+            group="cluster over slow links",
+            quantity="ms_per_token",
+            name="time per token",
+            unit="ms",
+            source="us",
+            citation="arXiv:2312.08361",
+            url="https://arxiv.org/abs/2312.08361",
+            setup="BLOOM-176B on 3 servers",
+            measured=585.0,
+            predicted=607.0,
+            low=400.0,
+            high=700.0,
         ),
         Refit(
             file="mine.csv",

@@ -10,6 +10,7 @@ import pytest
 
 from farthing import api, article
 from farthing.catalog.cluster import parse_cluster
+from farthing.catalogue import described
 from farthing.cli.article import _tables
 from farthing.records.hardware import Price
 from farthing.records.price_update import PriceUpdate
@@ -66,7 +67,7 @@ def test_a_cluster(render: Any, date: str, old: bool) -> None:
 def test_the_rest_of_the_catalogue(render: Any, date: str, old: bool) -> None:
     row = dataclasses.replace(api.row("switches", "switch-200g-40"), price_usd=20000.0, price_date=date)
     assert (STALE in render(row_list("switches", [row]), 120)) is old
-    assert (STALE in render(row_report(row), 120)) is (old and bool(date))
+    assert (STALE in render(row_report(described(row, "switches")), 120)) is (old and bool(date))
 
 
 def test_unpriced_rows_have_no_mark(render: Any) -> None:
