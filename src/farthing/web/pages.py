@@ -18,6 +18,8 @@ from farthing.records.chart import Chart
 from farthing.report import layout
 from farthing.report.estimate import split
 from farthing.report.explanation import formula_of, references, steps, value_of
+from farthing.report.serving_tables import three
+from farthing.report.serving_words import share
 from farthing.report.vega import vega_lite
 from farthing.web.answers import Job
 from farthing.web.controls import control, listed
@@ -71,6 +73,8 @@ def environment() -> Environment:
         "quantity": units.format_quantity,
         "percent": layout.percent,
         "change": layout.change,
+        "share": share,
+        "three": three,
         "plan_split": split,
         "chart_json": _chart_json,
     }

@@ -8,6 +8,7 @@ from farthing.web.view import View
 from farthing.web.views.compare import VIEW as COMPARE
 from farthing.web.views.design import VIEW as DESIGN
 from farthing.web.views.inference import VIEW as INFERENCE
+from farthing.web.views.serving import VIEW as SERVING
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, DESIGN, COMPARE)}
+VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, DESIGN, COMPARE, SERVING)}
 """By name, in the order of the menu."""
