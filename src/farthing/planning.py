@@ -20,10 +20,10 @@ _MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBas
 
 
 def plan(
-    task: Task,
     model: str | Model,
     cluster: str | Cluster,
     *,
+    task: Task = "inference",
     search: bool = True,
     explain: bool = False,
     front: str | Sequence[str] = (),
@@ -35,7 +35,7 @@ def plan(
 
     Parameters
     ----------
-    task, model, cluster, front, progress, workers
+    model, cluster, task, front, progress, workers
         As in `farthing.search`.
     search
         Search what is left out of the plan; else it takes its default, and there is no search result.
@@ -58,11 +58,10 @@ def plan(
 
     Examples
     --------
-    >>> estimate, found = plan("inference", "llama-2-70b", "1x8:h100-sxm")
+    >>> estimate, found = plan("llama-2-70b", "1x8:h100-sxm")
     >>> estimate.fits, estimate.plan.tp, found.evaluated > 5
     (True, 8, True)
-    >>> estimate, found = plan("inference", "llama-2-70b", "1x8:h100-sxm", search=False, tp=4,
-    ...                        dp=2, batch_size=2)
+    >>> estimate, found = plan("llama-2-70b", "1x8:h100-sxm", search=False, tp=4, dp=2, batch_size=2)
     >>> estimate.plan.dp, found
     (2, None)
     """
@@ -168,7 +167,7 @@ def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dic
     name = cluster if isinstance(cluster, str) else cluster.name
     machines = api.find_cluster(cluster) if isinstance(cluster, str) else cluster
     try:
-        estimate, found = plan("inference", model, machines, **asked)
+        estimate, found = plan(model, machines, **asked)
     except Infeasible as error:
         return ClusterPlan(cluster=name, breaks=str(error))
     breaks = "" if estimate.fits else estimate.misfit

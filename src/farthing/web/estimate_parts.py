@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -10,13 +11,13 @@ from farthing.errors import UnknownName
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
-from farthing.records.search import SearchResult, Task
+from farthing.records.search import SearchResult
 from farthing.records.term import Term
 from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
 from farthing.units import format_bytes, format_quantity, unit_of
-from farthing.web.asks import Ask, python_call
-from farthing.web.kinds import Source, in_python, name, number, repeated, text
+from farthing.web.asks import Ask
+from farthing.web.kinds import name, number, repeated, text
 from farthing.web.view import Explanation, Given
 
 Estimate = InferenceEstimate | TrainingEstimate
@@ -51,7 +52,7 @@ LIMITS: Final = (
         name="usd_per_million_tokens",
         title="USD a million",
         text="Most for a million tokens [USD].",
-        kind=number(0, 1e9, positive=True),
+        kind=number(0, 1e9),
         flag="--usd-per-million",
         section="Goal and limits",
     ),
@@ -64,28 +65,6 @@ LIMITS: Final = (
         section="Goal and limits",
     ),
 )
-
-
-def python_of(task: Task, given: Given) -> str:
-    """The Python call that gives the same estimate: a search, or of one plan without.
-
-    Examples
-    --------
-    >>> given = {"model": "gpt-2", "cluster": "rtx-4090", "changes": ("layers=6",), "search": False}
-    >>> print(python_of("training", given))
-    import farthing.api
-    <BLANKLINE>
-    farthing.train(farthing.api.find_model("gpt-2", layers=6), "rtx-4090")
-    """
-    from farthing.web.subject import without
-
-    asked = without(given, "changes", "search", "launch")
-    if changes := api.parsed_changes(given.get("changes", ())):
-        replaced = "".join(f", {field}={in_python(value)}" for field, value in changes.items())
-        asked["model"] = Source(f"farthing.api.find_model({in_python(asked['model'])}{replaced})")
-    if not given.get("search", True):
-        return python_call("train" if task == "training" else "infer", ("model", "cluster"), asked)
-    return python_call("search", ("model", "cluster"), {"task": task} | asked, ".best")
 
 
 def launch_of(
@@ -158,34 +137,13 @@ def meaning(record: str, field: str) -> str:
         return ""
 
 
-def _term(terms: Sequence[Term], name: str) -> Term | None:
-    """The term of a name, at the least depth."""
-    level = list(terms)
-    while level:
-        found = next((term for term in level if term.name == name), None)
-        if found is not None:
-            return found
-        level = [part for term in dict.fromkeys(level) for part in term.terms]
-    return None
-
-
-def explanation(
-    estimate: Estimate, number: str, terms: Mapping[str, str], meanings: Mapping[str, str] | None = None
-) -> Explanation:
-    """How a number of an estimate comes about: by its term, its interval, its prices.
-
-    Parameters
-    ----------
-    estimate
-        With its derivation.
-    number
-        A field of it.
-    terms
-        The name of the term that derives a number, by the number.
-    meanings
-        What a number is, in a sentence.
-    """
-    found = _term(estimate.terms, terms.get(number, ""))
+def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Explanation:
+    """How a number of an estimate comes about: by its term, its interval, its prices."""
+    named = {field.name for field in dataclasses.fields(estimate)}
+    if number not in named:
+        raise UnknownName("number", number, sorted(named))
+    words_of_it = meaning(type(estimate).__name__, number)
+    found: Term | None = next((term for term in estimate.terms if term.name == terms.get(number)), None)
     bars = {bar.name: bar for bar in estimate.intervals}
     bar = bars.get({"memory": "total_bytes"}.get(number, number))
     notes = []
@@ -198,17 +156,14 @@ def explanation(
         )
     if number in ("costs", "run_usd", "usd_per_million_tokens"):
         notes += [f"{cost.way}: {cost.basis}." for cost in estimate.costs]
-    value = found.value if found else getattr(estimate, number, None)
+    value = getattr(estimate, number, None)
     if number == "memory":
         words = format_bytes(estimate.memory.total_bytes, binary=True)
     elif isinstance(value, (int, float)):
-        words = format_quantity(value, found.unit if found else unit_of(number))
+        words = format_quantity(value, unit_of(number))
     else:
         words = ""
+    title = found.name if found else number.replace("_", " ")
     return Explanation(
-        title=found.name if found else number.replace("_", " "),
-        value=words,
-        meaning=(meanings or {}).get(number) or meaning(type(estimate).__name__, number),
-        terms=(found,) if found else (),
-        notes=notes,
+        title=title, value=words, meaning=words_of_it, terms=(found,) if found else (), notes=notes
     )

@@ -135,7 +135,9 @@ class View:
             return self.call(given)
         if not self.function:
             return ""
-        return python_call(self.function, self.positional, given, self.ending, **self.python)
+        taken = {ask.name for ask in self.asks if ask.in_python}
+        kept = {name: value for name, value in given.items() if name in taken}
+        return python_call(self.function, self.positional, kept, self.ending, **self.python)
 
 
 _MODELS: dict[str, type[Question]] = {}

@@ -38,7 +38,7 @@
     return view;
   };
   const draw = async (figure) => {
-    const both = JSON.parse(figure.dataset.chart);
+    const both = JSON.parse(figure.querySelector("template").content.textContent);
     figure.spec = both[window.farthingTheme.dark ? "dark" : "light"];
     const place = figure.querySelector(".drawing");
     // The page says the title; a file that is saved has it inside.
@@ -65,8 +65,8 @@
   const silent = () => quiet;
   const quiet = { level: silent, error: silent, warn: silent, info: silent, debug: silent };
 
-  const drawAll = () => {
-    document.querySelectorAll("[data-chart]").forEach((figure) => draw(figure).catch((error) => {
+  const drawAll = (which = "[data-chart]") => {
+    document.querySelectorAll(which).forEach((figure) => draw(figure).catch((error) => {
       figure.querySelector(".drawing").textContent = "This chart cannot be drawn here.";
       console.error(error);
     }));
@@ -92,8 +92,8 @@
       setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
   });
-  document.addEventListener("htmx:afterSwap", drawAll);
+  document.addEventListener("htmx:afterSwap", () => drawAll("[data-chart]:not([data-drawn])"));
   document.addEventListener("htmx:beforeSwap", () => { tip.hidden = true; });
-  document.addEventListener("farthing:theme", drawAll);
+  document.addEventListener("farthing:theme", () => drawAll());
   drawAll();
 })();

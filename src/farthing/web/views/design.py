@@ -48,14 +48,11 @@ def _ask(given: Given) -> DesignResult:
 
 
 def _python(given: Given) -> str:
-    asked = without(given, "changes")
+    asked = dict(given)
     for name in PRICES:
         if name in given:
             pairs = (f"{in_python(item)}: {in_python(usd)}" for item, usd in _prices(given[name]).items())
             asked[name] = Source(f"{{{', '.join(pairs)}}}")
-    if changes := api.parsed_changes(given.get("changes", ())):
-        replaced = "".join(f", {field}={in_python(value)}" for field, value in changes.items())
-        asked["model"] = Source(f"farthing.api.find_model({in_python(asked['model'])}{replaced})")
     return python_call("design", ("model",), asked)
 
 

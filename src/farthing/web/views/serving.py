@@ -18,7 +18,6 @@ from farthing.report.estimate import hardware
 from farthing.report.serving_charts import serving_charts
 from farthing.units import MEGA, format_quantity, format_seconds, format_usd
 from farthing.web.asks import python_call
-from farthing.web.kinds import Source, in_python
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
 from farthing.web.views.serving_asks import ASKS, MOST_REQUESTS, TITLES
@@ -61,12 +60,7 @@ def _python(given: Given) -> str:
     asked = _question(given)
     if "arrivals" not in given and asked["arrivals"] == "poisson":
         del asked["arrivals"]
-    model: Any = given["model"]
-    if changes := api.parsed_changes(given.get("changes", ())):
-        replaced = "".join(f", {field}={in_python(value)}" for field, value in changes.items())
-        model = Source(f"farthing.api.find_model({in_python(model)}{replaced})")
-    subject = {"model": model, "cluster": given["cluster"]}
-    return python_call("simulate_serving", ("model", "cluster"), subject | asked)
+    return python_call("simulate_serving", ("model", "cluster"), asked | dict(given))
 
 
 def _show(given: Given, answer: _Answer) -> Shown:
