@@ -372,6 +372,7 @@ def search(
     front: Sequence[str] = (),
     ideal: bool = False,
     sensitivity: bool = False,
+    others: bool = True,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
     **options: Any,
@@ -395,6 +396,9 @@ def search(
         Two or three objectives whose Pareto front is returned too.
     sensitivity
         Say what a 10% better part gives the best plan.
+    others
+        Look also for plans that are told beside the best: with workers that read prompts for others, and with
+        machines moved or left out. Inference only.
     progress, workers
         Called with the pieces of work done and all of them; processes that share a large search (more than
         one needs a script that guards its entry with ``if __name__ == "__main__"``). Training only.
@@ -454,6 +458,7 @@ def search(
             axes=axes,
             objective=cast(Any, objective or "tokens-per-s"),
             limits=kept,
+            others=others,
             **shared,
         )
     else:

@@ -167,7 +167,8 @@ def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dic
     name = cluster if isinstance(cluster, str) else cluster.name
     machines = api.find_cluster(cluster) if isinstance(cluster, str) else cluster
     try:
-        estimate, found = plan(model, machines, **asked)
+        only: dict[str, Any] = {} if asked.get("search") is False else {"top": 1, "others": False}
+        estimate, found = plan(model, machines, **asked, **only)
     except Infeasible as error:
         return ClusterPlan(cluster=name, breaks=str(error))
     breaks = "" if estimate.fits else estimate.misfit

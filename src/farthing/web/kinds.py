@@ -133,6 +133,8 @@ def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
 
     def read(value: Any) -> Any:
         found = tuple(dict.fromkeys(adapter.validate_python(item) for item in _listed(value)))
+        if not found:
+            raise InvalidInput("the list is empty: give one value or more, or leave the field out")
         if len(found) > most:
             raise InvalidInput(f"{len(found)} values are too many: give at most {most}")
         return found if always or len(found) > 1 else found[0]
