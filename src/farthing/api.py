@@ -40,6 +40,7 @@ from farthing.estimate import run as _run
 from farthing.estimate import training as _training
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.cost import CostBasis
+from farthing.estimate.disaggregated_text import disaggregated_plan
 from farthing.estimate.engine import with_engine
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import (
@@ -94,6 +95,7 @@ __all__ = [
     "citation",
     "compare_cards",
     "design",
+    "disaggregated_plan",
     "engines",
     "fault_presets",
     "find_cluster",

@@ -178,4 +178,5 @@ def python_call(
     if len(call) > PYTHON_WIDTH:
         inner = "".join(f"    {argument},\n" for argument in arguments)
         call = f"farthing.{function}(\n{inner}){ending}"
-    return f"import farthing{'.api' if changes else ''}\n\n{call}"
+    module = "farthing.api" if "farthing.api." in call else "farthing"
+    return f"import {module}\n\n{call}"

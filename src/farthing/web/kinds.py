@@ -6,14 +6,14 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
 from farthing.errors import InvalidInput
-from farthing.units import parse_bytes, parse_seconds, parse_tokens
+from farthing.units import DAY, HOUR, MONTH, parse_bytes, parse_seconds, parse_tokens
 
 Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number"]
 
@@ -287,8 +287,69 @@ def _bytes(value: float) -> str:
     return f"{value:.12g}B"
 
 
-def word(words: Iterable[str]) -> Kind:
-    """One of a few words."""
+def money_rate(most: float = 1e9) -> Kind:
+    """Money a second: USD/s, or a text with its time such as ``12/h``.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> kind = money_rate()
+    >>> TypeAdapter(kind.annotation).validate_python("36/h"), kind.command(0.01)
+    (0.01, '36')
+    """
+    spans = {"s": 1.0, "h": HOUR, "day": DAY, "month": MONTH}
+
+    def read(value: Any) -> float:
+        found = float(value) if _is_number(value) else math.nan
+        if isinstance(value, str) and len(value) <= LONGEST:
+            amount, _, span = value.replace("$", "").partition("/")
+            try:
+                found = float(amount) / spans[span.strip().lower()]
+            except (KeyError, ValueError):
+                found = math.nan
+        if not 0 < found <= most:
+            raise InvalidInput(
+                f"{_short(value)} is no money for a time; write it like 12/h, 300/day or 9000/month"
+            )
+        return found
+
+    schema = {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": most},
+            {"type": "string", "pattern": r"^\$?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*/\s*(s|h|day|month)$"},
+        ],
+        "description": "USD a second, or a text with its time such as 12/h, 300/day or 9000/month.",
+    }
+    return _kind(read, schema, command=lambda value: f"{value * HOUR:.12g}")
+
+
+def or_word(other: Kind, own: str) -> Kind:
+    """A value of a kind, or one word.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> adapter = TypeAdapter(or_word(number(0, 1), "market").annotation)
+    >>> adapter.validate_python("Market"), adapter.validate_python("0.3")
+    ('market', 0.3)
+    """
+    from pydantic import TypeAdapter
+
+    adapter = TypeAdapter(other.annotation)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value.strip().lower() == own:
+            return own
+        return adapter.validate_python(value)
+
+    def command(value: Any) -> str:
+        return own if value == own else other.command(value)
+
+    return _kind(read, {"anyOf": [adapter.json_schema(), {"const": own}]}, command=command)
+
+
+def word(words: Iterable[str], flags: Mapping[str, str] | None = None) -> Kind:
+    """One of a few words; with ``flags`` each is an option of its own in a command."""
     listed = tuple(words)
 
     def read(value: Any) -> str:
@@ -297,7 +358,8 @@ def word(words: Iterable[str]) -> Kind:
             raise InvalidInput(f"{_short(value)} is none of {', '.join(listed)}; choose one of these")
         return text
 
-    return _kind(read, {"type": "string", "enum": list(listed)}, "select", listed)
+    command = (flags or {word: word for word in listed}).__getitem__
+    return _kind(read, {"type": "string", "enum": list(listed)}, "select", listed, command)
 
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -356,6 +418,12 @@ def flag() -> Kind:
     return _kind(read, {"type": "boolean"}, "flag")
 
 
+class Source(str):
+    """Python source that stands for a value."""
+
+    __slots__ = ()
+
+
 def in_python(value: Any) -> str:
     """A value as Python source.
 
@@ -364,6 +432,8 @@ def in_python(value: Any) -> str:
     >>> in_python("fp8"), in_python((4, 8)), in_python(0.05), in_python(2e12)
     ('"fp8"', '[4, 8]', '0.05', '2e12')
     """
+    if isinstance(value, Source):
+        return str(value)
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, tuple):

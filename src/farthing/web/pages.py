@@ -18,6 +18,8 @@ from farthing.records.chart import Chart
 from farthing.report import layout
 from farthing.report.estimate import split
 from farthing.report.explanation import formula_of, references, steps, value_of
+from farthing.report.serving_tables import three
+from farthing.report.serving_words import share
 from farthing.report.vega import vega_lite
 from farthing.web.answers import Job
 from farthing.web.controls import control, listed
@@ -68,6 +70,8 @@ def environment() -> Environment:
         "quantity": units.format_quantity,
         "percent": layout.percent,
         "change": layout.change,
+        "share": share,
+        "three": three,
         "plan_split": split,
         "chart_json": _chart_json,
     }
@@ -84,6 +88,7 @@ def environment() -> Environment:
         "control": control,
         "listed": listed,
         "HOUR": units.HOUR,
+        "MONTH": units.MONTH,
         "GIB": units.GIB,
     }
     return found
@@ -119,6 +124,7 @@ def _context(view: View, job: Job) -> dict[str, Any]:
         "query": query,
         "link": f"{job.prefix}/{view.name}" + (f"?{query}" if query else ""),
         "asked": bool(job.values),
+        "waiting": False,
     }
 
 
@@ -131,6 +137,12 @@ def view_page(view: View, job: Job, given: Mapping[str, Any], shown: Shown) -> s
         "python": view.python_call(given),
         **shown.more,
     }
+    return _render(view, job, context)
+
+
+def opening_page(view: View, job: Job) -> str:
+    """A slow view before its first question is answered, which the page then asks for."""
+    context = _context(view, job) | {"shown": Shown(), "problem": None, "waiting": True}
     return _render(view, job, context)
 
 

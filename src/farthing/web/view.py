@@ -93,6 +93,8 @@ class View:
     command, function, positional, ending, python
         The words of the command, the Python function, the fields that it takes by place, what follows its
         call, and what it takes besides.
+    call
+        The Python call from what was given, where it is not that function of these fields as they stand.
     needed
         Fields that stand as in ``first`` where a question leaves them out.
     schema
@@ -117,6 +119,7 @@ class View:
     positional: Sequence[str] = ()
     ending: str = ""
     python: Given = field(default_factory=dict)
+    call: Callable[[Given], str] | None = None
     needed: Sequence[str] = ()
     schema: Any = None
 
@@ -131,6 +134,8 @@ class View:
 
     def python_call(self, given: Given) -> str:
         """The Python call that asks the same; empty where there is none."""
+        if self.call is not None:
+            return self.call(given)
         if not self.function:
             return ""
         taken = {ask.name for ask in self.asks if ask.in_python}

@@ -6,9 +6,13 @@ from typing import Final
 
 from farthing.web.view import View
 from farthing.web.views.compare import VIEW as COMPARE
+from farthing.web.views.design import VIEW as DESIGN
 from farthing.web.views.faults import VIEW as FAULTS
 from farthing.web.views.inference import VIEW as INFERENCE
+from farthing.web.views.serving import VIEW as SERVING
 from farthing.web.views.training import VIEW as TRAINING
 
-VIEWS: Final[dict[str, View]] = {view.name: view for view in (INFERENCE, TRAINING, COMPARE, FAULTS)}
+VIEWS: Final[dict[str, View]] = {
+    view.name: view for view in (INFERENCE, TRAINING, DESIGN, COMPARE, SERVING, FAULTS)
+}
 """By name, in the order of the menu."""
