@@ -34,7 +34,7 @@ from farthing.search.training_sheet import Key, Sheet, spared
 from farthing.search.training_space import Rows
 from farthing.search.training_stages import Pipeline, Recomputation
 
-BLOCK: Final = 16_384
+BLOCK: Final = 32_768
 """Rows times ways to recompute that are worked out together: their columns stay in the processor's cache."""
 
 Column = NDArray[np.float64]
