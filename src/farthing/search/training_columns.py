@@ -34,7 +34,7 @@ from farthing.search.training_sheet import Key, Sheet, spared
 from farthing.search.training_space import Rows
 from farthing.search.training_stages import Pipeline, Recomputation
 
-BLOCK: Final = 16_384
+BLOCK: Final = 32_768
 """Rows times ways to recompute that are worked out together: their columns stay in the processor's cache."""
 
 Column = NDArray[np.float64]
@@ -190,8 +190,8 @@ class Block:
             passes[gathers] = stage_passes(replace(self.setting, plan=plan), layers, micro_batches)
         stages = passes[gathers]
         traffic = self._own(self.sheet.collectives(pipeline, plan.rank_order), rows)
-        # What it hides behind is in the parts; of the plan only words count.
-        setting = replace(self.setting, plan=replace(self.run.plan, zero_stage=zero_stage))
+        # What traffic hides behind is in the passes; of the plan only words count.
+        setting = self.sheet.sharded(zero_stage)
         return Ends(
             [
                 one.passes + data_parallel_time_s(setting, own, one.free, micro_batches)

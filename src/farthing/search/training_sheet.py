@@ -104,6 +104,11 @@ class Sheet:
             words |= {"first_spared": pipeline.first_spared, "last_spared": pipeline.last_spared}
         return replace(self.setting, plan=replace(self.plan, **words))
 
+    def sharded(self, zero_stage: int) -> Setting:
+        """Of all rows, with states sharded in one way."""
+        found: Setting = self._once(("setting", zero_stage), lambda: self._setting(zero_stage=zero_stage))
+        return found
+
     def collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:
         """Of each unlike stage."""
 
