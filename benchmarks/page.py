@@ -147,13 +147,12 @@ def _users(port: int, draw: random.Random) -> list[Row]:
     took = time.perf_counter() - begun
     failed = sum(one.status != 200 for one in got)
     waits = sorted(one.whole_s for one in got)
-    rows = [
+    return [
         (f"{USERS} users, {len(got)} questions: failed", f"{failed}", "", "0"),
         ("  questions a second", f"{len(got) / took:.0f}", "", ""),
         ("  median wait", f"{waits[len(waits) // 2]:.1f} s", "", ""),
         ("  longest wait", f"{waits[-1]:.1f} s", "", ""),
     ]
-    return rows
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -44,9 +44,28 @@ def _number(value: float | None, unit: str = "", words: str = "") -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), shown)
 
 
+def _differences(one: Any, other: Any, path: tuple[Any, ...] = ()) -> Iterator[list[Any]]:
+    """Where two specifications differ, and what the other has there.
+
+    Examples
+    --------
+    >>> list(_differences({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}))
+    [[['a', 1, 'b'], 3]]
+    """
+    if type(one) is type(other) and isinstance(one, dict) and one.keys() == other.keys():
+        for name, value in one.items():
+            yield from _differences(value, other[name], (*path, name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, value in enumerate(one):
+            yield from _differences(value, other[place], (*path, place))
+    elif one != other:
+        yield [list(path), other]
+
+
 def _chart_json(chart: Chart) -> Markup:
-    """The specifications for a light and a dark ground, safe inside any element."""
-    both = {"light": vega_lite(chart), "dark": vega_lite(chart, dark=True)}
+    """The specification for a light ground, and what a dark one changes in it; safe inside any element."""
+    light = vega_lite(chart)
+    both = {"light": light, "dark": list(_differences(light, vega_lite(chart, dark=True)))}
     text = json.dumps(both, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

@@ -38,8 +38,11 @@
     return view;
   };
   const draw = async (figure) => {
-    const both = JSON.parse(figure.querySelector("template").content.textContent);
-    figure.spec = both[window.farthingTheme.dark ? "dark" : "light"];
+    const { light, dark } = JSON.parse(figure.querySelector("template").content.textContent);
+    if (window.farthingTheme.dark) {
+      for (const [path, value] of dark) path.slice(0, -1).reduce((part, name) => part[name], light)[path.at(-1)] = value;
+    }
+    figure.spec = light;
     const place = figure.querySelector(".drawing");
     // The page says the title; a file that is saved has it inside.
     const { title, ...shown } = figure.spec;
