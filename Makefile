@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs layouts simulation calibrate bench check-launch clean
+.PHONY: help setup demo web test lint format docs layouts simulation calibrate bench check-launch vendor lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## LLaMA-2 70B on eight RTX 4090, explained
 	$(BIN)/farthing infer llama-2-70b --on 1x8:rtx-4090 --tp 8 --batch 1 --context 4096 --explain
 
+web: $(STAMP) ## the page, on this machine
+	$(BIN)/farthing web
+
 test: lint $(STAMP) ## all checks: format, lint, types, tests, generated docs
+	@tests/e2e/install_chromium.sh
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 lint: $(STAMP) ## format, lint and types only
@@ -62,6 +66,9 @@ check-launch: ## try the launch commands on the engines' own parsers, in an envi
 	$(LAUNCH)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/launch/engines.txt
 	$(LAUNCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(ENGINES)
 	PYTHONPATH=src $(LAUNCH)/bin/python -m pytest -q -p no:cacheprovider tests/launch/test_engine_parsers.py
+
+vendor: ## bundle the page's scripts from npm, with their licences (needs npm)
+	cd assets && npm ci && node build.mjs
 
 lock: ## pin the newest allowed versions of all packages
 	$(PYTHON) -m venv $(VENV)

@@ -19,6 +19,7 @@ __all__ = [
     "infer",
     "infer_disaggregated",
     "launch",
+    "plan",
     "price_build",
     "search",
     "simulate_faults",
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
         train,
         validate,
     )
-    from farthing.planning import compare
+    from farthing.planning import compare, plan
 
 
 _FRONT: Final = (
@@ -61,6 +62,9 @@ _FRONT: Final = (
     "validate",
 )
 """Functions of the front door."""
+
+_PLANNING: Final = ("compare", "plan")
+"""Those that ask the front door."""
 
 
 class _Package(ModuleType):
@@ -80,10 +84,10 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # NumPy takes a tenth of a second to import: --help does without.
-    if name == "compare":
+    if name in _PLANNING:
         from farthing import planning
 
-        return planning.compare
+        return getattr(planning, name)
     if name in _FRONT:
         from farthing import api
 

@@ -22,6 +22,7 @@ from farthing.catalog import accelerator, accelerators, chips, engines, formats,
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.glossary import glossary, term
 from farthing.catalog.gpuhunt import update_prices
 from farthing.catalog.own_prices import all_kept as own_prices
@@ -39,6 +40,7 @@ from farthing.estimate import run as _run
 from farthing.estimate import training as _training
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.cost import CostBasis
+from farthing.estimate.disaggregated_text import disaggregated_plan
 from farthing.estimate.engine import with_engine
 from farthing.estimate.sensitivity import sensitivities
 from farthing.estimate.subject import (
@@ -93,7 +95,9 @@ __all__ = [
     "citation",
     "compare_cards",
     "design",
+    "disaggregated_plan",
     "engines",
+    "fault_presets",
     "find_cluster",
     "find_model",
     "forget_prices",
@@ -371,6 +375,7 @@ def search(
     front: Sequence[str] = (),
     ideal: bool = False,
     sensitivity: bool = False,
+    others: bool = True,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 1,
     **options: Any,
@@ -394,6 +399,9 @@ def search(
         Two or three objectives whose Pareto front is returned too.
     sensitivity
         Say what a 10% better part gives the best plan.
+    others
+        Look also for plans that are told beside the best: with workers that read prompts for others, and with
+        machines moved or left out. Inference only.
     progress, workers
         Called with the pieces of work done and all of them; processes that share a large search (more than
         one needs a script that guards its entry with ``if __name__ == "__main__"``). Training only.
@@ -453,6 +461,7 @@ def search(
             axes=axes,
             objective=cast(Any, objective or "tokens-per-s"),
             limits=kept,
+            others=others,
             **shared,
         )
     else:

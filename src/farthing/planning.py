@@ -1,10 +1,10 @@
-"""What the edges ask of the front door: the best plan of a question, or the one that is given."""
+"""What the edges ask of the front door: the best plan of a question, or the one that is given; a load."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from farthing import api
 from farthing.errors import Infeasible, InvalidInput
@@ -20,10 +20,10 @@ _MONEY: Final = frozenset(field.name for field in dataclasses.fields(api.CostBas
 
 
 def plan(
-    task: Task,
     model: str | Model,
     cluster: str | Cluster,
     *,
+    task: Task = "inference",
     search: bool = True,
     explain: bool = False,
     front: str | Sequence[str] = (),
@@ -35,7 +35,7 @@ def plan(
 
     Parameters
     ----------
-    task, model, cluster, front, progress, workers
+    model, cluster, task, front, progress, workers
         As in `farthing.search`.
     search
         Search what is left out of the plan; else it takes its default, and there is no search result.
@@ -58,11 +58,10 @@ def plan(
 
     Examples
     --------
-    >>> estimate, found = plan("inference", "llama-2-70b", "1x8:h100-sxm")
+    >>> estimate, found = plan("llama-2-70b", "1x8:h100-sxm")
     >>> estimate.fits, estimate.plan.tp, found.evaluated > 5
     (True, 8, True)
-    >>> estimate, found = plan("inference", "llama-2-70b", "1x8:h100-sxm", search=False, tp=4,
-    ...                        dp=2, batch_size=2)
+    >>> estimate, found = plan("llama-2-70b", "1x8:h100-sxm", search=False, tp=4, dp=2, batch_size=2)
     >>> estimate.plan.dp, found
     (2, None)
     """
@@ -168,7 +167,8 @@ def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dic
     name = cluster if isinstance(cluster, str) else cluster.name
     machines = api.find_cluster(cluster) if isinstance(cluster, str) else cluster
     try:
-        estimate, found = plan("inference", model, machines, **asked)
+        only: dict[str, Any] = {} if asked.get("search") is False else {"top": 1, "others": False}
+        estimate, found = plan(model, machines, **asked, **only)
     except Infeasible as error:
         return ClusterPlan(cluster=name, breaks=str(error))
     breaks = "" if estimate.fits else estimate.misfit
@@ -202,3 +202,92 @@ def _figures(one: ClusterPlan) -> dict[str, float]:
         figures[f"{cost.way}_usd_per_s"] = cost.usd_per_s
         figures[f"{cost.way}_usd_per_million_tokens"] = cost.usd_per_million_tokens
     return {name: value for name, value in figures.items() if value}
+
+
+# Loads of a simulated service ----------------------------------------------------------------------------
+
+Seek = Literal["", "rate", "replicas"]
+
+_OF_ARRIVALS: Final = {
+    "requests_per_s": ("--rate", ("poisson", "gamma", "diurnal", "trace")),
+    "burstiness": ("--burstiness", ("gamma",)),
+    "swing": ("--swing", ("diurnal",)),
+    "day_s": ("--day", ("diurnal",)),
+    "users": ("--users", ("closed",)),
+    "think_s": ("--think", ("closed",)),
+    "trace": ("--trace", ("trace",)),
+    "prompt": ("--prompt", ("poisson", "gamma", "diurnal", "closed")),
+    "output": ("--output", ("poisson", "gamma", "diurnal", "closed")),
+}
+"""Options that only some arrivals have."""
+
+
+def serving_load(question: Mapping[str, Any], seek: Seek = "") -> dict[str, Any]:
+    """The question of a simulated service, the arrivals that follow from it filled in.
+
+    Parameters
+    ----------
+    question
+        Fields as `farthing.simulate_serving` takes them.
+    seek
+        What is sought.
+
+    Raises
+    ------
+    InvalidInput
+        A question that says two things, or nothing.
+
+    Examples
+    --------
+    >>> serving_load({"requests_per_s": 2.0, "burstiness": 3.0})["arrivals"]
+    'gamma'
+    """
+    asked = dict(question)
+    search = {"": "", "rate": "--find-rate", "replicas": "--size"}[seek]
+    if seek == "replicas" and (asked.get("prefill") or asked.get("decode")):
+        raise InvalidInput("--size counts like replicas: with --prefill and --decode use --find-rate")
+    for name, implied in (
+        ("trace", "trace"),
+        ("users", "closed"),
+        ("burstiness", "gamma"),
+        ("swing", "diurnal"),
+        ("day_s", "diurnal"),
+    ):
+        if name in asked:
+            asked.setdefault("arrivals", implied)
+    arrivals = asked.setdefault("arrivals", "poisson")
+    if search and arrivals == "closed":
+        raise InvalidInput(
+            f"{search} needs requests that come at a rate, and users who wait for their answers set it "
+            "themselves: leave --users out"
+        )
+    if "users" in asked and "requests_per_s" in asked:
+        raise InvalidInput("users who wait for their answers set the rate themselves: give --users or --rate")
+    for name, (spelled, kinds) in _OF_ARRIVALS.items():
+        if name in asked and arrivals not in kinds:
+            raise InvalidInput(
+                f"{spelled} means nothing to {arrivals} arrivals: {_way_out(name, arrivals, kinds)}"
+            )
+    if arrivals == "closed" and "users" not in asked:
+        raise InvalidInput("--arrivals closed needs --users, e.g. --users 64")
+    if arrivals == "trace" and "trace" not in asked:
+        raise InvalidInput("--arrivals trace needs --trace with the file of the requests")
+    if arrivals not in ("closed", "trace") and "requests_per_s" not in asked and seek != "rate":
+        raise InvalidInput(
+            "say how requests come: give --rate 5 (a second), --users 64, --trace FILE, or --find-rate"
+        )
+    if "trace_columns" in asked and "trace" not in asked:
+        raise InvalidInput("--trace-columns says where a file keeps what: name it with --trace")
+    if "prefix_share" in asked and not asked.get("prefix_groups"):
+        raise InvalidInput("--prefix-share needs --prefix-groups, how many beginnings there are")
+    if search and not any(name in asked for name in ("ttft_s", "tpot_s", "e2e_s")):
+        raise InvalidInput(f"{search} needs objectives: give --ttft, --tpot or --e2e, e.g. --ttft 1s")
+    if "share" in asked and not any(name in asked for name in ("ttft_s", "tpot_s", "e2e_s")):
+        raise InvalidInput("--share is of requests that keep objectives: give --ttft, --tpot or --e2e too")
+    return asked
+
+
+def _way_out(name: str, arrivals: str, kinds: tuple[str, ...]) -> str:
+    if arrivals == "trace":
+        return "its requests tell it themselves; leave it out"
+    return f"use it with --arrivals {' or '.join(kinds)}" if len(kinds) < 3 else "leave it out"

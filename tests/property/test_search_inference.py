@@ -174,7 +174,7 @@ def test_the_optimum_is_that_of_a_plain_loop(models: Any, clusters: Any, data: s
             axes=Axes.of(**problem.chosen),
             objective=objective,
             limits=limits,
-            disaggregate=False,
+            others=False,
             **more,
         )
 

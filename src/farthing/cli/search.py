@@ -97,7 +97,7 @@ def answer(
     if not asked["search"]:
         _refuse_choices(asked)
     with progress("searching") as told:
-        return plan(task, model, cluster, explain=explain, progress=told, workers=processors(), **asked)
+        return plan(model, cluster, task=task, explain=explain, progress=told, workers=processors(), **asked)
 
 
 def priced(options: dict[str, Any]) -> dict[str, Any]:

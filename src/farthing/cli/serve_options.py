@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -23,13 +22,12 @@ from farthing.cli.options import (
     option,
 )
 from farthing.errors import InvalidInput
+from farthing.records.lengths_text import parse_lengths
 from farthing.records.plan import InferencePlan
 from farthing.records.serving import (
     MOST_REQUESTS,
-    MOST_TOKENS,
     Arrivals,
     Front,
-    LengthKind,
     Lengths,
     Objectives,
     Preemption,
@@ -37,7 +35,6 @@ from farthing.records.serving import (
     Traffic,
 )
 from farthing.records.workload import InferenceWorkload
-from farthing.units import parse_tokens
 
 _PLAN: Final = "Plan (sizes that are left out follow from the cluster, which is filled with replicas)"
 _APART: Final = "Disaggregated plan (some workers read prompts, others write answers)"
@@ -57,41 +54,10 @@ class LengthsType(click.ParamType[Lengths]):
         """The lengths of a text."""
         if isinstance(value, Lengths):
             return value
-        if "," in value:
-            self.fail(f"{value[:40]!r} is several numbers; give one, without commas", param, ctx)
-        kind, *numbers = [part.strip() for part in value.split(":")]
-        if len(numbers) == 0:
-            kind, numbers = "fixed", [kind]
-        kind = kind.lower()
-        wanted = {"fixed": (1, 2), "uniform": (2, 3), "lognormal": (2, 3)}
-        if kind not in get_args(LengthKind) or len(numbers) not in wanted[kind]:
-            self.fail(
-                f"{value[:40]!r} is no length; write it like 1000, lognormal:1000:0.8 (mean and variation), "
-                "lognormal:1000:0.8:8000 (none longer) or uniform:1000:0.2 (20% to both sides)",
-                param,
-                ctx,
-            )
-        tokens = self._number(numbers[0], param, ctx)
-        spread = self._number(numbers[1], param, ctx) if kind != "fixed" else 0.0
-        most = numbers[wanted[kind][0] :]
         try:
-            return Lengths(
-                kind=kind,
-                tokens=tokens,
-                spread=spread,
-                most=Count(1, MOST_TOKENS).convert(most[0], param, ctx) if most else 0,
-            )
+            return parse_lengths(value)
         except InvalidInput as error:
             self.fail(str(error), param, ctx)
-
-    def _number(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            number = parse_tokens(text)
-        except InvalidInput:
-            number = math.nan
-        if not math.isfinite(number):
-            self.fail(f"{text[:40]!r} is not a number; write it like 1000, 1k or 0.8", param, ctx)
-        return number
 
 
 class Shares(click.ParamType[tuple[float, ...]]):

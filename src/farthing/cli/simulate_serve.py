@@ -31,20 +31,6 @@ from farthing.errors import InvalidInput
 if TYPE_CHECKING:
     from farthing.records.serving import ServingResult
 
-_OF_ARRIVALS: Final = {
-    "requests_per_s": ("--rate", ("poisson", "gamma", "diurnal", "trace")),
-    "burstiness": ("--burstiness", ("gamma",)),
-    "swing": ("--swing", ("diurnal",)),
-    "day_s": ("--day", ("diurnal",)),
-    "users": ("--users", ("closed",)),
-    "think_s": ("--think", ("closed",)),
-    "trace": ("--trace", ("trace",)),
-    "prompt": ("--prompt", ("poisson", "gamma", "diurnal", "closed")),
-    "output": ("--output", ("poisson", "gamma", "diurnal", "closed")),
-}
-"""Options that only some arrivals have."""
-
-
 EACH: Final = 200
 """Requests between two movements of the bar."""
 
@@ -107,20 +93,21 @@ def serve(
       farthing simulate serve llama-3.3-70b --on 1x8:h100-sxm --prefill tp=2,dp=2 --decode tp=4 --rate 5
     """
     from farthing import api
-    from farthing.cli.disaggregated import disaggregated_plan
     from farthing.cli.output import show, show_json
     from farthing.cli.progress import progress
+    from farthing.planning import Seek, serving_load
 
     refuse_two_inputs(model, cluster)
     check_plots(chart, plots, as_json)
     asked = given(options)
-    _refuse_contradictions(asked, find_rate=find_rate, size=size)
+    if find_rate and size:
+        raise InvalidInput("give --find-rate or --size, not both")
+    seek: Seek = "rate" if find_rate else "replicas" if size else ""
+    asked = serving_load(asked, seek)
     asked["trace_columns"] = _columns(asked.pop("trace_columns", None))
     shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
-    asked["plan"] = disaggregated_plan(asked, machines, shape.native_format)
-    if size and asked["plan"]:
-        raise InvalidInput("--size counts like replicas: with --prefill and --decode use --find-rate")
+    asked["plan"] = api.disaggregated_plan(asked, machines, shape.native_format)
     files = _files(requests_out, perfetto, perfetto_from, perfetto_for, force=force)
     counted = [0]
     doing = "seeking the rate" if find_rate else "seeking the size" if size else "playing requests"
@@ -136,7 +123,7 @@ def serve(
             found = api.simulate_serving(
                 shape,
                 machines,
-                seek="rate" if find_rate else "replicas" if size else "",
+                seek=seek,
                 watchers=files,
                 progress=count,
                 **asked,
@@ -161,57 +148,6 @@ def serve(
         from farthing.report.serving_charts import serving_charts
 
         show_charts(serving_charts(found), chart, plots, as_json)
-
-
-def _refuse_contradictions(asked: dict[str, Any], *, find_rate: bool, size: bool) -> None:
-    """Options that say two things, or nothing; what arrivals they imply is filled in."""
-    if find_rate and size:
-        raise InvalidInput("give --find-rate or --size, not both")
-    search = "--find-rate" if find_rate else "--size" if size else ""
-    for name, implied in (
-        ("trace", "trace"),
-        ("users", "closed"),
-        ("burstiness", "gamma"),
-        ("swing", "diurnal"),
-        ("day_s", "diurnal"),
-    ):
-        if name in asked:
-            asked.setdefault("arrivals", implied)
-    arrivals = asked.setdefault("arrivals", "poisson")
-    if search and arrivals == "closed":
-        raise InvalidInput(
-            f"{search} needs requests that come at a rate, and users who wait for their answers set it "
-            "themselves: leave --users out"
-        )
-    if "users" in asked and "requests_per_s" in asked:
-        raise InvalidInput("users who wait for their answers set the rate themselves: give --users or --rate")
-    for name, (spelled, kinds) in _OF_ARRIVALS.items():
-        if name in asked and arrivals not in kinds:
-            raise InvalidInput(
-                f"{spelled} means nothing to {arrivals} arrivals: {_way_out(name, arrivals, kinds)}"
-            )
-    if arrivals == "closed" and "users" not in asked:
-        raise InvalidInput("--arrivals closed needs --users, e.g. --users 64")
-    if arrivals == "trace" and "trace" not in asked:
-        raise InvalidInput("--arrivals trace needs --trace with the file of the requests")
-    if arrivals not in ("closed", "trace") and "requests_per_s" not in asked and not find_rate:
-        raise InvalidInput(
-            "say how requests come: give --rate 5 (a second), --users 64, --trace FILE, or --find-rate"
-        )
-    if "trace_columns" in asked and "trace" not in asked:
-        raise InvalidInput("--trace-columns says where a file keeps what: name it with --trace")
-    if "prefix_share" in asked and not asked.get("prefix_groups"):
-        raise InvalidInput("--prefix-share needs --prefix-groups, how many beginnings there are")
-    if search and not any(name in asked for name in ("ttft_s", "tpot_s", "e2e_s")):
-        raise InvalidInput(f"{search} needs objectives: give --ttft, --tpot or --e2e, e.g. --ttft 1s")
-    if "share" in asked and not any(name in asked for name in ("ttft_s", "tpot_s", "e2e_s")):
-        raise InvalidInput("--share is of requests that keep objectives: give --ttft, --tpot or --e2e too")
-
-
-def _way_out(name: str, arrivals: str, kinds: tuple[str, ...]) -> str:
-    if arrivals == "trace":
-        return "its requests tell it themselves; leave it out"
-    return f"use it with --arrivals {' or '.join(kinds)}" if len(kinds) < 3 else "leave it out"
 
 
 def _columns(text: str | None) -> dict[str, str] | None:

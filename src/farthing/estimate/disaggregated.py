@@ -229,7 +229,8 @@ def disaggregated_figures(
 ) -> DisaggregatedFigures:
     """Figures of users in a closed loop, as many as the decode run's batch size says.
 
-    ``memory`` is the decode run's where it is known already. The rates of both sides are matched by `farthing.predict.serving.disaggregated`, in a steady state.
+    ``memory`` is the decode run's where it is known already. The rates of both sides are matched by
+    `farthing.predict.serving.disaggregated`, in a steady state.
     """
     workload, plan, users = decode.workload, decode.plan, decode.batch_size
     context = max(workload.decode_context_tokens - 1, 0.0)

@@ -12,6 +12,7 @@ from farthing.predict.training_layer import Parts
 from farthing.predict.training_traffic import (
     data_parallel_axes,
     data_parallel_time_s,
+    free_passes_s,
     stage_collectives_s,
 )
 from farthing.records.step_timeline import PassKind, StepTimeline, TimelineBox
@@ -35,7 +36,10 @@ def step_timeline(run: TrainingRun) -> StepTimeline:
     waits = [
         float(
             data_parallel_time_s(
-                setting, stage_collectives_s(setting, axes, one.stage), one.parts, micro_batches
+                setting,
+                stage_collectives_s(setting, axes, one.stage),
+                free_passes_s(one.parts),
+                micro_batches,
             )
         )
         for one in unlike

@@ -36,7 +36,7 @@ from farthing.predict.reliability import (
 )
 from farthing.predict.sharding import expert_tp_of
 from farthing.predict.stages import each_stage, spared_layers
-from farthing.predict.trace import named, term_of, tracing, untraced
+from farthing.predict.trace import Number, named, term_of, tracing, untraced
 from farthing.predict.training import TrainingTime, setting_time
 from farthing.predict.training_layer import Setting
 from farthing.predict.training_memory import (
@@ -280,25 +280,32 @@ def _estimate(run: TrainingRun, basis: CostBasis) -> TrainingEstimate:
     step_s = float(time.step_s)
     cards = plan.tp * plan.pp * plan.cp * plan.dp
     tokens = workload.global_batch_size * workload.sequence_tokens
-    work = float(
-        untraced(model_flop(model, tokens, workload.sequence_tokens, predictors=workload.predictors))
-    )
+    owed = model_flop(model, tokens, workload.sequence_tokens, predictors=workload.predictors)
     if workload.lora_rank:
         # Frozen weights need no gradients of their own: two passes of three.
-        work *= 2 / 3
+        owed = owed * (2 / 3)
+    work = float(owed)
     peak = about.devices[run.slowest].matmul_flop_per_s * cards
-    executed = work * executed_factor(model, workload, plan)
+    repeated = executed_factor(model, workload, plan)
+    executed = work * repeated
     capacity = run.capacity_bytes
     misfit = _misfit(run, float(total) - capacity, float(untraced(memory.offloaded_bytes)))
-    reliability = _reliability(run, cards) if workload.training_tokens else None
-    steps = workload.training_tokens / tokens
-    run_s = steps * step_s / (reliability.effective_time_share if reliability else 1.0)
+    reliability, lasting = _reliability(run, cards) if workload.training_tokens else (None, 1.0)
+    steps = named("steps", workload.training_tokens / tokens)
+    run_time = steps * time.step_s / lasting
+    run_s = float(run_time)
     compute_share = min(executed / peak / step_s, 1.0)
     draw = power_w(
         cluster, compute_share=compute_share, memory_share=TRAINING_MEMORY_SHARE, pue=basis.pue, used=cards
     )
     money = costs(cluster, draw, tokens / step_s, basis)
-    terms = (total, time.step_s, named("tokens a second", tokens / time.step_s, "token/s"))
+    terms = [total, time.step_s, named("tokens a second", tokens / time.step_s, "token/s")]
+    owed = named("model FLOPs of a step", owed, "FLOP")
+    flop_per_s = named("peak rate of all cards", named("peak rate of a card", peak / cards, "FLOP/s") * cards)
+    terms.append(named("MFU", owed / flop_per_s / time.step_s))
+    terms.append(named("HFU", owed * named("executed over owed work", repeated) / flop_per_s / time.step_s))
+    if reliability is not None:
+        terms.append(named("time of the run", run_time, "s"))
     return TrainingEstimate(
         model=model.id,
         cluster=cluster.name,
@@ -458,10 +465,11 @@ def _misfit(run: TrainingRun, missing: float, offloaded: float) -> str:
 
 def lasting_share(run: TrainingRun, cards: int) -> float:
     """Share of a run's time that makes lasting progress, failures counted."""
-    return _reliability(run, cards).effective_time_share
+    return _reliability(run, cards)[0].effective_time_share
 
 
-def _reliability(run: TrainingRun, cards: int) -> Reliability:
+def _reliability(run: TrainingRun, cards: int) -> tuple[Reliability, Number]:
+    """What failures cost, and the share of lasting time with its derivation."""
     model, rank = run.about.model, run.workload.lora_rank
     trained = (
         sum(lora_parameters(model, kind, rank) for kind in model.layer_kinds)
@@ -473,12 +481,14 @@ def _reliability(run: TrainingRun, cards: int) -> Reliability:
     write = checkpoint_time_s(stored, CHECKPOINT_BYTES_PER_S * run.about.cluster.hosts)
     mtbf = cluster_mtbf_s(ACCELERATOR_MTBF_S, cards)
     interval = daly_interval_s(write, mtbf)
-    return Reliability(
+    lasting = effective_time_share(interval, write, RESTART_S, mtbf)
+    found = Reliability(
         mtbf_s=float(mtbf),
         checkpoint_time_s=float(write),
         checkpoint_interval_s=float(interval),
-        effective_time_share=float(effective_time_share(interval, write, RESTART_S, mtbf)),
+        effective_time_share=float(lasting),
     )
+    return found, lasting
 
 
 def _assumptions(run: TrainingRun) -> tuple[str, ...]:

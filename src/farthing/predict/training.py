@@ -13,10 +13,11 @@ from farthing.predict.device import Device
 from farthing.predict.memory import MASKED_SHARE
 from farthing.predict.stages import Stage, layer_kinds, plan_stages, predictor_kind
 from farthing.predict.trace import Number, formula, larger, named, select, smaller
-from farthing.predict.training_layer import Parts, Setting, layer_parts
+from farthing.predict.training_layer import LayerPasses, Parts, Setting, layer_parts, layer_passes
 from farthing.predict.training_traffic import (
     data_parallel_axes,
     data_parallel_time_s,
+    free_passes_s,
     hide_hops,
     hop_time_s,
     stage_collectives_s,
@@ -209,7 +210,7 @@ def setting_time(
     found = stage_passes(setting, layer_times(setting), micro_batches)
     axes = data_parallel_axes(setting)
     traffic = [
-        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.parts, micro_batches)
+        data_parallel_time_s(setting, stage_collectives_s(setting, axes, one.stage), one.free, micro_batches)
         for one in found
     ]
     last = last_to_end([one.passes + own for one, own in zip(found, traffic, strict=True)])
@@ -257,13 +258,30 @@ class LayerTimes:
 
 
 @dataclass(frozen=True, slots=True)
+class PassTimes:
+    """Passes of one micro-batch through what stages are made of, but for exchanges between cards [s].
+
+    ``kinds`` and ``predictor`` as in `LayerTimes`; ``joined`` is the predictor's projection. Both ends of the
+    head count the loss.
+    """
+
+    kinds: tuple[LayerPasses, ...]
+    head_forward: Number
+    head_backward: Number
+    predictor: LayerPasses | None
+    joined: Number
+
+
+@dataclass(frozen=True, slots=True)
 class StagePasses:
-    """Times on stages that are alike [s]: parts and sum of one micro-batch, and all passes of a step."""
+    """Times on stages that are alike [s]: parts and sum of one micro-batch, all passes of a step, and
+    `free_passes_s` of one micro-batch."""
 
     stage: Stage
     parts: Parts
     busy: Number
     passes: Number
+    free: tuple[Number, Number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +333,55 @@ def last_to_end(ends: Sequence[Number]) -> Last:
     return Last(tuple(found))
 
 
-def layer_times(setting: Setting) -> LayerTimes:
+def pass_times(setting: Setting) -> PassTimes:
+    """Times of one micro-batch through each kind of layer and through the head, each card on its own.
+
+    Parameters
+    ----------
+    setting
+        What runs where; recomputation and the sharding of states play no part.
+
+    Returns
+    -------
+    PassTimes
+        [s]
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(tp=8),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
+    >>> times = pass_times(setting)
+    >>> len(times.kinds), times.predictor is None
+    (1, True)
+    """
+    model, workload, device = setting.model, setting.workload, setting.device
+    forward, backward = _head_s(model, device, workload, setting.plan)
+    predictor, joined = None, 0.0
+    if workload.predictors:
+        # Full attention and the model's last feed-forward, with a projection of the hidden state and an
+        # embedding together (Megatron-Core, multi_token_prediction.py).
+        predictor = layer_passes(setting, predictor_kind(model))
+        joined = matmul_time_s(setting.rows, model.hidden / setting.plan.tp, 2 * model.hidden, device=device)
+    return PassTimes(
+        tuple(layer_passes(setting, kind) for kind in layer_kinds(model)),
+        forward,
+        backward,
+        predictor,
+        joined,
+    )
+
+
+def layer_times(setting: Setting, passes: PassTimes | None = None) -> LayerTimes:
     """Times of one micro-batch through each kind of layer, and through the head.
 
     Pipeline, schedule and the sharding of states play no part, so that a search shares them among plans.
@@ -324,6 +390,8 @@ def layer_times(setting: Setting) -> LayerTimes:
     ----------
     setting
         What runs where.
+    passes
+        `pass_times`, where they are known.
 
     Returns
     -------
@@ -348,13 +416,20 @@ def layer_times(setting: Setting) -> LayerTimes:
     >>> len(times.kinds), times.head_backward > times.head_forward
     (1, True)
     """
-    model, workload = setting.model, setting.workload
-    forward, backward = _head_s(model, setting.device, workload, setting.plan)
+    passes = passes or pass_times(setting)
+    predictor = None
+    if passes.predictor is not None:
+        predictor = layer_parts(setting, predictor_kind(setting.model), passes.predictor)
+        predictor.forward = predictor.forward + passes.joined
+        predictor.backward = predictor.backward + 2 * passes.joined
     return LayerTimes(
-        tuple(layer_parts(setting, kind) for kind in layer_kinds(model)),
-        forward,
-        backward,
-        _predictor_parts(setting) if workload.predictors else None,
+        tuple(
+            layer_parts(setting, kind, alone)
+            for kind, alone in zip(layer_kinds(setting.model), passes.kinds, strict=True)
+        ),
+        passes.head_forward,
+        passes.head_backward,
+        predictor,
     )
 
 
@@ -413,6 +488,7 @@ def stage_passes(setting: Setting, layers: LayerTimes, micro_batches: Number) ->
             pipelined_time_s(
                 total, larger(fill - ramp, 0.0), num_micro_batches=micro_batches, interleave=plan.interleave
             ),
+            free_passes_s(parts),
         )
         for stage, parts, total, ramp in unlike
     ]
@@ -443,17 +519,6 @@ def _stage_parts(setting: Setting, layers: LayerTimes) -> list[tuple[Stage, Part
 def _add(parts: Parts, other: Parts, times: Number) -> None:
     for field in Parts.__dataclass_fields__:
         setattr(parts, field, getattr(parts, field) + times * getattr(other, field))
-
-
-def _predictor_parts(setting: Setting) -> Parts:
-    """A layer of multi-token prediction: full attention and the model's last feed-forward, with a projection
-    of the hidden state and an embedding together (Megatron-Core, multi_token_prediction.py)."""
-    model, device = setting.model, setting.device
-    parts = layer_parts(setting, predictor_kind(model))
-    joined = matmul_time_s(setting.rows, model.hidden / setting.plan.tp, 2 * model.hidden, device=device)
-    parts.forward = parts.forward + joined
-    parts.backward = parts.backward + 2 * joined
-    return parts
 
 
 def _place(stage: Stage) -> str:

@@ -110,6 +110,15 @@ class Parts:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LayerPasses:
+    """The passes of a layer on a card alone, and what of the backward one makes gradients of weights [s]."""
+
+    forward: LayerTime
+    backward: LayerTime
+    weights: Number
+
+
 @dataclass(slots=True)
 class _Passes:
     """The passes of a layer, and the traffic that hides under them so far [s]."""
@@ -128,7 +137,7 @@ class _Exposed:
     backward: Number = 0.0
 
 
-def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
+def layer_parts(setting: Setting, kind: LayerKind, alone: LayerPasses | None = None) -> Parts:
     """Time of one layer and one micro-batch, by part.
 
     Parameters
@@ -137,6 +146,8 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
         What runs where.
     kind
         Which of the model's layer kinds.
+    alone
+        `layer_passes`, where they are known.
 
     Returns
     -------
@@ -163,16 +174,8 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
     (0.76, 1.54, 0.98)
     """
     plan, launch_s = setting.plan, setting.launch_s
-    expert_tp = expert_tp_of(plan)
-    shards = Shards(
-        tp=plan.tp,
-        expert_groups=plan.ep,
-        expert_tp=expert_tp,
-        replicas=plan.ep * expert_tp / plan.tp,
-        sequence_parallel=plan.sequence_parallel,
-        dispatch_once=setting.dispatch_once,
-    )
-    forward, backward, weights = _passes(setting, kind, shards)
+    alone = alone or layer_passes(setting, kind)
+    forward, backward = alone.forward, alone.backward
     forward_s = named("layer forward_s", forward.total_s)
     backward_s = named("layer backward_s", backward.total_s)
     recompute: Number = 0.0
@@ -194,7 +197,7 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
     return Parts(
         forward=forward_s,
         backward=backward_s,
-        weight_gradient=weights,
+        weight_gradient=alone.weights,
         recompute=recompute,
         tensor_parallel=named("layer tensor-parallel traffic_s", tensor.forward + tensor.backward),
         context_parallel=context.forward + context.backward,
@@ -208,9 +211,53 @@ def layer_parts(setting: Setting, kind: LayerKind) -> Parts:
     )
 
 
-def _passes(setting: Setting, kind: LayerKind, shards: Shards) -> tuple[LayerTime, LayerTime, Number]:
-    """Forward pass, backward pass, and what of it makes gradients of weights [s]."""
+def layer_passes(setting: Setting, kind: LayerKind) -> LayerPasses:
+    """Passes of one micro-batch through one layer, but for exchanges between cards.
+
+    Recomputation plays no part, nor does what `farthing.predict.training.layer_times` leaves out: a search
+    shares them among more plans still.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+    kind
+        Which of the model's layer kinds.
+
+    Returns
+    -------
+    LayerPasses
+        [s]
+
+    References
+    ----------
+    narayanan-2021
+
+    Examples
+    --------
+    >>> from farthing.catalog import accelerator, model
+    >>> from farthing.catalog.cluster import parse_cluster
+    >>> from farthing.predict.device import device
+    >>> from farthing.records.efficiency import IDEAL
+    >>> cluster = parse_cluster("1x8:a100-sxm-80gb")
+    >>> setting = Setting(model=model("llama-2-7b"), cluster=cluster, group=cluster.groups[0],
+    ...     device=device(accelerator("a100-sxm-80gb"), "bf16"), plan=TrainingPlan(tp=8),
+    ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
+    ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
+    >>> passes = layer_passes(setting, LayerKind("full", "dense"))
+    >>> round(passes.forward.total_s * 1e3, 2), passes.weights < passes.backward.total_s
+    (0.76, True)
+    """
     model, device, workload, plan = setting.model, setting.device, setting.workload, setting.plan
+    expert_tp = expert_tp_of(plan)
+    shards = Shards(
+        tp=plan.tp,
+        expert_groups=plan.ep,
+        expert_tp=expert_tp,
+        replicas=plan.ep * expert_tp / plan.tp,
+        sequence_parallel=plan.sequence_parallel,
+        dispatch_once=setting.dispatch_once,
+    )
     shape = {
         "sequences": plan.micro_batch_size,
         "tokens": setting.tokens,
@@ -235,7 +282,7 @@ def _passes(setting: Setting, kind: LayerKind, shards: Shards) -> tuple[LayerTim
     if setting.weight_size < LOW_BIT_BYTES:
         converted = conversion_time(model, kind, device, shards, stored_bytes=setting.weight_size)
         forward, backward = forward + converted, backward + converted
-    return forward, backward, weights
+    return LayerPasses(forward, backward, weights)
 
 
 def _reductions(setting: Setting, kind: LayerKind) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -32,7 +32,7 @@ from farthing.predict.sharding import (
 from farthing.predict.stages import Stage, layer_kinds, plan_stages
 from farthing.predict.trace import Number, larger, named, rounded_up, select, smaller
 from farthing.records.model import Model
-from farthing.records.plan import TrainingPlan
+from farthing.records.plan import Offload, TrainingPlan
 from farthing.records.workload import TrainingWorkload
 
 FUSED_LOGIT_BYTES: Final = 6.0
@@ -343,29 +343,65 @@ def training_states(
         )
         updated = sharded(trained, trained_experts, 1)
         optimizer = optimizer_bytes(updated, bytes_per_parameter=per_parameter)
-        offloaded: Number = 0.0
-        if plan.offload != "none":
-            offloaded, optimizer = optimizer, 0.0 * optimizer
-        if plan.offload == "optimizer+weights":
-            # The running and the prefetched layer stay on the card.
-            resident = smaller(weights, 2 * weights / larger(stage.layers, 1))
-            offloaded, weights = offloaded + weights - resident, resident
         buffers = communication_buffer_bytes(
             unit,
             zero_stage=plan.zero_stage,
             end_parameters=select(replicas > 1, ends, 0.0),
             bucket_bytes=sizes.bucket_bytes,
         )
-        found.append(
-            States(
-                weight_bytes=weights,
-                gradient_bytes=gradients,
-                optimizer_bytes=optimizer,
-                buffer_bytes=buffers + sizes.step_copy_bytes_per_parameter * updated,
-                offloaded_bytes=offloaded,
-            )
+        on_card = States(
+            weight_bytes=weights,
+            gradient_bytes=gradients,
+            optimizer_bytes=optimizer,
+            buffer_bytes=buffers + sizes.step_copy_bytes_per_parameter * updated,
+            offloaded_bytes=0.0,
         )
+        found.append(offloaded_states(on_card, stage.layers, plan.offload))
     return found
+
+
+def offloaded_states(states: States, layers: Number, offload: Offload) -> States:
+    """What a card holds once it keeps some of it in the memory of its host.
+
+    Parameters
+    ----------
+    states
+        All on the card.
+    layers
+        Of its stage, scalar or column.
+    offload
+        What goes to the host.
+
+    Returns
+    -------
+    States
+        [byte]
+
+    References
+    ----------
+    ren-2021-offload
+
+    Examples
+    --------
+    >>> states = States(weight_bytes=20.0, gradient_bytes=20.0, optimizer_bytes=120.0, buffer_bytes=1.0,
+    ...                 offloaded_bytes=0.0)
+    >>> found = offloaded_states(states, 10, "optimizer+weights")
+    >>> found.weight_bytes, found.optimizer_bytes, found.offloaded_bytes
+    (4.0, 0.0, 136.0)
+    """
+    if offload == "none":
+        return states
+    weights, offloaded = states.weight_bytes, states.optimizer_bytes
+    if offload == "optimizer+weights":
+        # The running and the prefetched layer stay on the card.
+        resident = smaller(weights, 2 * weights / larger(layers, 1))
+        offloaded, weights = offloaded + weights - resident, resident
+    return replace(
+        states,
+        weight_bytes=weights,
+        optimizer_bytes=0.0 * states.optimizer_bytes,
+        offloaded_bytes=offloaded,
+    )
 
 
 def _fuller(a: TrainingMemory, b: TrainingMemory) -> TrainingMemory:

@@ -175,8 +175,35 @@ def data_parallel_axes(setting: Setting) -> tuple[Axis, Axis | None]:
     return dense, parallel_axis(setting.cluster, setting.group, size, stride=stride, **where)
 
 
+def free_passes_s(parts: Parts) -> tuple[Number, Number]:
+    """The forward and the backward pass of a stage, as far as no traffic hides under them yet.
+
+    Parameters
+    ----------
+    parts
+        Times of one micro-batch on it.
+
+    Returns
+    -------
+    Number, Number
+        [s]
+
+    References
+    ----------
+    rajbhandari-2020
+
+    Examples
+    --------
+    >>> free_passes_s(Parts(forward=1.0, backward=2.0, recompute=1.0, hidden_forward=0.25))
+    (0.75, 3.0)
+    """
+    forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
+    backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
+    return forward, larger(backward - parts.hidden_backward, 0.0)
+
+
 def data_parallel_time_s(
-    setting: Setting, collectives: tuple[Number, Number], parts: Parts, micro_batches: Number
+    setting: Setting, collectives: tuple[Number, Number], free: tuple[Number, Number], micro_batches: Number
 ) -> Number:
     """Gradient and weight traffic of a stage that its compute does not hide.
 
@@ -186,8 +213,8 @@ def data_parallel_time_s(
         What runs where.
     collectives
         `stage_collectives_s` of the stage.
-    parts
-        Times of one micro-batch on it.
+    free
+        `free_passes_s` of one micro-batch on it.
     micro_batches
         Micro-batches of a step.
 
@@ -215,14 +242,12 @@ def data_parallel_time_s(
     ...     workload=TrainingWorkload(sequence_tokens=4096, global_batch_size=8),
     ...     efficiency=IDEAL, weight_size=2.0, gradient_size=2.0, launch_s=0.0)
     >>> both = stage_collectives_s(setting, data_parallel_axes(setting), stages(setting.model, 1)[0])
-    >>> round(data_parallel_time_s(setting, both, Parts(), 1), 3)
+    >>> round(data_parallel_time_s(setting, both, (0.0, 0.0), 1), 3)
     0.098
     """
     model, plan, workload = setting.model, setting.plan, setting.workload
     gather, scatter = collectives
-    forward = larger(parts.forward + parts.tensor_parallel / 2 - parts.hidden_forward, 0.0)
-    backward = parts.backward + parts.recompute + parts.tensor_parallel / 2
-    backward = larger(backward - parts.hidden_backward, 0.0)
+    forward, backward = free
     if plan.zero_stage == 3:
         # Every micro-batch gathers the weights twice; gradients are scattered after each.
         each = _felt_s(setting, gather, forward) + _felt_s(setting, gather + scatter, backward)

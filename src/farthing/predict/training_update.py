@@ -141,9 +141,45 @@ def streamed_weights_time_s(
     ...                         card_to_host_bytes_per_s=1e9)
     0.0
     """
-    plan = setting.plan
-    if plan.offload != "optimizer+weights":
+    if setting.plan.offload != "optimizer+weights":
         return 0.0
+    streamed = streamed_traffic_s(
+        setting, micro_batches=micro_batches, card_to_host_bytes_per_s=card_to_host_bytes_per_s
+    )
+    return named("streamed weights_s", exposed_time_s(streamed, busy_s, overlap=1.0))
+
+
+def streamed_traffic_s(setting: Setting, *, micro_batches: Number, card_to_host_bytes_per_s: float) -> Number:
+    """Moving the weights of a stage from the host in each pass of each micro-batch, hidden or not.
+
+    Parameters
+    ----------
+    setting
+        What runs where.
+    micro_batches
+        Micro-batches of a step.
+    card_to_host_bytes_per_s
+        [byte/s]
+
+    Returns
+    -------
+    Number
+        [s], of the stage with the most weights.
+
+    References
+    ----------
+    ren-2021-offload
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from farthing.catalog import model
+    >>> from farthing.records.plan import TrainingPlan
+    >>> setting = SimpleNamespace(model=model("llama-2-7b"), plan=TrainingPlan(), weight_size=2.0)
+    >>> round(streamed_traffic_s(setting, micro_batches=4, card_to_host_bytes_per_s=25e9), 2)  # type: ignore
+    4.31
+    """
+    plan = setting.plan
     largest: Number = 0.0
     for stage in plan_stages(setting.model, plan):
         shared, experts = stage_parameters(
@@ -157,5 +193,4 @@ def streamed_weights_time_s(
         largest = larger(largest, shared + experts)
     shards = plan.dp * plan.cp if plan.zero_stage == 3 else 1
     passes = 2 + plan.recompute_share if plan.recompute == "full" else 2
-    streamed = micro_batches * passes * largest * setting.weight_size / shards / card_to_host_bytes_per_s
-    return named("streamed weights_s", exposed_time_s(streamed, busy_s, overlap=1.0))
+    return micro_batches * passes * largest * setting.weight_size / shards / card_to_host_bytes_per_s

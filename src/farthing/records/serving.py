@@ -360,6 +360,28 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyMoment:
+    """What users felt over a stretch of the simulated time; None where there were none.
+
+    Attributes
+    ----------
+    start_s, end_s
+        Of the stretch [s].
+    ttft_p50_s, ttft_p99_s
+        Of the requests whose first token came then, to that token [s].
+    tpot_p50_s, tpot_p99_s
+        Of the requests that were answered then, between their tokens on average [s].
+    """
+
+    start_s: float
+    end_s: float
+    ttft_p50_s: float | None
+    ttft_p99_s: float | None
+    tpot_p50_s: float | None
+    tpot_p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingResult:
     """What happened.
 
@@ -408,8 +430,8 @@ class ServingResult:
     power_w, costs
         Power at this load, of the whole cluster or of the cards that a search for replicas took, and what
         tokens cost, each way.
-    series
-        The service over time.
+    series, latencies
+        The service, and what users felt, over time.
     trace
         What was played, in words; empty where requests were made up.
     tries
@@ -454,6 +476,7 @@ class ServingResult:
     power_w: float
     costs: tuple[Cost, ...]
     series: tuple[Moment, ...]
+    latencies: tuple[LatencyMoment, ...] = ()
     trace: str = ""
     tries: tuple[Try, ...] = ()
     assumptions: tuple[str, ...] = ()

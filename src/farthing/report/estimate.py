@@ -136,17 +136,23 @@ def money_table(costs: Sequence[Cost], run_usd: dict[str, float] | None = None) 
         yield layout.indented(words)
 
 
-def sensitivity_table(estimate: Estimate, unit: str) -> Iterator[RenderableType]:
-    """What a 10% better part gives, best first."""
-    if not estimate.sensitivity:
-        return
+def sensitivity_cells(estimate: Estimate, unit: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of what a 10% better part gives, best first; no rows where that was not asked."""
     rows = [
         (row.part, *map(layout.change, (row.throughput_factor, row.time_factor, row.usd_factor)))
         for row in sorted(estimate.sensitivity, key=lambda row: row.throughput_factor, reverse=True)
     ]
     money = f"USD a token, {estimate.costs[0].way}" if estimate.costs else "USD a token"
+    return ("", "tokens/s", unit, money), rows
+
+
+def sensitivity_table(estimate: Estimate, unit: str) -> Iterator[RenderableType]:
+    """What a 10% better part gives, best first."""
+    header, rows = sensitivity_cells(estimate, unit)
+    if not rows:
+        return
     yield layout.heading("What a 10% better part gives")
-    yield layout.columns(("", "tokens/s", unit, money), rows)
+    yield layout.columns(header, rows)
     yield Text()
 
 

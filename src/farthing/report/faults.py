@@ -47,12 +47,10 @@ def faults_report(result: FaultsResult) -> RenderableType:
 def _report(result: FaultsResult) -> Iterator[RenderableType]:
     run = result.run
     yield layout.heading(run.name)
-    yield layout.indented(Text(_answer(result)))
+    yield layout.indented(Text(faults_answer(result)))
     yield Text()
-    yield layout.heading(
-        "Simulated", f"{_counted(result.runs, 'run')} of {format_seconds(run.duration_s)}, seed {result.seed}"
-    )
-    yield layout.facts(_facts(result))
+    yield layout.heading("Simulated", simulated_words(result))
+    yield layout.facts(faults_facts(result))
     yield Text()
     yield from _kinds(result)
     yield from _by_cause(result)
@@ -65,6 +63,12 @@ def _report(result: FaultsResult) -> Iterator[RenderableType]:
         yield layout.items(run.assumptions)
 
 
+def simulated_words(result: FaultsResult) -> str:
+    """How many runs, of what length, and which."""
+    length = format_seconds(result.run.duration_s)
+    return f"{_counted(result.runs, 'run')} of {length}, seed {result.seed}"
+
+
 def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
@@ -74,7 +78,8 @@ def _percent(share: float) -> str:
     return f"{share:.2%}"
 
 
-def _answer(result: FaultsResult) -> str:
+def faults_answer(result: FaultsResult) -> str:
+    """The answer in a sentence."""
     good = result.goodput
     words = f"{good.mean:.1%} of the wall-clock time is lasting progress at full pace"
     if result.runs > 1:
@@ -82,7 +87,8 @@ def _answer(result: FaultsResult) -> str:
     return words
 
 
-def _facts(result: FaultsResult) -> Iterator[tuple[str, str]]:
+def faults_facts(result: FaultsResult) -> Iterator[tuple[str, str]]:
+    """What else is told of the runs, by name."""
     run, good = result.run, result.goodput
     yield "job", f"{_counted(run.hosts, 'host')}, {_counted(run.cards, 'card')}"
     if result.published:
@@ -202,31 +208,46 @@ def _hours(card_s: float) -> str:
     return format_count(hours) if hours >= 1e5 else f"{hours:,.0f}" if hours >= 10 else f"{hours:,.2g}"
 
 
-def _kinds(result: FaultsResult) -> Iterator[RenderableType]:
-    run, good = result.run, result.goodput.mean
-    note = f"{format_seconds(run.duration_s)}, {_hours(run.duration_s * run.cards)} card-hours"
+def whole_words(result: FaultsResult) -> str:
+    """What a run takes in all: time, the cards' time and their money."""
+    run = result.run
+    words = f"{format_seconds(run.duration_s)}, {_hours(run.duration_s * run.cards)} card-hours"
     if run.cards_usd_per_s:
-        note += f", {format_usd(run.duration_s * run.cards_usd_per_s)}"
-    yield layout.heading("Where the time goes", f"{note}; the mean of all runs")
-    rows = [("lasting progress", good, good * run.duration_s, "green")]
+        words += f", {format_usd(run.duration_s * run.cards_usd_per_s)}"
+    return f"{words}; the mean of all runs"
+
+
+def kind_rows(result: FaultsResult) -> list[tuple[str, float, float, bool]]:
+    """Where the time goes: name, share, seconds of a run, whether it lasts; losses of nothing left out."""
+    good = result.goodput.mean
     lost = sorted(result.kinds, key=lambda one: -one.share)
-    rows += [(one.name, one.share, one.lost_s, "red") for one in lost if one.share >= SMALL_SHARE]
+    rows = [("lasting progress", good, good * result.run.duration_s, True)]
+    return rows + [(one.name, one.share, one.lost_s, False) for one in lost if one.share >= SMALL_SHARE]
+
+
+def _kinds(result: FaultsResult) -> Iterator[RenderableType]:
+    run = result.run
+    yield layout.heading("Where the time goes", whole_words(result))
     table = layout.grid("left", "right", "right", "right", "right", "fill", expand=True)
-    for name, share, seconds, style in rows:
+    for name, share, seconds, lasts in kind_rows(result):
         table.add_row(
             name,
             _percent(share),
             format_seconds(seconds),
             f"{_hours(seconds * run.cards)} card-h",
             _money(seconds * run.cards_usd_per_s),
-            layout.Bar(share, style),
+            layout.Bar(share, "green" if lasts else "red"),
         )
     yield layout.indented(table)
     yield Text()
 
 
-def _by_cause(result: FaultsResult) -> Iterator[RenderableType]:
-    yield layout.heading("By cause", "all that follows from it: lost work, detection, waiting, restart")
+CAUSES: Final = "all that follows from it: lost work, detection, waiting, restart"
+"""What is counted of a cause."""
+
+
+def cause_table(result: FaultsResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of what each cause costs, the costliest first; the rest of very many together."""
     shown = [one for one in result.by_cause if one.share >= SMALL_SHARE or one.events >= 0.05]
     rows = [_cause_row(result.run, one) for one in shown[:ROWS]]
     rest = shown[ROWS:]
@@ -240,8 +261,13 @@ def _by_cause(result: FaultsResult) -> Iterator[RenderableType]:
             events=sum(one.events for one in rest),
         )
         rows.append(_cause_row(result.run, total))
-    header = ["", "a run", "time", "", "card-hours", *(["USD"] if result.run.cards_usd_per_s else [])]
-    yield layout.columns(header, [row[: len(header)] for row in rows])
+    header = ("", "a run", "time", "", "card-hours", *(("USD",) if result.run.cards_usd_per_s else ()))
+    return header, [row[: len(header)] for row in rows]
+
+
+def _by_cause(result: FaultsResult) -> Iterator[RenderableType]:
+    yield layout.heading("By cause", CAUSES)
+    yield layout.columns(*cause_table(result))
     yield Text()
 
 
@@ -251,10 +277,9 @@ def _cause_row(run: FaultRun, one: Loss) -> tuple[str, ...]:
     return one.name, events, _percent(one.share), format_seconds(one.lost_s), _hours(one.lost_card_s), usd
 
 
-def _interval(result: FaultsResult) -> Iterator[RenderableType]:
+def interval_table(result: FaultsResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of the interval between checkpoints that is best, of the formulas, and of the run."""
     run, found = result.run, result.interval
-    note = f"running time between two, all tried under the same {_counted(result.studied_runs, 'run')}"
-    yield layout.heading("How often to checkpoint", note)
     rows = [("best found", found.best_interval_s, found.best_goodput)]
     if run.checkpointing.stall_s and found.daly_s < run.duration_s:
         rows += [
@@ -263,13 +288,28 @@ def _interval(result: FaultsResult) -> Iterator[RenderableType]:
         ]
     used = min(found.intervals, key=lambda one: abs(one.amount - found.interval_used_s))
     rows.append(("of this run", found.interval_used_s, used.goodput))
-    table = [(name, format_seconds(seconds), _percent(goodput)) for name, seconds, goodput in rows]
-    yield layout.columns(("", "interval", "goodput"), table)
-    facts = (
+    header = ("", "interval", "goodput")
+    return header, [(name, format_seconds(seconds), _percent(goodput)) for name, seconds, goodput in rows]
+
+
+def tried_words(result: FaultsResult) -> str:
+    """Under what the intervals were tried."""
+    return f"running time between two, all tried under the same {_counted(result.studied_runs, 'run')}"
+
+
+def flat_words(result: FaultsResult) -> str:
+    """How exactly the best interval has to be kept."""
+    found = result.interval
+    return (
         f"{_between(found.flat_low_s, found.flat_high_s)}: no worse than the best within two standard "
         f"errors. {_between(found.near_low_s, found.near_high_s)}: less than 0.1% of the time worse."
     )
-    yield layout.indented(Text(facts, style="dim"))
+
+
+def _interval(result: FaultsResult) -> Iterator[RenderableType]:
+    yield layout.heading("How often to checkpoint", tried_words(result))
+    yield layout.columns(*interval_table(result))
+    yield layout.indented(Text(flat_words(result), style="dim"))
     yield Text()
 
 
@@ -279,25 +319,38 @@ def _between(low: float, high: float) -> str:
     return f"{format_seconds(low)} to {format_seconds(high)}"
 
 
-def _spares(found: SpareNeed) -> Iterator[RenderableType]:
+def spare_table(found: SpareNeed) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of goodput by spare hosts."""
+    return ("", "goodput"), [(one.what, _percent(one.goodput)) for one in found.curve]
+
+
+def spare_words(found: SpareNeed) -> str:
+    """How many hosts are away at once, and how many spares cover that."""
     peak = found.peak_out
-    yield layout.heading("Spare hosts", "goodput where the job waits while none is there")
-    note = (
+    return (
         f"Hosts under repair at the worst moment of a run: {peak.p50:,.0f} in the median, "
         f"{peak.p95:,.0f} or fewer in 19 runs of 20. Spares that cover 99% of all moments (Poisson): "
         f"{found.poisson_spares:,.0f}."
     )
-    rows = [(one.what, _percent(one.goodput)) for one in found.curve]
-    yield layout.columns(("", "goodput"), rows)
-    yield layout.indented(Text(note, style="dim"))
+
+
+def _spares(found: SpareNeed) -> Iterator[RenderableType]:
+    yield layout.heading("Spare hosts", "goodput where the job waits while none is there")
+    yield layout.columns(*spare_table(found))
+    yield layout.indented(Text(spare_words(found), style="dim"))
     yield Text()
+
+
+def change_table(result: FaultsResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows of goodput with one thing changed."""
+    return ("", "goodput", "change", "±"), list(_changes(result.sensitivity))
 
 
 def _sensitivity(result: FaultsResult) -> Iterator[RenderableType]:
     if not result.sensitivity:
         return
     yield layout.heading("If it were otherwise", "goodput, and the change in points of it")
-    yield layout.columns(("", "goodput", "change", "±"), _changes(result.sensitivity))
+    yield layout.columns(*change_table(result))
     yield Text()
 
 

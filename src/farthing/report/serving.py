@@ -9,27 +9,17 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from farthing.records.hardware import Cluster
-from farthing.records.serving import STATES, Moment, ServingResult, Spread
+from farthing.records.serving import Moment, ServingResult
 from farthing.report import layout
+from farthing.report import serving_tables as tables
 from farthing.report.estimate import hardware
 from farthing.report.prices import STALE_COST
-from farthing.report.serving_words import BREAKS, answer, by_rate, counted, played, rate, share
+from farthing.report.serving_words import answer, played, share
 from farthing.report.sparkline import Sparkline, means
-from farthing.units import HOUR, format_count, format_quantity, format_seconds, format_usd, format_watts
+from farthing.units import HOUR, format_count, format_seconds, format_usd
 
-SHORT: Final = 20
-"""A load that lasts less than so many answers says little about one that goes on."""
 COLUMNS: Final = 40
 """Of a line over time."""
-
-_MISSED: Final = {"ttft": "to the first token", "tpot": "between tokens", "e2e": "to the whole answer"}
-_ENDED: Final = {
-    "finished": "answered",
-    "cancelled": "abandoned by users",
-    "timed-out": "given up after waiting",
-    "rejected": "rejected, queue full",
-    "too-long": "too long for the service",
-}
 
 
 def serving_report(result: ServingResult, cluster: Cluster) -> RenderableType:
@@ -77,65 +67,28 @@ def _report(result: ServingResult, cluster: Cluster) -> Iterator[RenderableType]
         yield layout.items(result.warnings, "yellow")
         yield Text()
     yield layout.heading("Assumptions")
-    yield layout.items(_assumptions(result))
-
-
-def _assumptions(result: ServingResult) -> Iterator[str]:
-    yield from result.assumptions
-    if result.scheduler.fitted_on:
-        fitted_on = result.scheduler.fitted_on
-        yield f"{result.scheduler.id}: costs of requests and of reading are fitted on {fitted_on}"
-    but = ", but for these fitted costs" if result.scheduler.fitted_on else ""
-    yield (
-        f"pass times are those of farthing infer{but}, which farthing validate compares with measurements; "
-        "first tokens under load were compared too (docs/simulation.md)"
-    )
+    yield layout.items(tables.assumptions(result))
 
 
 # What users felt ------------------------------------------------------------------------------------------
 
 
 def _latency(result: ServingResult) -> Iterator[RenderableType]:
-    rows = [
-        (name, *_spread(spread))
-        for name, spread in (
-            ("to the first pass (queue)", result.queue_s),
-            ("to the first token (TTFT)", result.ttft_s),
-            ("between tokens, by request (TPOT)", result.tpot_s),
-            ("between two tokens (ITL)", result.itl_s),
-            ("to the whole answer", result.e2e_s),
-        )
-        if spread.count
-    ]
+    rows = tables.latency_rows(result)
     if not rows:
         return
     yield layout.heading("Latency", "50% and 90% wait no longer than p50 and p90")
-    yield layout.columns(("", "mean", "p50", "p90", "p99", "longest"), rows)
+    yield layout.columns(tables.LATENCY, rows)
     yield Text()
 
 
-def _spread(spread: Spread) -> tuple[str, ...]:
-    return tuple(
-        format_seconds(value) for value in (spread.mean, spread.p50, spread.p90, spread.p99, spread.most)
-    )
-
-
 def _requests(result: ServingResult) -> Iterator[RenderableType]:
-    offered = result.offered
-    yield layout.heading("Requests", f"{offered:,} over {format_seconds(result.span_s)} of simulated time")
-    rows = [
-        (_ENDED[state], f"{count:,}", share(count / offered), rate(count / result.span_s))
-        for state in STATES
-        if (count := result.ended.get(state, 0))
-    ]
-    if result.objectives.any:
-        good = result.good_share * offered
-        goodput = rate(result.goodput_requests_per_s)
-        rows.append(("good (goodput)", f"{good:,.0f}", share(result.good_share), goodput))
-    yield layout.columns(("", "requests", "share", "rate"), rows)
-    late = [f"{count:,} {_MISSED[name]}" for name, count in result.missed.items() if count]
-    if late:
-        yield layout.indented(Text(f"too late: {', '.join(late)}", style="dim"))
+    yield layout.heading(
+        "Requests", f"{result.offered:,} over {format_seconds(result.span_s)} of simulated time"
+    )
+    yield layout.columns(*tables.request_table(result))
+    if late := tables.late_words(result):
+        yield layout.indented(Text(late, style="dim"))
     yield Text()
 
 
@@ -144,67 +97,17 @@ def _requests(result: ServingResult) -> Iterator[RenderableType]:
 
 def _service(result: ServingResult) -> Iterator[RenderableType]:
     yield layout.heading("Service")
-    yield layout.facts(_facts(result))
+    yield layout.facts(tables.service_facts(result))
     yield Text()
-
-
-def _facts(result: ServingResult) -> Iterator[tuple[str, str]]:
-    tokens = format_quantity(result.tokens_per_s, "token/s").replace("token/s", "tokens/s")
-    yield "tokens written", tokens
-    of_each = "of the time" if result.replicas == 1 else "of the replicas' time"
-    yield "busy", f"{share(result.utilisation)} {of_each} in passes"
-    yield (
-        "batch",
-        f"{_figure(result.mean_sequences)} in a pass on average; {counted(result.passes, 'pass', 'passes')}",
-    )
-    size = result.scheduler.block_tokens
-    room = f"{counted(result.kv_blocks, 'block')} of {counted(size, 'token')} on a replica"
-    yield (
-        "KV cache",
-        f"{share(result.kv_share)} in use on average, {share(result.kv_peak_share)} at most; {room}",
-    )
-    if result.preemptions:
-        what = "read again" if result.scheduler.preemption == "recompute" else "moved out and back"
-        yield "stepped back", f"{counted(result.preemptions, 'time')} for lack of memory, the cache {what}"
-    else:
-        yield "stepped back", "never: memory sufficed for all in work"
-    if result.prefix_hit_share:
-        yield "prefix cache", f"{share(result.prefix_hit_share)} of the prompts' tokens were found in it"
-    yield "requests inside", _little(result)
-    if result.power_w:
-        # A search for replicas may take more or fewer cards than the cluster has.
-        sized = len({one.replicas for one in result.tries}) > 1
-        whose = "cards that serve" if sized else "whole cluster"
-        yield "power", f"{format_watts(result.power_w)} at the meter, {whose}"
-
-
-def _three(value: float) -> str:
-    """To three digits, or to the whole number."""
-    return f"{value:,.3g}" if value < 999.5 else f"{value:,.0f}"
-
-
-def _figure(requests: float) -> str:
-    text = _three(requests)
-    return f"{text} request{'' if text == '1' else 's'}"
-
-
-def _little(result: ServingResult) -> str:
-    """Little's law: a check on the books."""
-    seen, law = result.in_system, result.in_system_by_little
-    same = abs(seen - law) <= 1e-6 * max(seen, law)
-    words = f"{_three(seen)} on average, waiting and in work"
-    if same:
-        return f"{words}; rate x time is the same (Little's law)"
-    return f"{words}; rate x time is {_three(law)}: by Little's law they should agree, please report it"
 
 
 def _over_time(series: Sequence[Moment]) -> Iterator[RenderableType]:
     if len(series) < 3:
         return
     rows: tuple[tuple[str, Callable[[Moment], float], Callable[[float], str], float], ...] = (
-        ("requests coming", lambda one: one.requests_per_s, lambda top: f"{_three(top)}/s", 0.0),
-        ("waiting", lambda one: one.waiting, _three, 0.0),
-        ("in work", lambda one: one.sequences, _three, 0.0),
+        ("requests coming", lambda one: one.requests_per_s, lambda top: f"{tables.three(top)}/s", 0.0),
+        ("waiting", lambda one: one.waiting, tables.three, 0.0),
+        ("in work", lambda one: one.sequences, tables.three, 0.0),
         ("KV cache", lambda one: one.kv_share, share, 0.0),
         ("busy", lambda one: one.busy_share, share, 1.0),
     )
@@ -226,50 +129,10 @@ def _over_time(series: Sequence[Moment]) -> Iterator[RenderableType]:
 def _search(result: ServingResult) -> Iterator[RenderableType]:
     if not result.tries:
         return
-    rates = by_rate(result.tries)
-    what = "rate" if rates else "replicas"
-    yield layout.heading(
-        f"Search for the {'highest rate' if rates else 'fewest replicas'}", "as they were played"
-    )
-    yield layout.columns(
-        (what, "verdict", "good requests"),
-        [
-            (
-                rate(one.requests_per_s) if rates else f"{one.replicas:,}",
-                BREAKS[one.breaks] if one.breaks else "keeps the objectives",
-                share(one.good_share) if one.good_share == one.good_share else "",
-            )
-            for one in result.tries
-        ],
-        left=2,
-    )
-    yield layout.facts(_limits(result, rates=rates))
+    yield layout.heading(tables.search_title(result), "as they were played")
+    yield layout.columns(*tables.search_table(result), left=2)
+    yield layout.facts(tables.search_facts(result))
     yield Text()
-
-
-def _limits(result: ServingResult, *, rates: bool) -> Iterator[tuple[str, str]]:
-    """What stands in the way of more, and how far the answer reaches."""
-    failed = [one for one in result.tries if one.breaks]
-    if failed and rates:
-        nearest = min(failed, key=lambda one: one.requests_per_s)
-        yield "limited by", f"{BREAKS[nearest.breaks]} at {rate(nearest.requests_per_s)}"
-    elif failed:
-        nearest = max(failed, key=lambda one: one.replicas)
-        yield "fewer do not do", f"with {counted(nearest.replicas, 'replica')} {BREAKS[nearest.breaks]}"
-    elif rates:
-        yield (
-            "limited by",
-            "nothing at any rate: all requests at once keep the objectives; play more (--requests)",
-        )
-    if not result.e2e_s.count:
-        return
-    lasts = max((moment.end_s for moment in result.series if moment.requests_per_s), default=0.0)
-    if failed and lasts < SHORT * result.e2e_s.mean:
-        yield (
-            "a short load",
-            f"it comes within {format_seconds(lasts)}, and an answer takes "
-            f"{format_seconds(result.e2e_s.mean)}: for a load that goes on, play more (--requests)",
-        )
 
 
 # Money ----------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ def _charts(result: ServingResult) -> Iterator[Chart]:
         },
     )
     yield _first_tokens(result)
+    yield _percentiles(result, "ttft", "Slow and usual first tokens", "time to the first token")
+    yield _percentiles(result, "tpot", "Slow and usual tokens", "time between tokens, by request")
     yield _over_time(
         "Tokens written",
         Axis(title="tokens written", unit="token/s"),
@@ -149,6 +151,32 @@ def _first_tokens(result: ServingResult) -> Chart:
         x=Axis(title="time of the first token", unit=unit),
         y=Axis(title="time to the first token", unit=name),
         series=tuple(series),
+    )
+
+
+def _percentiles(result: ServingResult, name: str, title: str, axis: str) -> Chart:
+    """Half of the requests, and all but a hundredth, wait no longer; and what is asked."""
+    unit, seconds = _clock(result.series)
+    lines = []
+    for field, words in (("p99", "p99"), ("p50", "p50 (median)")):
+        told = [(one, getattr(one, f"{name}_{field}_s")) for one in result.latencies]
+        known = [((one.start_s + one.end_s) / 2 / seconds, value) for one, value in told if value is not None]
+        lines.append((words, known))
+    most = max((value for _, known in lines for _, value in known), default=0.0)
+    scale, shown = (1.0, "s") if most >= 1 else (MILLISECOND, "ms")
+    limit = getattr(result.objectives, f"{name}_s")
+    # A limit far above would press all lines to the ground.
+    if lines[0][1] and limit and limit < 2 * most:
+        lines.append(("objective", [(x, limit) for x in (lines[0][1][0][0], lines[0][1][-1][0])]))
+    return Chart(
+        title=title,
+        kind="line",
+        x=Axis(title="time", unit=unit),
+        y=Axis(title=axis, unit=shown),
+        series=tuple(
+            Series(name=words, style="line", points=tuple(Point(x=x, y=value / scale) for x, value in known))
+            for words, known in lines
+        ),
     )
 
 

@@ -34,7 +34,8 @@ def _rate(value: float) -> str:
     return format_quantity(value, "token/s").replace("token/s", "tokens/s")
 
 
-def _answer(estimate: TrainingEstimate) -> str:
+def training_answer(estimate: TrainingEstimate) -> str:
+    """The answer in a sentence."""
     speed = (
         f"{format_seconds(estimate.step_s)} a step, {_rate(estimate.tokens_per_s)}, MFU {estimate.mfu:.1%}"
     )
@@ -44,7 +45,14 @@ def _answer(estimate: TrainingEstimate) -> str:
     return f"{tokens} tokens take {format_seconds(estimate.run_s)}; {speed}"
 
 
-def _energy(value_j: float) -> str:
+def energy_words(value_j: float) -> str:
+    """Energy as a bill tells it.
+
+    Examples
+    --------
+    >>> energy_words(3.6e9), energy_words(1.8e3)
+    ('1 MWh', '0.5 Wh')
+    """
     kwh = value_j / JOULE_PER_KWH
     factor, unit = next(
         ((f, u) for f, u in ((1e6, "GWh"), (1e3, "MWh"), (1.0, "kWh")) if kwh >= f), (1e-3, "Wh")
@@ -52,7 +60,8 @@ def _energy(value_j: float) -> str:
     return f"{kwh / factor:,.3g} {unit}"
 
 
-def _facts(estimate: TrainingEstimate) -> Iterator[tuple[str, str]]:
+def training_facts(estimate: TrainingEstimate) -> Iterator[tuple[str, str]]:
+    """What else is told of a run, by name."""
     load, plan = estimate.workload, estimate.plan
     micro_batches = load.global_batch_size // (plan.dp * plan.micro_batch_size)
     yield (
@@ -113,7 +122,7 @@ def training_report(estimate: TrainingEstimate, cluster: Cluster) -> RenderableT
 
 def _report(estimate: TrainingEstimate, cluster: Cluster) -> Iterator[RenderableType]:
     width = name_width(estimate.memory.parts, estimate.parts)
-    yield from headline(estimate, cluster, _answer(estimate))
+    yield from headline(estimate, cluster, training_answer(estimate))
     yield Text()
     stored = {
         "weights": estimate.plan.weight_format,
@@ -128,10 +137,10 @@ def _report(estimate: TrainingEstimate, cluster: Cluster) -> Iterator[Renderable
     yield from time_table("One step", estimate.parts, estimate.step_s, width)
     yield Text()
     yield layout.heading("Training")
-    yield layout.facts(_facts(estimate))
+    yield layout.facts(training_facts(estimate))
     yield Text()
     if estimate.power_w:
-        energy = _energy(estimate.energy_j)
+        energy = energy_words(estimate.energy_j)
         note = f"{format_watts(estimate.power_w)}, {energy} for {'the run' if estimate.run_s else 'a step'}"
     else:
         note = "power unknown"

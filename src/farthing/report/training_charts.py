@@ -47,14 +47,10 @@ def training_charts(
 def _charts(
     estimate: TrainingEstimate, stages: Sequence[MemoryUse], step: StepTimeline | None
 ) -> Iterator[Chart]:
-    subject = f"{estimate.model} on {estimate.cluster}."
     if len(stages) > 1:
-        shown = spread_out(len(stages), ROWS)
-        cards = {f"stage {number + 1}": stages[number] for number in shown}
-        if len(shown) < len(stages):
-            subject += f" {len(shown)} of {len(stages)} stages."
-        yield memory_chart(cards, "Memory of a card of each stage", subject)
+        yield stages_chart(estimate, stages)
     else:
+        subject = f"{estimate.model} on {estimate.cluster}."
         yield memory_chart({"fullest card": estimate.memory}, "Memory of the fullest card", subject)
     if step is not None and step.stages > 1:
         yield timeline_chart(step)
@@ -65,6 +61,24 @@ def _charts(
     )
     if estimate.sensitivity:
         yield sensitivity_chart(estimate.sensitivity)
+
+
+def stages_chart(estimate: TrainingEstimate, stages: Sequence[MemoryUse]) -> Chart:
+    """Memory of a card of each pipeline stage.
+
+    Parameters
+    ----------
+    estimate
+        Of one plan.
+    stages
+        Of its stages; some evenly between stand for very many.
+    """
+    subject = f"{estimate.model} on {estimate.cluster}."
+    shown = spread_out(len(stages), ROWS)
+    if len(shown) < len(stages):
+        subject += f" {len(shown)} of {len(stages)} stages."
+    cards = {f"stage {number + 1}": stages[number] for number in shown}
+    return memory_chart(cards, "Memory of a card of each stage", subject)
 
 
 def spread_out(count: int, most: int) -> list[int]:

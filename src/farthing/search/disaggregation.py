@@ -218,7 +218,9 @@ def _sides(
         sizes.append(rows)
     prefill, decode = abouts
     decoding = run_of(decode, setting.workload, sized(plan, sizes[1]), users[:, None])
-    if not _fitting(setting, decoding.memory()).any():
+    room = np.broadcast_to(_fitting(setting, decoding.memory()), (len(users), len(sizes[1])))
+    sizes[1] = sizes[1][room.any(axis=0)]
+    if not len(sizes[1]):
         return None
     run = run_of(prefill, setting.workload, sized(plan, sizes[0]))
     memory = reading_memory(run)

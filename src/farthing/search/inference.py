@@ -25,6 +25,7 @@ from farthing.records.search import (
     InferenceObjective,
     Limits,
     NearestMiss,
+    Rearranged,
     Removed,
     SearchResult,
 )
@@ -73,7 +74,7 @@ def search_inference(
     basis: CostBasis | None = None,
     top: int = 5,
     front: Sequence[InferenceObjective] = (),
-    disaggregate: bool = True,
+    others: bool = True,
     ideal: bool = False,
 ) -> Search:
     """Evaluate every legal plan and rank them.
@@ -94,8 +95,9 @@ def search_inference(
         Plans that are returned, each of another kind.
     front
         Two or three objectives whose Pareto front is returned too.
-    disaggregate
-        Also look for the best plan where some workers read prompts for others that decode.
+    others
+        Also look for the best plan where some workers read prompts for others that decode, and for one over
+        the machines in another order or over fewer.
     ideal
         Paper arithmetic.
 
@@ -167,12 +169,20 @@ def search_inference(
         front_objectives=tuple(front),
         front=tuple(map(chooser.choice, thinned(ranking.front(front)).tolist())) if front else (),
         reasons=reasons(*(_times(objective, one) for one in best[:2])) if len(best) > 1 else (),
-        disaggregated=best_disaggregated(setting, words, objective, notes) if disaggregate else None,
-        rearranged=best_rearranged(setting, words, notes, best[0] if best else None)
-        or best_on_fewer(setting, words, best[0] if best else None),
+        disaggregated=best_disaggregated(setting, words, objective, notes) if others else None,
+        rearranged=_rearranged(setting, words, notes, best[0] if best else None) if others else None,
         miss=_miss(setting, ranking, chooser),
     )
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)
+
+
+def _rearranged(
+    setting: Setting,
+    words: tuple[InferencePlan, ...],
+    notes: dict[str, tuple[str, ...]],
+    best: Choice | None,
+) -> Rearranged | None:
+    return best_rearranged(setting, words, notes, best) or best_on_fewer(setting, words, best)
 
 
 def _fixed(setting: Setting) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import time
 from collections import Counter
@@ -26,6 +27,7 @@ from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
 from farthing.search.training_question import Question
 from farthing.search.training_ranking import Ranked, rank
+from farthing.search.training_sheet import Sheet
 from farthing.search.training_space import Rows, TrainingSpace, card_numbers, training_space
 from farthing.search.wishes import check_known, check_wishes
 
@@ -172,9 +174,13 @@ def _ranked(questions: Sequence[Question], pieces: Sequence[Piece], workers: int
 def rank_in_turn(questions: Sequence[Question], pieces: Sequence[Piece]) -> list[Ranked]:
     """Blocks ranked one after the other, each as the question of its number asks."""
     found: list[Ranked] = []
-    for number, block in pieces:
-        roomier = found[-1].roomier if found else math.inf
-        found.append(rank(questions[number], block, roomier=roomier))
+    for (number, _), alike in itertools.groupby(pieces, key=lambda piece: (piece[0], piece[1].pp)):
+        question, group = questions[number], [block for _, block in alike]
+        sheet, start = Sheet(question.run, Rows.together(group)), 0
+        for block in group:
+            roomier = found[-1].roomier if found else math.inf
+            found.append(rank(question, block, roomier=roomier, sheet=sheet, start=start))
+            start += len(block)
     return found
 
 

@@ -6,76 +6,39 @@ for each pipeline, traffic and states for each way to shard and to offload; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from functools import reduce
+import itertools
+import operator
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from farthing.estimate.training import TrainingRun
-from farthing.predict.collectives import Axis
-from farthing.predict.stages import plan_stages
-from farthing.predict.trace import Number, larger
-from farthing.predict.training import LayerTimes, StagePasses, last_to_end, layer_times, stage_passes
-from farthing.predict.training_layer import Parts
+from farthing.predict.trace import Number
+from farthing.predict.training import LayerTimes, StagePasses, layer_times, stage_passes
 from farthing.predict.training_memory import (
-    LayerActivations,
     driver_bytes,
-    layer_activations,
     training_activations,
-    training_states,
     workspace_bytes,
 )
 from farthing.predict.training_traffic import (
-    data_parallel_axes,
     data_parallel_time_s,
-    stage_collectives_s,
 )
-from farthing.predict.training_update import streamed_weights_time_s, update_time_s
-from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
-from farthing.search.training_space import SIZE_COLUMNS, Rows
+from farthing.records.plan import RankOrder, Recompute, TrainingPlan
+from farthing.search.column_records import joined, taken
+from farthing.search.training_evaluated import Ends, Evaluated
+from farthing.search.training_sheet import Key, Sheet, spared
+from farthing.search.training_space import Rows
 from farthing.search.training_stages import Pipeline, Recomputation
 
-BLOCK: Final = 16_384
+BLOCK: Final = 32_768
 """Rows times ways to recompute that are worked out together: their columns stay in the processor's cache."""
 
 Column = NDArray[np.float64]
-Key = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """Plans that differ in sizes and recomputation, with the words that they share.
-
-    Attributes
-    ----------
-    words
-        Fields of the plan that all share.
-    rows
-        Which of the block's rows: a slice or indices.
-    legal
-        Of these, which may have the words: a mask; None where all may.
-    step_s, total_bytes
-        Rows by ways to recompute.
-    offloaded_bytes
-        One for each row, or the same for all.
-    """
-
-    words: dict[str, Any]
-    rows: Any
-    legal: NDArray[np.bool_] | None
-    step_s: Column
-    total_bytes: Column
-    offloaded_bytes: Number
-
-    @property
-    def count(self) -> int:
-        """Legal plans."""
-        height, width = self.step_s.shape
-        rows = height if self.legal is None else int(self.legal.sum())
-        return int(rows * width)
+Words = tuple[Any, ...]
 
 
 def blocks(rows: Rows) -> Iterator[Rows]:
@@ -91,6 +54,20 @@ def segment(way: Recomputation) -> Recompute:
     return "full" if way.word in ("none", "full") else way.word
 
 
+def beginnings(many: Iterable[dict[str, Any]]) -> set[Words]:
+    """Words that plans share, as values, and the first of them: what `Block.evaluated` comes by on its way.
+
+    Examples
+    --------
+    >>> sorted(beginnings([{"schedule": "1f1b", "zero_stage": 1}]))
+    [('1f1b',), ('1f1b', 1)]
+    """
+    found: set[Words] = set()
+    for words in many:
+        found.update(itertools.accumulate(((value,) for value in words.values()), operator.add))
+    return found
+
+
 class Block:
     """All plans of some rows.
 
@@ -100,188 +77,145 @@ class Block:
         A run with the formats and the engine of the plans.
     rows
         The rows.
+    sheet, start
+        What they have in common with other rows, and their place among these; without it they are alone.
     """
 
-    def __init__(self, run: TrainingRun, rows: Rows) -> None:
+    def __init__(self, run: TrainingRun, rows: Rows, sheet: Sheet | None = None, start: int = 0) -> None:
         self.run, self.rows = run, rows
         self.model, self.workload, self.sizes = run.about.model, run.workload, run.memory_sizes
-        self.rates = run.offload_bytes_per_s
+        self.sheet = sheet or Sheet(run, rows)
+        alone = len(self.sheet.rows) == len(rows)
+        self.own = slice(None) if alone else slice(start, start + len(rows))
         ways = rows.recomputations
         # What lies in the stages sees a plan that recomputes each way's share of the layers.
-        columns: dict[str, Any] = {name: getattr(rows, name)[:, None] for name in SIZE_COLUMNS}
-        columns["recompute_share"] = np.array([[way.share if way.word == "full" else 0.0 for way in ways]])
-        columns["recompute_layers"] = np.array([[way.layers for way in ways]])
-        self.plan = replace(
-            run.plan,
-            pp=rows.pp,
-            recompute="full",
-            **columns,
-        )
-        self.micro_batches = self.workload.global_batch_size / (self.plan.dp * self.plan.micro_batch_size)
+        plan = taken(self.sheet.plan, self.own)
+        self.plan = replace(plan, recompute_layers=np.array([[way.layers for way in ways]]))
+        self.micro_batches = self.sheet.micro_batches[self.own]
+        words = [segment(way) for way in ways]
         self.segments = {
-            word: [i for i, way in enumerate(ways) if segment(way) == word] for word in map(segment, ways)
+            word: [i for i, own in enumerate(words) if own == word] for word in dict.fromkeys(words)
         }
         self.widths = [len(indices) for indices in self.segments.values()]
         self.setting = replace(run, plan=self.plan).setting
         self.layers: dict[bool, LayerTimes] = {}
-        self.activations = {
-            word: _joined(
-                [layer_activations(self.model, self.workload, plan, self.sizes) for plan in plans],
-                0,
-                [len(plan.tp) for plan in plans],
-            )
-            for word, plans in self._plans_of_layers(0).items()
-        }
-        self.shared: dict[Key, Any] = {}
+        self.ends: dict[Key, dict[int, Ends]] = {}
 
-    def _plans_of_layers(self, zero_stage: int) -> dict[Recompute, list[TrainingPlan]]:
-        """Plans by ways to recompute, with and without sequence parallelism."""
-        with_it = int(self.rows.sequence_parallel.sum())
-        found: dict[Recompute, list[TrainingPlan]] = {}
-        for word, indices in self.segments.items():
-            own = _recomputing(self.plan, word, indices)
-            found[word] = [
-                replace(_taken(own, part), sequence_parallel=flag, zero_stage=zero_stage)
-                for flag, part in ((True, slice(0, with_it)), (False, slice(with_it, None)))
-                if len(self.rows.tp[part])
-            ]
-        return found
+    def _own(self, value: Any, rows: Any) -> Any:
+        """Some of the block's rows of what the sheet has."""
+        return taken(value, self.own if isinstance(rows, slice) else rows + (self.own.start or 0))
 
     def _layer_times(self, gathers: bool) -> LayerTimes:
         """Layers and head for all rows and ways; gathered weights keep the host busy in each layer."""
         if gathers not in self.layers:
+            passes = taken(self.sheet.passes(), self.own)
             found = []
-            for plans in self._plans_of_layers(3 if gathers else 0).values():
-                times = [layer_times(replace(self.setting, plan=plan)) for plan in plans]
-                found.append(_joined(times, 0, [len(plan.tp) for plan in plans]))
-            self.layers[gathers] = _joined(found, 1, self.widths)
+            for word, indices in self.segments.items():
+                plan = replace(_recomputing(self.plan, word, indices), zero_stage=3 if gathers else 0)
+                found.append(layer_times(replace(self.setting, plan=plan), passes))
+            self.layers[gathers] = joined(found, 1, self.widths)
         return self.layers[gathers]
 
-    def evaluated(self) -> Iterator[Evaluated]:
-        """Step time and memory of every plan."""
+    def evaluated(self, only: Container[Words] | None = None) -> Iterator[Evaluated]:
+        """Step time and memory of every plan, or of those with some words (`beginnings` of them)."""
         multiple = self.micro_batches[:, 0] % self.rows.pp == 0
         for pipeline in self.rows.pipelines:
             for bit, rank_order in enumerate(self.rows.words["rank_order"]):
+                words = {**asdict(pipeline), "rank_order": rank_order}
+                if only is not None and tuple(words.values()) not in only:
+                    continue
                 chosen = (self.rows.rank_orders >> bit & 1).astype(bool)
                 if pipeline.schedule == "interleaved":
                     chosen = chosen & multiple
                 if not chosen.any():
                     continue
                 rows = slice(None) if chosen.all() else np.flatnonzero(chosen)
-                yield from self._sharded({**asdict(pipeline), "rank_order": rank_order}, pipeline, rows)
+                for plans in self._sharded(words, pipeline, rows, only):
+                    if only is None or tuple(plans.words.values()) in only:
+                        yield plans
 
-    def _sharded(self, words: dict[str, Any], pipeline: Pipeline, rows: Any) -> Iterator[Evaluated]:
+    def _sharded(
+        self, words: dict[str, Any], pipeline: Pipeline, rows: Any, only: Container[Words] | None
+    ) -> Iterator[Evaluated]:
         """All ways to shard and to offload."""
-        plan = replace(_taken(self.plan, rows), **words)
-        micro_batches = self.micro_batches[rows]
-        base = replace(self.setting, plan=plan)
+        plan = replace(taken(self.plan, rows), **words)
+        activations = self._kept(plan, rows, self.micro_batches[rows])
         passes: dict[bool, list[StagePasses]] = {}
-        kept, working = self._kept(plan, rows, micro_batches)
+        ends = self._ends_so_far(pipeline, plan.rank_order)
         for bit, zero_stage in enumerate(self.rows.words["zero_stage"]):
+            if only is not None and (*words.values(), zero_stage) not in only:
+                continue
             legal = (self.rows.zero_stages[rows] >> bit & 1).astype(bool)
             if not legal.any():
                 continue
-            gathers = zero_stage == 3 and bool(base.launch_s)
-            if gathers not in passes:
-                layers = _taken(self._layer_times(gathers), rows)
-                passes[gathers] = stage_passes(base, layers, micro_batches)
-            stages = passes[gathers]
-            setting = replace(base, plan=replace(plan, zero_stage=zero_stage))
-            collectives = self._collectives(pipeline, plan.rank_order)
-            ends = [
-                one.passes + data_parallel_time_s(setting, _taken(traffic, rows), one.parts, micro_batches)
-                for one, traffic in zip(stages, collectives, strict=True)
-            ]
-            end = reduce(larger, ends)
+            if zero_stage not in ends:
+                ends[zero_stage] = self._ends(pipeline, plan, rows, zero_stage, passes)
             for offload in self.rows.words["offload"]:
-                states, optimizer = self._states(pipeline, zero_stage, offload)
-                after = _taken(optimizer, rows)
-                if offload == "optimizer+weights":
-                    busy = last_to_end(ends).of([one.busy for one in stages]) * micro_batches
-                    after = after + streamed_weights_time_s(
-                        replace(setting, plan=replace(setting.plan, offload=offload)),
-                        busy_s=busy,
-                        micro_batches=micro_batches,
-                        card_to_host_bytes_per_s=self.rates[0],
-                    )
-                memory = [
-                    held + own + buffers + space
-                    for (held, buffers, _), own, space in zip(
-                        _taken(states, rows), kept, working, strict=True
-                    )
-                ]
-                outside = last_to_end(memory).of([one[2] for one in _taken(states, rows)])
+                streams = offload == "optimizer+weights"
                 yield Evaluated(
-                    {**words, "zero_stage": zero_stage, "offload": offload},
-                    rows,
-                    None if legal.all() else legal,
-                    np.asarray(end + after + self.run.about.overheads.step_s),
-                    np.asarray(reduce(larger, memory)),
-                    outside,
+                    words={**words, "zero_stage": zero_stage, "offload": offload},
+                    rows=rows,
+                    legal=None if legal.all() else legal,
+                    ends=ends[zero_stage],
+                    update_s=self._own(self.sheet.update_s(pipeline, zero_stage, offload), rows),
+                    host_s=self.run.about.overheads.step_s,
+                    streamed_s=partial(self._streamed_s, pipeline, zero_stage, rows) if streams else None,
+                    states=self._own(self.sheet.states(pipeline, zero_stage, offload), rows),
+                    activations=activations,
                 )
 
-    def _collectives(self, pipeline: Pipeline, rank_order: RankOrder) -> list[tuple[Number, Number]]:
-        """Of each unlike stage, for all rows."""
-        key = ("collectives", pipeline.first_spared, pipeline.last_spared, rank_order)
-        if key not in self.shared:
-            plan = replace(
-                self.plan,
-                first_spared=pipeline.first_spared,
-                last_spared=pipeline.last_spared,
-                rank_order=rank_order,
-            )
-            setting = replace(self.setting, plan=plan)
-            axes: tuple[Axis, Axis | None] = data_parallel_axes(setting)
-            self.shared[key] = [
-                stage_collectives_s(setting, axes, stage) for stage in plan_stages(self.model, plan)
-            ]
-        found: list[tuple[Number, Number]] = self.shared[key]
+    def _ends_so_far(self, pipeline: Pipeline, rank_order: RankOrder) -> dict[int, Ends]:
+        """By ways to shard; GPipe differs from 1F1B in what it keeps, not in its times."""
+        key = (spared(pipeline), rank_order)
+        if pipeline.schedule == "gpipe":
+            return self.ends.pop(key, {})
+        found: dict[int, Ends] = {}
+        if pipeline.schedule == "1f1b":
+            self.ends[key] = found
         return found
 
-    def _states(
-        self, pipeline: Pipeline, zero_stage: int, offload: Offload
-    ) -> tuple[list[tuple[Number, Number, Number]], Number]:
-        """What each stage holds, its buffers, what lies outside the card; and the update's time."""
-        key = ("states", pipeline.first_spared, pipeline.last_spared, zero_stage, offload)
-        if key not in self.shared:
-            plan = replace(
-                self.plan,
-                first_spared=pipeline.first_spared,
-                last_spared=pipeline.last_spared,
-                zero_stage=zero_stage,
-                offload=offload,
-            )
-            states = [
-                (
-                    one.weight_bytes + one.gradient_bytes + one.optimizer_bytes,
-                    one.buffer_bytes,
-                    one.offloaded_bytes,
-                )
-                for one in training_states(self.model, self.workload, plan, self.sizes)
-            ]
-            update = update_time_s(
-                replace(self.setting, plan=plan),
-                card_to_host_bytes_per_s=self.rates[0],
-                host_bytes_per_s=self.rates[1],
-            )
-            self.shared[key] = states, update
-        found: tuple[list[tuple[Number, Number, Number]], Number] = self.shared[key]
-        return found
+    def _ends(
+        self,
+        pipeline: Pipeline,
+        plan: TrainingPlan,
+        rows: Any,
+        zero_stage: int,
+        passes: dict[bool, list[StagePasses]],
+    ) -> Ends:
+        """When the stages end; ``passes`` grows."""
+        micro_batches = self.micro_batches[rows]
+        gathers = zero_stage == 3 and bool(self.setting.launch_s)
+        if gathers not in passes:
+            layers = taken(self._layer_times(gathers), rows)
+            passes[gathers] = stage_passes(replace(self.setting, plan=plan), layers, micro_batches)
+        stages = passes[gathers]
+        traffic = self._own(self.sheet.collectives(pipeline, plan.rank_order), rows)
+        # What traffic hides behind is in the passes; of the plan only words count.
+        setting = self.sheet.sharded(zero_stage)
+        return Ends(
+            [
+                one.passes + data_parallel_time_s(setting, own, one.free, micro_batches)
+                for one, own in zip(stages, traffic, strict=True)
+            ],
+            [one.busy for one in stages],
+            micro_batches,
+        )
 
-    def _kept(
-        self, plan: TrainingPlan, rows: Any, micro_batches: Column
-    ) -> tuple[list[Number], list[Number]]:
-        """Activations of each unlike stage for all ways to recompute, and their workspace [byte]."""
+    def _streamed_s(self, pipeline: Pipeline, zero_stage: int, rows: Any) -> Number:
+        """Weights that come from the host."""
+        return self._own(self.sheet.streamed_s(pipeline, zero_stage), rows)
+
+    def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[Number]:
+        """Activations of each unlike stage for all ways to recompute, with their workspace [byte]."""
         found = []
         for word, indices in self.segments.items():
             own = _recomputing(plan, word, indices)
-            layers = _taken(self.activations[word], rows)
+            layers = self._own(self.sheet.activations(word), rows)
             found.append(
                 training_activations(self.model, self.workload, own, micro_batches, layers, self.sizes)
             )
-        kept = _joined(found, 1, self.widths)
         outside = driver_bytes(plan, kind=self.sizes.kind)
-        return kept, [workspace_bytes(outside, one) for one in kept]
+        return [one + workspace_bytes(outside, one) for one in joined(found, 1, self.widths)]
 
 
 def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> TrainingPlan:
@@ -291,47 +225,3 @@ def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> Tra
     names = ("recompute_share", "recompute_layers")
     columns: dict[str, Any] = {name: getattr(plan, name)[:, indices] for name in names}
     return replace(plan, **columns)
-
-
-def _mapped(function: Any, values: Sequence[Any]) -> Any:
-    """A function of corresponding numbers inside records, lists and tuples of one shape."""
-    first = values[0]
-    if isinstance(first, (list, tuple)):
-        return type(first)(_mapped(function, one) for one in zip(*values, strict=True))
-    if isinstance(first, (LayerTimes, LayerActivations, Parts)):
-        names = [field.name for field in fields(first)]
-        return type(first)(*(_mapped(function, [getattr(one, n) for one in values]) for n in names))
-    return first if first is None else function(values)
-
-
-def _taken(value: Any, rows: Any) -> Any:
-    """Some rows of all columns of a plan, or of what was worked out for it."""
-    if isinstance(rows, slice) and rows == slice(None):
-        return value
-    if isinstance(value, TrainingPlan):
-        return replace(value, **{name: getattr(value, name)[rows] for name in SIZE_COLUMNS})
-
-    def taken(values: Sequence[Number]) -> Number:
-        column = values[0]
-        return column[rows] if np.ndim(column) and np.shape(column)[0] > 1 else column
-
-    return _mapped(taken, [value])
-
-
-def _joined(values: Sequence[Any], axis: int, sizes: Sequence[int]) -> Any:
-    """Rows below rows (axis 0), or ways to recompute beside each other; what is the same for all stays so."""
-    if len(values) == 1:
-        return values[0]
-
-    def joined(parts: Sequence[Number]) -> Number:
-        first = parts[0]
-        if all(np.ndim(one) == 0 and one == first for one in parts):
-            return first
-        # The other axis is as long as the longest part, or one where none depends on it.
-        across = max(np.shape(one)[1 - axis] for one in parts if np.ndim(one))
-        shapes = [(size, across) if axis == 0 else (across, size) for size in sizes]
-        return np.concatenate(
-            [np.broadcast_to(one, shape) for one, shape in zip(parts, shapes, strict=True)], axis=axis
-        )
-
-    return _mapped(joined, values)

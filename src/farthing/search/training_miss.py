@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, NearestMiss
 from farthing.search.rank import joined
 from farthing.search.training_choice import choice_of
-from farthing.search.training_columns import Block, Evaluated
+from farthing.search.training_columns import Block, beginnings
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import Ranked, kept
 from farthing.search.training_space import Rows
@@ -49,7 +50,8 @@ def nearest_miss(
     for (variant, block), one in zip(pieces, ranked, strict=True):
         # The rows that hold a better plan are few: they are evaluated again, to keep no plan of all others.
         better = np.flatnonzero(one.least < bound)
-        found = _nearest(questions[variant], block.part(better), bound) if len(better) else None
+        words = [own for own, least in zip(one.words, one.words_least, strict=True) if least < bound]
+        found = _nearest(questions[variant], block.part(better), words, bound) if len(better) else None
         if found is not None and (nearest is None or found[0] < nearest[0]):
             nearest = *found, variant
     if nearest is None:
@@ -61,12 +63,15 @@ def nearest_miss(
     return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
 
 
-def _nearest(question: Question, rows: Rows, bound: float) -> tuple[_Miss, TrainingPlan] | None:
-    """Of the plans below a bound that break a limit, how far the nearest is off, and which it is."""
+def _nearest(
+    question: Question, rows: Rows, words: Sequence[dict[str, Any]], bound: float
+) -> tuple[_Miss, TrainingPlan] | None:
+    """Of the plans with some words that are below a bound and break a limit, how far the nearest is off, and
+    which it is."""
     executed = question.executed(rows)
     nearest: tuple[_Miss, TrainingPlan] | None = None
-    for plans in Block(question.run, rows).evaluated():
-        value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
+    for plans in Block(question.run, rows).evaluated(beginnings(words)):
+        value = question.figure(question.objective, plans, executed)
         out = ~kept(question, plans, executed) & (value < bound)
         if plans.legal is not None:
             out &= plans.legal[:, None]

@@ -20,8 +20,9 @@ from farthing.predict.trace import Number, smaller, untraced
 from farthing.predict.work import model_flop
 from farthing.records.search import Limits
 from farthing.search.rank import Column
-from farthing.search.training_columns import Evaluated
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_space import Rows
+from farthing.search.training_stages import Recomputation
 
 FIGURES: Final = {
     "step": "step_s",
@@ -91,6 +92,16 @@ class Question:
 
     def executed(self, rows: Rows) -> Column:
         """Executed over owed work for each way to recompute."""
+        if rows.recomputations not in self._executed:
+            self._executed[rows.recomputations] = self._executed_by(rows.recomputations)
+        return self._executed[rows.recomputations]
+
+    @cached_property
+    def _executed(self) -> dict[tuple[Recomputation, ...], Column]:
+        """What is known: each number of stages has ways of its own."""
+        return {}
+
+    def _executed_by(self, ways: tuple[Recomputation, ...]) -> Column:
         plans = [
             replace(
                 self.run.plan,
@@ -98,7 +109,7 @@ class Question:
                 recompute_share=way.share,
                 recompute_layers=way.layers,
             )
-            for way in rows.recomputations
+            for way in ways
         ]
         about, load = self.run.about, self.run.workload
         return np.array([[executed_factor(about.model, load, plan) for plan in plans]])
@@ -115,17 +126,24 @@ class Question:
             used=self.cards,
         )
 
-    def figure(self, name: str, step_s: Column, total_bytes: Column, executed: Column) -> Column:
+    def figure(self, name: str, plans: Evaluated, executed: Column) -> Column:
         """One figure of plans."""
         if name == "step":
-            return step_s
+            return plans.step_s
         if name == "memory":
-            return total_bytes
+            return plans.total_bytes
+        step_s = plans.step_s
         draw = self.draw_w(step_s, executed)
         if name == "energy":
             return np.asarray(draw * step_s)
         rate = self.tokens / step_s
         return np.asarray(np.minimum.reduce([way.usd_per_million_tokens(draw, rate) for way in self.ways]))
+
+    def least(self, plans: Evaluated, executed: Column) -> Column:
+        """No more than the least figure of the objective in each row."""
+        if self.objective == "step":
+            return plans.least_s
+        return np.asarray(self.figure(self.objective, plans, executed).min(axis=1))
 
     def limited(
         self, plans: Evaluated, executed: Column, memory_factor: float = 1.0
@@ -141,7 +159,7 @@ class Question:
         if limits.run_s:
             yield "too long a run", self.steps * plans.step_s, limits.run_s
         if limits.usd_per_million_tokens or limits.run_usd:
-            usd = self.figure("usd", plans.step_s, plans.total_bytes, executed)
+            usd = self.figure("usd", plans, executed)
             if limits.usd_per_million_tokens:
                 yield "too dear tokens", usd, limits.usd_per_million_tokens
             if limits.run_usd:

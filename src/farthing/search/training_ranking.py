@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from farthing.estimate.sensitivity import BETTER
 from farthing.search.rank import Column, pareto_front
-from farthing.search.training_columns import Block, Evaluated
+from farthing.search.training_columns import Block
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import Question
+from farthing.search.training_sheet import Sheet
 from farthing.search.training_space import Rows
 
 
@@ -50,6 +52,8 @@ class Ranked:
         Of that plan.
     least
         No more than the same figure whatever the limits, so that rows with a near miss are known.
+    words_least
+        No more than that of the plans with each combination of words.
     roomier
         Least step time that cards with a tenth more memory would allow; of this block and those before.
     front
@@ -70,6 +74,7 @@ class Ranked:
     least: Column
     roomier: float
     front: Front
+    words_least: list[float] = field(default_factory=list)
     evaluated: int = 0
     fitting: int = 0
     broken: dict[str, int] = field(default_factory=dict)
@@ -85,8 +90,20 @@ class Ranked:
         return row, words, way
 
 
-def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
-    """Evaluate all plans of a block of rows, and keep what a search needs of them."""
+def rank(
+    question: Question, rows: Rows, *, roomier: float = np.inf, sheet: Sheet | None = None, start: int = 0
+) -> Ranked:
+    """Evaluate all plans of a block of rows, and keep what a search needs of them.
+
+    Parameters
+    ----------
+    question, rows
+        What is asked of which plans.
+    roomier
+        As in `Ranked`, of the blocks before.
+    sheet, start
+        As in `Block`.
+    """
     count, figures = len(rows), len(question.front)
     found = Ranked(
         rows=rows,
@@ -101,41 +118,48 @@ def rank(question: Question, rows: Rows, *, roomier: float = np.inf) -> Ranked:
         front=Front(np.empty((0, figures)), np.empty(0, dtype=np.int64)),
     )
     executed = question.executed(rows)
-    for plans in Block(question.run, rows).evaluated():
+    for plans in Block(question.run, rows, sheet, start).evaluated():
         found.words.append(plans.words)
         _fold(question, found, plans, executed)
     return found
 
 
 def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column) -> None:
-    words = len(found.words) - 1
     fits = kept(question, plans, executed, found)
-    value = question.figure(question.objective, plans.step_s, plans.total_bytes, executed)
     rows = np.arange(len(found.rows))[plans.rows]
-    least = value.min(axis=1)
+    least = question.least(plans, executed)
     found.least[rows] = np.minimum(found.least[rows], least)
+    found.words_least.append(float(least.min()))
     if question.objective == "step" and least.min() < found.roomier:
         more = kept(question, plans, executed, memory_factor=BETTER)
-        found.roomier = min(found.roomier, float(value[more].min(initial=np.inf)))
-    fitting = np.where(fits, value, np.inf)
-    way = fitting.argmin(axis=1)
-    best = fitting[np.arange(len(way)), way]
-    better = np.flatnonzero(best < found.best[rows])
-    target = rows[better]
-    found.best[target], found.best_way[target] = best[better], way[better]
-    found.best_words[target] = words
-    found.best_step_s[target] = plans.step_s[better, way[better]]
-    found.best_bytes[target] = plans.total_bytes[better, way[better]]
+        found.roomier = min(found.roomier, float(plans.step_s[more].min(initial=np.inf)))
+    # Where each row has met a better plan already nothing more is worked out.
+    if (fits.any(axis=1) & (least < found.best[rows])).any():
+        _take_best(question, found, plans, fits, executed)
     if question.front:
         own, ways = np.nonzero(fits)
         points = np.stack(
-            [
-                question.figure(name, plans.step_s, plans.total_bytes, executed)[own, ways]
-                for name in question.front
-            ],
+            [question.figure(name, plans, executed)[own, ways] for name in question.front],
             axis=1,
         )
-        found.front.add(points, found.code(rows[own], words, ways))
+        found.front.add(points, found.code(rows[own], len(found.words) - 1, ways))
+
+
+def _take_best(
+    question: Question, found: Ranked, plans: Evaluated, fits: NDArray[np.bool_], executed: Column
+) -> None:
+    """Keep the best plan of each row where it beats those of other words."""
+    value = question.figure(question.objective, plans, executed)
+    fitting = np.where(fits, value, np.inf)
+    way = fitting.argmin(axis=1)
+    best = fitting[np.arange(len(way)), way]
+    rows = np.arange(len(found.rows))[plans.rows]
+    better = np.flatnonzero(best < found.best[rows])
+    target = rows[better]
+    found.best[target], found.best_way[target] = best[better], way[better]
+    found.best_words[target] = len(found.words) - 1
+    found.best_step_s[target] = plans.step_s[better, way[better]]
+    found.best_bytes[target] = plans.total_bytes[better, way[better]]
 
 
 def kept(
@@ -151,7 +175,7 @@ def kept(
     ``memory_factor`` is of the cards' memory.
     """
     every = True if plans.legal is None else plans.legal[:, None]
-    fits = np.broadcast_to(np.asarray(every), plans.step_s.shape)
+    fits = np.broadcast_to(np.asarray(every), plans.shape)
     left = plans.count
     for rule, taken, most in question.limited(plans, executed, memory_factor):
         fits = fits & (taken <= most)

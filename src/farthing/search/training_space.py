@@ -83,6 +83,14 @@ class Rows:
         """Some of the rows."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
 
+    @staticmethod
+    def together(parts: Sequence[Rows]) -> Rows:
+        """Parts of the same rows that follow each other."""
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(one, name) for one in parts]) for name in COLUMNS
+        }
+        return replace(parts[0], **columns)
+
     def plan(self, base: TrainingPlan, words: Mapping[str, Any], row: int, way: int) -> TrainingPlan:
         """One plan: a row with words that it may have, and a way to recompute."""
         again = self.recomputations[way]

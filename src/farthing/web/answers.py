@@ -46,6 +46,11 @@ class Job:
     prefix: str = ""
     number: str = ""
 
+    @property
+    def opens(self) -> bool:
+        """Whether it opens a slow view without a question: the page comes at once, its answer after it."""
+        return self.form == "page" and VIEWS[self.view].slow and all(not value for _, value in self.values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
@@ -71,6 +76,10 @@ def reply_to(job: Job) -> Reply:
     """
     view = VIEWS[job.view]
     values = dict(job.values)
+    if job.opens:
+        from farthing.web.pages import opening_page
+
+        return Reply(status=200, media_type="text/html", body=opening_page(view, job).encode())
     try:
         given = _given(view, values)
         return _answered(view, job, given)

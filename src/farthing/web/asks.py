@@ -36,6 +36,8 @@ class Ask:
         Least and most of a slider beside the number.
     belongs
         Fields that it says something about: the page drops it where one of them changes.
+    in_python
+        Whether the Python call takes it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Ask:
     flag: str | None = None
     slider: tuple[int, int] | None = None
     belongs: tuple[str, ...] = ()
+    in_python: bool = True
 
     @property
     def option(self) -> str:
@@ -167,6 +170,12 @@ def python_call(
     """
     arguments = [kinds.in_python(given[name]) for name in positional if name in given]
     named = {name: value for name, value in given.items() if name not in positional} | more
+    changes = named.pop("changes", ())
+    if changes:
+        # A shape of one's own is made first.
+        words = ", ".join(map(kinds.in_python, changes))
+        shape = f"farthing.api.find_model({arguments[0]}, **farthing.api.parsed_changes([{words}]))"
+        arguments[0] = shape
     arguments += [f"{name}={kinds.in_python(value)}" for name, value in named.items()]
     call = f"farthing.{function}({', '.join(arguments)}){ending}"
     if len(call) > PYTHON_WIDTH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ LIMITS: Final = (
         name="usd_per_million_tokens",
         title="USD a million",
         text="Most for a million tokens [USD].",
-        kind=number(0, 1e9),
+        kind=number(0, 1e9, positive=True),
         flag="--usd-per-million",
         section="Goal and limits",
     ),
@@ -136,10 +137,38 @@ def meaning(record: str, field: str) -> str:
         return ""
 
 
-def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Explanation:
-    """How a number of an estimate comes about: by its term, its interval, its prices."""
-    words_of_it = meaning(type(estimate).__name__, number)
-    found: Term | None = next((term for term in estimate.terms if term.name == terms.get(number)), None)
+def _term(terms: Sequence[Term], name: str) -> Term | None:
+    """The term of a name, at the least depth."""
+    level = list(terms)
+    while level:
+        found = next((term for term in level if term.name == name), None)
+        if found is not None:
+            return found
+        level = [part for term in dict.fromkeys(level) for part in term.terms]
+    return None
+
+
+def explanation(
+    estimate: Estimate, number: str, terms: Mapping[str, str], meanings: Mapping[str, str] | None = None
+) -> Explanation:
+    """How a number of an estimate comes about: by its term, its interval, its prices.
+
+    Parameters
+    ----------
+    estimate
+        With its derivation.
+    number
+        A field of it.
+    terms
+        The name of the term that derives a number, by the number.
+    meanings
+        What a number is, in a sentence, where the glossary says it otherwise.
+    """
+    named = {field.name for field in dataclasses.fields(estimate)}
+    if number not in named:
+        raise UnknownName("number", number, sorted(named))
+    words_of_it = (meanings or {}).get(number) or meaning(type(estimate).__name__, number)
+    found = _term(estimate.terms, terms.get(number, ""))
     bars = {bar.name: bar for bar in estimate.intervals}
     bar = bars.get({"memory": "total_bytes"}.get(number, number))
     notes = []
@@ -152,14 +181,17 @@ def explanation(estimate: Estimate, number: str, terms: Mapping[str, str]) -> Ex
         )
     if number in ("costs", "run_usd", "usd_per_million_tokens"):
         notes += [f"{cost.way}: {cost.basis}." for cost in estimate.costs]
-    value = getattr(estimate, number, None)
+    value = found.value if found else getattr(estimate, number, None)
     if number == "memory":
         words = format_bytes(estimate.memory.total_bytes, binary=True)
     elif isinstance(value, (int, float)):
-        words = format_quantity(value, unit_of(number))
+        words = format_quantity(value, found.unit if found else unit_of(number))
     else:
         words = ""
-    title = found.name if found else number.replace("_", " ")
     return Explanation(
-        title=title, value=words, meaning=words_of_it, terms=(found,) if found else (), notes=notes
+        title=found.name if found else number.replace("_", " "),
+        value=words,
+        meaning=words_of_it,
+        terms=(found,) if found else (),
+        notes=notes,
     )

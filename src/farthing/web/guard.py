@@ -85,6 +85,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         scope = self._with_prefix(scope)
+        begun = time.perf_counter()
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -92,6 +93,7 @@ class Guard:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
+                headers["server-timing"] = f"total;dur={(time.perf_counter() - begun) * 1e3:.1f}"
             await send(message)
 
         wait_s = self._wait_s(scope)

@@ -6,14 +6,14 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, WithJsonSchema
 
 from farthing.errors import InvalidInput
-from farthing.units import parse_seconds, parse_tokens
+from farthing.units import DAY, HOUR, MONTH, parse_bytes, parse_seconds, parse_tokens
 
 Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number", "hidden"]
 
@@ -136,6 +136,8 @@ def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
 
     def read(value: Any) -> Any:
         found = tuple(dict.fromkeys(adapter.validate_python(item) for item in _listed(value)))
+        if not found:
+            raise InvalidInput("the list is empty: give one value or more, or leave the field out")
         if len(found) > most:
             raise InvalidInput(f"{len(found)} values are too many: give at most {most}")
         return found if always or len(found) > 1 else found[0]
@@ -163,8 +165,8 @@ def counts() -> Kind:
     )
 
 
-def number(least: float = 0.0, most: float = 1e12) -> Kind:
-    """A number in a range.
+def number(least: float = 0.0, most: float = 1e12, *, positive: bool = False) -> Kind:
+    """A number in a range; ``positive`` leaves 0 out.
 
     Examples
     --------
@@ -180,6 +182,8 @@ def number(least: float = 0.0, most: float = 1e12) -> Kind:
             found = math.nan
         if not math.isfinite(found):
             raise InvalidInput(f"{_short(value)} is not a number; write it like 0.25")
+        if positive and found == 0:
+            raise InvalidInput(f"{_short(value)} is out of range: give more than 0")
         return _in_range(found, least, most, value)
 
     return _kind(
@@ -206,8 +210,8 @@ def tokens() -> Kind:
     )
 
 
-def seconds(most: float = 1e12) -> Kind:
-    """A time: seconds, or a text such as ``50ms``.
+def seconds(most: float = 1e12, *, zero: bool = False) -> Kind:
+    """A time: seconds, or a text such as ``50ms``; ``zero`` lets it be none.
 
     Examples
     --------
@@ -219,15 +223,18 @@ def seconds(most: float = 1e12) -> Kind:
 
     def read(value: Any) -> float:
         found = parse_seconds(value) if isinstance(value, str) else value if _is_number(value) else math.nan
-        if not math.isfinite(found) or found <= 0 or found > most:
-            raise InvalidInput(f"{_short(value)} is no time above 0; write it like 50ms, 2s, 10min or 3h")
+        if not math.isfinite(found) or found < 0 or (found == 0 and not zero):
+            least = "of 0 or more" if zero else "above 0"
+            raise InvalidInput(f"{_short(value)} is no time {least}; write it like 50ms, 2s, 10min or 3h")
+        if found > most:
+            raise InvalidInput(f"{_short(value)} is too long: give at most {_time(most)}")
         return float(found)
 
     return _kind(
         read,
         {
             "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0, "maximum": most},
+                {"type": "number", "minimum" if zero else "exclusiveMinimum": 0, "maximum": most},
                 _text_of(r"\s*(s|ms|us|ns|min|h|d)?"),
             ],
             "description": "Seconds, or a text with its unit such as 50ms, 2s, 10min, 3h or 30d.",
@@ -240,11 +247,112 @@ def _time(value: float) -> str:
     for factor, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s")):
         if value >= factor and value % factor == 0:
             return f"{value / factor:.12g}{unit}"
-    return f"{value * 1000:.12g}ms" if value < 1 else f"{value:.12g}s"
+    return f"{value * 1000:.12g}ms" if 0 < value < 1 else f"{value:.12g}s"
 
 
-def word(words: Iterable[str]) -> Kind:
-    """One of a few words."""
+def size(*, rate: bool = False) -> Kind:
+    """Bytes, or a text such as ``5.7TB``; a ``rate`` in bytes a second.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> kind = size(rate=True)
+    >>> TypeAdapter(kind.annotation).validate_python("2TB/s"), kind.command(2e12)
+    (2000000000000.0, '2TB/s')
+    """
+    ending, example = ("/s", "2TB/s") if rate else ("", "5.7TB")
+
+    def read(value: Any) -> float:
+        found = float(value) if _is_number(value) else math.nan
+        if isinstance(value, str) and len(value) <= LONGEST:
+            try:
+                found = parse_bytes(value.strip().removesuffix(ending))
+            except InvalidInput:
+                found = math.nan
+        if not 0 < found <= 1e18:
+            raise InvalidInput(f"{_short(value)} is no {'rate' if rate else 'size'}; write it like {example}")
+        return found
+
+    schema = {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": 1e18},
+            _text_of(r"\s*([kKmMgGtTpP]?[iI]?[bB])?" + (f"({ending})?" if rate else "")),
+        ],
+        "description": f"Bytes{' a second' if rate else ''}, or a text with its unit such as {example}.",
+    }
+    return _kind(read, schema, command=lambda value: _bytes(value) + ending)
+
+
+def _bytes(value: float) -> str:
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if value >= factor:
+            return f"{value / factor:.12g}{unit}"
+    return f"{value:.12g}B"
+
+
+def money_rate(most: float = 1e9) -> Kind:
+    """Money a second: USD/s, or a text with its time such as ``12/h``.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> kind = money_rate()
+    >>> TypeAdapter(kind.annotation).validate_python("36/h"), kind.command(0.01)
+    (0.01, '36')
+    """
+    spans = {"s": 1.0, "h": HOUR, "day": DAY, "month": MONTH}
+
+    def read(value: Any) -> float:
+        found = float(value) if _is_number(value) else math.nan
+        if isinstance(value, str) and len(value) <= LONGEST:
+            amount, _, span = value.replace("$", "").partition("/")
+            try:
+                found = float(amount) / spans[span.strip().lower()]
+            except (KeyError, ValueError):
+                found = math.nan
+        if not 0 < found <= most:
+            raise InvalidInput(
+                f"{_short(value)} is no money for a time; write it like 12/h, 300/day or 9000/month"
+            )
+        return found
+
+    schema = {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0, "maximum": most},
+            {"type": "string", "pattern": r"^\$?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*/\s*(s|h|day|month)$"},
+        ],
+        "description": "USD a second, or a text with its time such as 12/h, 300/day or 9000/month.",
+    }
+    return _kind(read, schema, command=lambda value: f"{value * HOUR:.12g}")
+
+
+def or_word(other: Kind, own: str) -> Kind:
+    """A value of a kind, or one word.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> adapter = TypeAdapter(or_word(number(0, 1), "market").annotation)
+    >>> adapter.validate_python("Market"), adapter.validate_python("0.3")
+    ('market', 0.3)
+    """
+    from pydantic import TypeAdapter
+
+    adapter = TypeAdapter(other.annotation)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value.strip().lower() == own:
+            return own
+        return adapter.validate_python(value)
+
+    def command(value: Any) -> str:
+        return own if value == own else other.command(value)
+
+    return _kind(read, {"anyOf": [adapter.json_schema(), {"const": own}]}, command=command)
+
+
+def word(words: Iterable[str], flags: Mapping[str, str] | None = None) -> Kind:
+    """One of a few words; with ``flags`` each is an option of its own in a command."""
     listed = tuple(words)
 
     def read(value: Any) -> str:
@@ -253,7 +361,8 @@ def word(words: Iterable[str]) -> Kind:
             raise InvalidInput(f"{_short(value)} is none of {', '.join(listed)}; choose one of these")
         return text
 
-    return _kind(read, {"type": "string", "enum": list(listed)}, "select", listed)
+    command = (flags or {word: word for word in listed}).__getitem__
+    return _kind(read, {"type": "string", "enum": list(listed)}, "select", listed, command)
 
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -312,6 +421,12 @@ def flag() -> Kind:
     return _kind(read, {"type": "boolean"}, "flag")
 
 
+class Source(str):
+    """Python source that stands for a value."""
+
+    __slots__ = ()
+
+
 def in_python(value: Any) -> str:
     """A value as Python source.
 
@@ -320,6 +435,8 @@ def in_python(value: Any) -> str:
     >>> in_python("fp8"), in_python((4, 8)), in_python(0.05), in_python(2e12)
     ('"fp8"', '[4, 8]', '0.05', '2e12')
     """
+    if isinstance(value, Source):
+        return str(value)
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, tuple):

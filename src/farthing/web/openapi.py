@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -50,4 +51,21 @@ def _records() -> dict[str, Any]:
     told = iter(answers)
     for view in VIEWS.values():
         found[view.name] = next(told) if view.schema is not None else {}
-    return found
+    return {name: _without_nan(schema) for name, schema in found.items()}
+
+
+def _without_nan(part: Any) -> Any:
+    """A schema in which a number that may be unknown may be null, as it is in the answer.
+
+    Examples
+    --------
+    >>> _without_nan({"type": "number", "default": float("nan")})
+    {'type': ['number', 'null']}
+    """
+    if isinstance(part, list):
+        return [_without_nan(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("type") == "number" and not math.isfinite(part.get("default", 0.0)):
+        return {"type": ["number", "null"]}
+    return {name: _without_nan(value) for name, value in part.items()}

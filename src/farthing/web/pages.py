@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -21,6 +21,8 @@ from farthing.records.chart import Chart
 from farthing.report import layout
 from farthing.report.estimate import split
 from farthing.report.explanation import formula_of, references, steps, value_of
+from farthing.report.serving_tables import three
+from farthing.report.serving_words import share
 from farthing.report.vega import vega_lite
 from farthing.web.answers import Job
 from farthing.web.controls import control, listed
@@ -48,30 +50,31 @@ def _number(value: float | None, unit: str = "", words: str = "") -> Markup:
     return Markup('<data value="{}">{}</data>').format(repr(float(value)), shown)
 
 
-def _apart(part: Any, rows: list[Any]) -> Any:
-    """A specification whose data stand apart, named, so that both grounds and all layers share them."""
-    if isinstance(part, list):
-        return [_apart(one, rows) for one in part]
-    if not isinstance(part, dict):
-        return part
-    found = {name: _apart(value, rows) for name, value in part.items() if name != "data"}
-    if "data" in part:
-        values = part["data"]["values"]
-        if values not in rows:
-            rows.append(values)
-        found["data"] = {"name": f"rows{rows.index(values)}"}
-    return found
+def _differences(one: Any, other: Any, path: tuple[Any, ...] = ()) -> Iterator[list[Any]]:
+    """Where two specifications differ, and what the other has there.
+
+    Examples
+    --------
+    >>> list(_differences({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}))
+    [[['a', 1, 'b'], 3]]
+    """
+    if one == other:
+        return
+    if type(one) is type(other) and isinstance(one, dict) and one.keys() == other.keys():
+        for name, value in one.items():
+            yield from _differences(value, other[name], (*path, name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, value in enumerate(one):
+            yield from _differences(value, other[place], (*path, place))
+    else:
+        yield [list(path), other]
 
 
 @functools.lru_cache(maxsize=32)
 def _chart_json(chart: Chart) -> Markup:
-    """The specifications for a light and a dark ground, for an attribute in single quotes.
-
-    A script element would be lost where htmx puts in a part of a page: it may bring no scripts.
-    """
-    rows: list[Any] = []
-    both = {"light": _apart(vega_lite(chart), rows), "dark": _apart(vega_lite(chart, dark=True), rows)}
-    both["datasets"] = {f"rows{number}": part for number, part in enumerate(rows)}
+    """The specification for a light ground, and what a dark one changes in it; safe inside any element."""
+    light = vega_lite(chart)
+    both = {"light": light, "dark": list(_differences(light, vega_lite(chart, dark=True)))}
     text = json.dumps(both, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;"))
 
@@ -114,6 +117,8 @@ def environment() -> Environment:
         "quantity": units.format_quantity,
         "percent": layout.percent,
         "change": layout.change,
+        "share": share,
+        "three": three,
         "plan_split": split,
         "chart_json": _chart_json,
         "prose": _prose,
@@ -130,6 +135,7 @@ def environment() -> Environment:
         "control": control,
         "listed": listed,
         "HOUR": units.HOUR,
+        "MONTH": units.MONTH,
         "GIB": units.GIB,
     }
     return found
@@ -172,6 +178,7 @@ def _context(view: View, job: Job) -> dict[str, Any]:
         "link": f"{job.prefix}/{view.name}" + (f"?{query}" if query else ""),
         "asking": asking,
         "asked": bool(job.values),
+        "waiting": False,
     }
 
 
@@ -184,6 +191,12 @@ def view_page(view: View, job: Job, given: Mapping[str, Any], shown: Shown) -> s
         "python": view.python_call(given),
         **shown.more,
     }
+    return _render(view, job, context)
+
+
+def opening_page(view: View, job: Job) -> str:
+    """A slow view before its first question is answered, which the page then asks for."""
+    context = _context(view, job) | {"shown": Shown(), "problem": None, "waiting": True}
     return _render(view, job, context)
 
 

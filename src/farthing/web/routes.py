@@ -120,8 +120,10 @@ def _add_pages(router: APIRouter, view: View) -> None:
         response.headers["vary"] = "HX-Request"
         if part:
             query = pages.query_of(view, dict(request.query_params))
-            address = f"{request.app.state.prefix}/{view.name}"
-            response.headers["hx-push-url"] = f"{address}?{query}" if query else address
+            address = f"{request.app.state.prefix}/{view.name}" + (f"?{query}" if query else "")
+            # What the browser shows already is no new step of its history.
+            if not request.headers.get("hx-current-url", "").endswith(address):
+                response.headers["hx-push-url"] = address
         return response
 
     async def explain(request: Request) -> Response:

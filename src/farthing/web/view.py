@@ -93,6 +93,8 @@ class View:
         What is said above the answer where no question was asked yet.
     first
         The fields of the question that is shown before any is asked.
+    verb
+        What its button says.
     slow
         Whether it may take seconds: such questions wait for each other, not for the quick ones.
     commands
@@ -119,6 +121,7 @@ class View:
     explain: Callable[[Given, Any, str], Explanation] | None = None
     intro: str = ""
     first: Given = field(default_factory=dict)
+    verb: str = "Answer"
     slow: bool = False
     command: Sequence[str] = ()
     commands: Callable[[Given], str] | None = None
@@ -147,7 +150,9 @@ class View:
             return self.call(given)
         if not self.function:
             return ""
-        return python_call(self.function, self.positional, given, self.ending, **self.python)
+        taken = {ask.name for ask in self.asks if ask.in_python}
+        kept = {name: value for name, value in given.items() if name in taken}
+        return python_call(self.function, self.positional, kept, self.ending, **self.python)
 
 
 _MODELS: dict[str, type[Question]] = {}

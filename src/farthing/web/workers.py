@@ -58,7 +58,7 @@ class Workers:
             return refused(view, job, dict(job.values), BUSY)
         self._waiting += 1
         try:
-            reply = await self._worked(job, view.slow)
+            reply = await self._worked(job, view.slow and not job.opens)
         finally:
             self._waiting -= 1
         if reply.status < 500:

@@ -11,11 +11,11 @@ import pytest
 
 import farthing
 from farthing import api
-from farthing.cli.disaggregated import disaggregated_plan
 from farthing.cli.main import cli
 from farthing.cli.serve_options import LengthsType
 from farthing.cli.simulate_serve import serve
 from farthing.errors import FarthingError, InvalidInput
+from farthing.estimate.disaggregated_text import disaggregated_plan
 from farthing.records.plan import DisaggregatedPlan, InferencePlan, Pool
 from farthing.records.serving import Front, Lengths, Objectives, Scheduler, ServingResult, Traffic
 from farthing.records.workload import InferenceWorkload

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from farthing.predict.compute import (
+    AT_ONCE,
     elementwise_time_s,
     experts_matmul_time_s,
     experts_touched,
@@ -157,3 +158,15 @@ def test_a_token_goes_once_to_a_rank() -> None:
     assert ranks_reached(1, 64) == pytest.approx(1.0)
     assert ranks_reached(8, 1) == pytest.approx(1.0)
     assert ranks_reached(8, 1e6) == pytest.approx(8.0, rel=1e-4)
+
+
+def test_few_products_and_many_take_the_same_time() -> None:
+    """Shapes of a tile are tried side by side for a short column, one after the other for a long one."""
+    units = Tiling(units=132, load_bytes_per_s=5e10, step_s=1e-8, wave_s=1e-7, split_s=1e-6, tail_share=0.5)
+    rows = np.arange(1.0, AT_ONCE + 2)
+    many = tiles_time_s(rows, 4096, 8192, flop_per_s=5e14, tiling=units)
+    few = tiles_time_s(rows[:100], 4096, 8192, flop_per_s=5e14, tiling=units)
+    assert few.tolist() == many[:100].tolist()
+    assert [tiles_time_s(float(m), 4096, 8192, flop_per_s=5e14, tiling=units) for m in rows[:100]] == (
+        pytest.approx(few.tolist(), rel=1e-12)
+    )

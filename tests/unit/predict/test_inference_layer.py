@@ -1,10 +1,13 @@
 """One layer in serving: what is read, what is computed, and how engines differ."""
 
 import dataclasses
+from typing import Any
 
+import numpy as np
 import pytest
 
 from farthing.catalog import model, models
+from farthing.predict.compute import AT_ONCE
 from farthing.predict.device import Device
 from farthing.predict.inference_layer import forward_time
 from farthing.predict.layer import Shards, products
@@ -178,3 +181,18 @@ def test_eight_bit_latents_are_multiplied_in_eight_bits() -> None:
     assert attention(quick, 1.0) == pytest.approx(attention(slow, 1.0) / 2)
     assert attention(quick, 2.0) == attention(slow, 2.0)
     assert attention(quick, 1.0, "llama-2-70b") == attention(slow, 1.0, "llama-2-70b")
+
+
+@pytest.mark.parametrize(("name", "narrow"), [("llama-2-70b", ""), ("deepseek-v3", "up")])
+def test_products_side_by_side_take_what_each_takes(name: str, narrow: str) -> None:
+    shape, tp = model(name), np.array([1, 2, 4, 8])
+    kind = shape.layer_kinds[-1]
+
+    def matmul_s(sizes: Any) -> Any:
+        shards = Shards(tp=sizes, weight_bytes=2.0, expert_bytes=0.5, narrow=frozenset((narrow,)))
+        return forward_time(shape, kind, COMPUTE_BOUND, shards, sequences=3, new_tokens=8).matmul_s
+
+    assert matmul_s(tp).tolist() == pytest.approx([matmul_s(int(size)) for size in tp], rel=1e-12)
+    # A long column is worked out product by product.
+    many = np.tile(tp, AT_ONCE)
+    assert matmul_s(many)[:4].tolist() == matmul_s(tp).tolist()

@@ -12,6 +12,7 @@ from farthing.predict.training_layer import Parts, Setting
 from farthing.predict.training_traffic import (
     data_parallel_axes,
     data_parallel_time_s,
+    free_passes_s,
     stage_collectives_s,
 )
 from farthing.records.efficiency import IDEAL
@@ -38,7 +39,7 @@ def traffic_s(busy_s: float, units: int) -> float:
     parts = Parts(forward=busy_s, backward=busy_s)
     stage = stages(setting.model, 1)[0]
     collectives = stage_collectives_s(setting, data_parallel_axes(setting), stage)
-    return float(data_parallel_time_s(setting, collectives, parts, 1))
+    return float(data_parallel_time_s(setting, collectives, free_passes_s(parts), 1))
 
 
 def test_hidden_collectives_take_units_from_the_products() -> None:

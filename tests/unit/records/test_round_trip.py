@@ -20,6 +20,7 @@ from farthing.catalogue import catalog_row, catalog_rows
 from farthing.design.compare import compare_cards
 from farthing.estimate.chip import chip_cost
 from farthing.estimate.summary import model_summary
+from farthing.planning import compare
 from farthing.records.accuracy import Accuracy, AccuracyOverview, Outcome, Refusal, Validation
 from farthing.records.chart import Axis, Chart, Point, Series
 from farthing.records.comparison import Case, Comparison, Interval, Likeness
@@ -131,6 +132,7 @@ def samples() -> list[Any]:
     return [
         *rows,
         NO_OVERHEAD,
+        *compare("llama-2-7b", ["rtx-4090", "gtx-1070"]),
         chip_cost("mi300x", explain=True),
         comparison,
         Residual(likeness=likeness, source="us", cases=3, log_ratios=(-0.1, 0.0, 0.2)),

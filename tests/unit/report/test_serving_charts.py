@@ -50,6 +50,8 @@ def test_what_is_drawn(plain: ServingResult) -> None:
         "Requests in work and waiting",
         "How full and how busy the replicas are",
         "Time to the first token",
+        "Slow and usual first tokens",
+        "Slow and usual tokens",
         "Tokens written",
         "Requests coming",
     ]
@@ -163,3 +165,23 @@ def test_dense_lines_have_no_signs(plain: ServingResult) -> None:
         chart, series=(dataclasses.replace(chart.series[0], points=chart.series[0].points[:20]),)
     )
     assert signs(few) == [1]
+
+
+def test_percentiles_over_time_are_those_of_the_whole_in_the_middle(plain: ServingResult) -> None:
+    charts = by_title(plain)
+    for title, spread in (
+        ("Slow and usual first tokens", plain.ttft_s),
+        ("Slow and usual tokens", plain.tpot_s),
+    ):
+        slow, usual = charts[title].series[:2]
+        assert [one.name for one in (slow, usual)] == ["p99", "p50 (median)"]
+        assert all(late.y >= half.y for late, half in zip(slow.points, usual.points, strict=True))
+        whole = spread.p50 / (1e-3 if charts[title].y.unit == "ms" else 1.0)
+        assert min(point.y for point in usual.points) <= whole <= max(point.y for point in usual.points)
+        assert len(slow.points) <= 64
+
+
+def test_an_objective_is_drawn_where_it_is_near() -> None:
+    charts = by_title(run(tpot_s=0.02, requests=300))
+    assert [one.name for one in charts["Slow and usual tokens"].series][2:] == ["objective"]
+    assert all(point.y == pytest.approx(20.0) for point in charts["Slow and usual tokens"].series[2].points)

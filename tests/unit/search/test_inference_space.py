@@ -86,3 +86,13 @@ def test_bad_axes(chosen: dict[str, Any], words: str) -> None:
 def test_values_are_sorted_once_each() -> None:
     assert Axes.of(tp=[4, 1, 4], chunk_tokens=range(3)).tp == (1, 4)
     assert Axes.of(engine=["vllm", "tgi", "vllm"]).engine == ("vllm", "tgi")
+
+
+def test_splits_of_several_numbers_of_cards_are_those_of_each() -> None:
+    shape, cluster = catalog.model("llama-2-7b"), parse_cluster("1x8:rtx-4090")
+
+    def sizes(*cards: int) -> Any:
+        found = splits(shape, cluster, Axes(), allowed=lambda rows: rows[:, 2] <= 2, cards=cards)
+        return found.sizes.tolist()
+
+    assert sizes(2, 3, 4) == sizes(2) + sizes(3) + sizes(4)

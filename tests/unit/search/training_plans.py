@@ -12,7 +12,8 @@ from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.records.plan import TrainingPlan
 from farthing.records.workload import TrainingWorkload
-from farthing.search.training_columns import Block, Evaluated, blocks
+from farthing.search.training_columns import Block, blocks
+from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_space import Rows, TrainingSpace
 
 

@@ -11,10 +11,12 @@ from farthing import catalog
 from farthing.errors import InvalidInput
 from farthing.estimate.cost import CostBasis
 from farthing.estimate.disaggregated import with_engines
+from farthing.estimate.disaggregated_text import disaggregated_plan
 from farthing.estimate.engine import with_engine
 from farthing.estimate.run import default_plan
 from farthing.estimate.subject import filled, plain, refuse_unknown
 from farthing.records.hardware import Cluster
+from farthing.records.lengths_text import parse_lengths
 from farthing.records.model import Model
 from farthing.records.plan import DisaggregatedPlan, InferencePlan
 from farthing.records.serving import Front, Lengths, Objectives, Scheduler, ServingResult, Traffic
@@ -87,7 +89,9 @@ def simulate_serving(
         is open.
     **options
         Any field of `InferencePlan`, `Traffic`, `Scheduler`, `Front`, `Objectives`, `CostBasis` and of the
-        workload but its sizes; ``prompt_tokens`` and ``output_tokens`` are fixed lengths.
+        workload but its sizes; ``prompt_tokens`` and ``output_tokens`` are fixed lengths, ``prompt`` and
+        ``output`` may be texts such as ``lognormal:1000:0.8``. Texts ``prefill`` and ``decode`` such as
+        ``tp=2,dp=2``, with ``prefill_pool`` and ``decode_pool`` such as ``1x4``, make a plan of two sides.
 
     Returns
     -------
@@ -112,6 +116,8 @@ def simulate_serving(
     gate = filled(front, Front, options)
     basis = filled(cost, CostBasis, options)
     drafting = filled(workload, InferenceWorkload, options)
+    if plan is None:
+        plan = disaggregated_plan(options, cluster, model.native_format)
     chosen = set(options) & {"tp", "pp", "dp"}
     split, notes = _plan(model, cluster, plan, options, chosen, ideal=ideal)
     engine = split.decode.engine if isinstance(split, DisaggregatedPlan) else split.engine
@@ -167,6 +173,8 @@ def _traffic(traffic: Traffic | None, trace: Trace | None, options: dict[str, An
         tokens = options.pop(f"{name}_tokens", None)
         if tokens is not None:
             options[name] = Lengths(tokens=tokens)
+        if isinstance(options.get(name), str):
+            options[name] = parse_lengths(options[name])
     if traffic is None:
         if trace is not None:
             options.setdefault("arrivals", "trace")

@@ -49,6 +49,15 @@ class Histogram:
         else:
             self._zeros += weight
 
+    def include(self, other: Histogram) -> None:
+        """Count all that another has counted."""
+        for index, weight in other._bins.items():
+            self._bins[index] = self._bins.get(index, 0) + weight
+        self._zeros += other._zeros
+        self.count += other.count
+        self.total += other.total
+        self.most = max(self.most, other.most)
+
     def percentile(self, share: float) -> float:
         """The value below which such a share of all lies; NaN where there are none."""
         if not self.count:

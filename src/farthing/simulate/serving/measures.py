@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from farthing.records.serving import Objectives
 from farthing.simulate.serving.histogram import Histogram
 from farthing.simulate.serving.lane import Lane
+from farthing.simulate.serving.latency_line import LatencyLine
 from farthing.simulate.serving.request import Request
 from farthing.simulate.serving.timeline import Timeline
 
@@ -43,6 +44,7 @@ class Measures:
         self.ttft, self.tpot, self.itl = Histogram(), Histogram(), Histogram()
         self.e2e, self.queue = Histogram(), Histogram()
         self.timeline = Timeline()
+        self.latencies = LatencyLine()
         self.passes = self.steps = self.tokens = 0
         self.busy_s = self.passing_s = self.sequences_s = self.held_s = 0.0
         self.held_peak = 0
@@ -70,6 +72,7 @@ class Measures:
         ttft = now_s + request.lag_s - request.arrival_s
         self.tokens += 1
         self.timeline.first_token(now_s, ttft)
+        self.latencies.first_token(now_s, ttft)
         if request.number >= self._warm_up:
             self.ttft.add(ttft)
 
@@ -114,6 +117,8 @@ class Measures:
         if request.started_s != request.started_s or request.handed:
             # It waited until the end, for its first pass or for a place among those that decode.
             self.timeline.lifted(now_s, -1)
+        if request.state == "finished" and request.tpot_s == request.tpot_s:
+            self.latencies.finished(now_s, request.tpot_s)
         if request.number >= self._warm_up:
             self.judged += 1
             # Who gives up while the answer is written was served well or badly until then.

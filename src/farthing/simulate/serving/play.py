@@ -133,6 +133,7 @@ def _result(
         power_w=draw,
         costs=costs(paid, draw, tokens_per_s / share, basis) if measures.tokens else (),
         series=series,
+        latencies=measures.latencies.moments(outcome.span_s),
         trace=trace.description if trace is not None else "",
         assumptions=deployed.notes,
         warnings=(*deployed.warnings, *_warnings(outcome, growing=growing)),

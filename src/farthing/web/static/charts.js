@@ -52,8 +52,11 @@
       .then(() => place?.querySelector("#explain-title")?.removeAttribute("id"));
   };
   const draw = async (figure) => {
-    const both = JSON.parse(figure.dataset.chart);
-    figure.spec = { ...both[window.farthingTheme.dark ? "dark" : "light"], datasets: both.datasets };
+    const { light, dark } = JSON.parse(figure.querySelector("template").content.textContent);
+    if (window.farthingTheme.dark) {
+      for (const [path, value] of dark) path.slice(0, -1).reduce((part, name) => part[name], light)[path.at(-1)] = value;
+    }
+    figure.spec = light;
     const place = figure.querySelector(".drawing");
     // The page says the title; a file that is saved has it inside.
     const { title, ...shown } = figure.spec;
@@ -78,8 +81,8 @@
   const silent = () => quiet;
   const quiet = { level: silent, error: silent, warn: silent, info: silent, debug: silent };
 
-  const drawAll = () => {
-    document.querySelectorAll("[data-chart]").forEach((figure) => draw(figure).catch((error) => {
+  const drawAll = (which = "[data-chart]") => {
+    document.querySelectorAll(which).forEach((figure) => draw(figure).catch((error) => {
       figure.querySelector(".drawing").textContent = "This chart cannot be drawn here.";
       console.error(error);
     }));
@@ -105,10 +108,8 @@
       setTimeout(() => URL.revokeObjectURL(address), 10_000);
     }
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.querySelector("[data-chart]")) drawAll();
-  });
+  document.addEventListener("htmx:afterSwap", () => drawAll("[data-chart]:not([data-drawn])"));
   document.addEventListener("htmx:beforeSwap", () => { tip.hidden = true; });
-  document.addEventListener("farthing:theme", drawAll);
+  document.addEventListener("farthing:theme", () => drawAll());
   drawAll();
 })();

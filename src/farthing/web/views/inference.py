@@ -272,6 +272,7 @@ _OUTPUT_ASKS: Final = (
         kind=word(api.launchers("inference")),
         section=_SPLIT,
         default="none",
+        in_python=False,
     ),
 )
 
@@ -310,7 +311,7 @@ def _options(given: Given) -> dict[str, Any]:
 
 def _ask(given: Given) -> _Answer:
     model, machines, options = model_of(given), cluster_of(given), _options(given)
-    estimate, found = plan("inference", model, machines, sensitivity=True, **options)
+    estimate, found = plan(model, machines, sensitivity=True, **options)
     curve: tuple[BatchPoint, ...] = ()
     if estimate.fits:
         curve = api.batch_curve(
@@ -382,7 +383,7 @@ _TERMS: Final = {
 
 
 def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
-    estimate, _ = plan("inference", model_of(given), cluster_of(given), explain=True, **_options(given))
+    estimate, _ = plan(model_of(given), cluster_of(given), explain=True, **_options(given))
     return estimate_parts.explanation(estimate, number, _TERMS)
 
 
@@ -398,8 +399,7 @@ VIEW: Final = View(
     explain=_explain,
     first={"model": "llama-2-70b", "cluster": "1x8:rtx-4090", "context_tokens": 4096},
     command=("infer",),
-    function="search",
+    function="plan",
     positional=("model", "cluster"),
-    ending=".best",
     schema=InferenceEstimate,
 )

@@ -1,4 +1,4 @@
-"""How a plan of two kinds of workers is spelled on the command line."""
+"""A plan of two kinds of workers, as texts spell it: on the command line, on the page, in a call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def disaggregated_plan(
     Parameters
     ----------
     options
-        Of the command.
+        Among which are ``prefill`` and ``decode``, such as ``tp=2,dp=2``, and perhaps ``prefill_pool`` and
+        ``decode_pool``, such as ``1x4``.
     cluster
         Whose cards the sides take.
     weight_format
