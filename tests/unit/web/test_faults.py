@@ -125,6 +125,7 @@ def test_numbers_are_explained(number: str, words: str) -> None:
         ({"restart_s": "-1s"}, 422, "duration"),
         ({"restart_s": "NaN"}, 422, "duration"),
         ({"restart_s": float("nan")}, 422, "0 or more"),
+        ({"runs": "5000", "duration_s": "1000d"}, 422, "fewer or shorter"),
         ({"card_mtbf_s": "0"}, 422, "above 0"),
         ({"card_mtbf_s": "1s", "duration_s": "3000d"}, 422, "interruptions"),
         ({"failure_factor": "0"}, 422, "more than 0"),

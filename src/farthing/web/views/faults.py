@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from farthing import api
-from farthing.errors import UnknownName
+from farthing.errors import InvalidInput, UnknownName
 from farthing.records.faults import Distribution, FaultsResult
 from farthing.records.term import Term
 from farthing.report import faults as told
 from farthing.report.fault_charts import fault_charts
-from farthing.units import format_seconds, format_usd
+from farthing.units import DAY, format_seconds, format_usd
 from farthing.web.fault_asks import ASKS
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
@@ -21,7 +21,30 @@ ROUNDING: Final = 1e-9
 """Shares below are what rounding leaves of nothing."""
 
 
+MOST_RUN_DAYS: Final = 2_000_000
+"""Simulated days of all runs together: they take half a gigabyte."""
+
+
+def _check_size(given: Given) -> None:
+    """Refuse what would fill the memory of the server.
+
+    Raises
+    ------
+    InvalidInput
+        Too many days of too many runs.
+    """
+    preset = api.fault_presets().get(given.get("preset", ""))
+    days = given.get("duration_s", preset.duration_s if preset else 30 * DAY) / DAY
+    runs = given.get("runs", 2000)
+    if runs * days > MOST_RUN_DAYS:
+        raise InvalidInput(
+            f"runs: {runs:,} runs of {days:,.0f} days are too much for a page, which plays {MOST_RUN_DAYS:,} "
+            "days in all: ask for fewer or shorter ones, or use the command"
+        )
+
+
 def _ask(given: Given) -> FaultsResult:
+    _check_size(given)
     asked = without(given, "preset")
     if "model" in asked:
         asked["model"] = model_of(given)
