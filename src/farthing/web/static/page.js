@@ -39,6 +39,9 @@
     setTimeout(() => { for (const field of event.target.querySelectorAll("[name]")) field.disabled = false; });
   });
 
+  // On a phone the menu is wider than the screen.
+  document.querySelector("header [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   const explain = document.getElementById("explain");
   let folded = new Map();
   document.addEventListener("htmx:beforeSwap", (event) => {

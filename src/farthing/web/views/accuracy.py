@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from farthing import api
 from farthing.errors import UnknownName
@@ -141,8 +142,10 @@ def _link(given: Given) -> Callable[[Outcome], str]:
     asked = {name: given[name] for name in CHOICE if name in given}
     asked |= {"fitted": "yes"} if given.get("fitted") else {}
 
+    begins = "accuracy/explain?" + urlencode(asked | {"number": ""}, safe=":,/")
+
     def page(one: Outcome) -> str:
-        return "accuracy/explain?" + urlencode(asked | {"number": case_id(one)}, safe=":,/")
+        return begins + quote(case_id(one), safe="/")
 
     return page
 
@@ -152,10 +155,8 @@ def _factor(one: Outcome) -> float:
     return abs(math.log(one.predicted / one.measured))
 
 
-def _worst(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Predicted numbers, those that are furthest off first."""
-    predicted = (one for one in outcomes if not one.reason and one.measured > 0 and one.predicted > 0)
-    return sorted(predicted, key=_factor, reverse=True)
+def _predicted(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return [one for one in outcomes if not one.reason and one.measured > 0 and one.predicted > 0]
 
 
 def _amount(value: float, unit: str) -> str:
@@ -198,8 +199,7 @@ def _figures(given: Given, found: AccuracyOverview) -> Accuracy | None:
 
 def _show(given: Given, answer: Measured) -> Shown:
     found, choice = answer.accuracy, _choice(given)
-    worst = _worst(answer.outcomes)
-    listed = min(given.get("cases", CASES), MOST_CASES)
+    predicted = _predicted(answer.outcomes)
     drawn = predicted_chart(
         answer.outcomes,
         ", ".join(choice.values()),
@@ -213,10 +213,10 @@ def _show(given: Given, answer: Measured) -> Shown:
         charts=_overview_charts(),
         more={
             "overview": found,
-            "drawn": drawn if worst else None,
+            "drawn": drawn if predicted else None,
             "figures": _figures(given, found),
-            "worst": worst[:listed],
-            "predicted": len(worst),
+            "worst": heapq.nlargest(given.get("cases", CASES), predicted, key=_factor),
+            "predicted": len(predicted),
             "missing": [one for one in answer.outcomes if one.reason][:CASES],
             "missed": sum(bool(one.reason) for one in answer.outcomes),
             "most_cases": MOST_CASES,
