@@ -89,7 +89,7 @@ class Visit:
     def settled(self) -> None:
         """Wait until the answer is there, and its charts are drawn."""
         self.page.wait_for_selector("#answer:not(.htmx-request) .verdict, #answer:not(.htmx-request) .card")
-        self.page.wait_for_selector("[data-chart]:not([data-drawn])", state="detached")
+        self.page.wait_for_selector(".later, [data-chart]:not([data-drawn])", state="detached")
 
     def number(self, name: str) -> float:
         """Of a tile, in SI units."""

@@ -17,7 +17,7 @@ from farthing.web.problem import Problem, problem_of
 from farthing.web.view import View
 from farthing.web.views import VIEWS
 
-Form = Literal["page", "part", "json", "csv", "explain", "explain-page"]
+Form = Literal["page", "part", "later", "json", "csv", "explain", "explain-page"]
 
 KEPT: Final = 64
 """Answers that a process remembers: their other forms are asked for next."""
@@ -31,7 +31,7 @@ class Job:
     ----------
     view, form
         Of `VIEWS`; ``part`` is a page without what stands around the answer, as ``explain`` is a part of
-        ``explain-page``.
+        ``explain-page``; ``later`` is what the page asks for when the answer is there.
     values
         What was sent, by field: texts of an address, or JSON.
     prefix
@@ -113,12 +113,16 @@ def _answered(view: View, job: Job, given: dict[str, Any]) -> Reply:
     if job.form == "csv":
         named = (("content-disposition", f'attachment; filename="farthing-{view.name}.csv"'),)
         return Reply(status=200, media_type="text/csv", body=_csv(view.rows(answer)), headers=named)
-    from farthing.web.pages import explanation_page, view_page
+    from farthing.web.pages import explanation_page, later_part, view_page
 
     if job.form in ("explain", "explain-page"):
         if view.explain is None:
             raise InvalidInput(f"{view.title} explains no numbers")
         body = explanation_page(view, job, view.explain(given, answer, job.number))
+    elif job.form == "later":
+        if view.later is None:
+            raise InvalidInput(f"{view.title} shows all of its answer at once")
+        body = later_part(view, job, view.later(given, answer))
     else:
         body = view_page(view, job, given, view.show(given, answer))
     return Reply(status=200, media_type="text/html", body=body.encode())

@@ -208,8 +208,13 @@ def refusal_page(view: View, job: Job, values: Mapping[str, Any], problem: Probl
     return _render(view, job, context)
 
 
+def later_part(view: View, job: Job, more: Mapping[str, Any]) -> str:
+    """What follows an answer."""
+    return environment().get_template(f"{view.name}_later.html").render(_context(view, job) | dict(more))
+
+
 def _render(view: View, job: Job, context: dict[str, Any]) -> str:
-    name = "answer.html" if job.form == "part" else "view.html"
+    name = "view.html" if job.form == "page" else "answer.html"
     return environment().get_template(name).render(context | {"answer_template": f"{view.name}.html"})
 
 

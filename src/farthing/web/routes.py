@@ -135,5 +135,9 @@ def _add_pages(router: APIRouter, view: View) -> None:
         response.headers["vary"] = "HX-Request"
         return response
 
+    async def later(request: Request) -> Response:
+        return await _response(request, _job(request, view, "later", dict(request.query_params)))
+
     router.add_api_route(f"/{view.name}", page, methods=["GET"])
+    router.add_api_route(f"/{view.name}/later", later, methods=["GET"])
     router.add_api_route(f"/{view.name}/explain", explain, methods=["GET"])

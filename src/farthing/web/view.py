@@ -83,6 +83,9 @@ class View:
         The answer to the fields that were given.
     show
         The answer as the page shows it.
+    later
+        What the page asks for when the answer is there, since it takes longer: names for the template
+        ``NAME_later.html``; None where all is shown at once.
     record
         The answer as JSON in SI units: what the command prints with ``--json``.
     rows
@@ -119,6 +122,7 @@ class View:
     record: Callable[[Any], Any]
     rows: Callable[[Any], Sequence[Mapping[str, Any]]]
     explain: Callable[[Given, Any, str], Explanation] | None = None
+    later: Callable[[Given, Any], Mapping[str, Any]] | None = None
     intro: str = ""
     first: Given = field(default_factory=dict)
     verb: str = "Answer"

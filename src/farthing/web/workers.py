@@ -20,12 +20,28 @@ KEPT_BYTES: Final = 64 * 2**20
 """Replies that are remembered: the same question has the same answer as long as the server runs."""
 
 
+KEPT_HOMES: Final = 1000
+"""Questions of which it is known which process answered them."""
+
+_Question = tuple[str, tuple[tuple[str, Any], ...]]
+
+
+class _Process:
+    """One process, and how many jobs it has."""
+
+    def __init__(self, context: Any) -> None:
+        self.pool = ProcessPool(max_workers=1, context=context)
+        self.pending = 0
+        self.pool.schedule(_ready)
+
+
 class Workers:
     """Answers jobs in processes of their own, or with none in this one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._pools: dict[bool, ProcessPool] = {}
+        self._processes: dict[bool, list[_Process]] = {}
+        self._homes: OrderedDict[_Question, int] = OrderedDict()
         self._waiting = 0
         self._kept: OrderedDict[Job, Reply] = OrderedDict()
         self._kept_bytes = 0
@@ -37,16 +53,14 @@ class Workers:
         context: Any = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["farthing.web.warm"])
         for slow in (False, True):
-            self._pools[slow] = ProcessPool(max_workers=self.settings.workers, context=context)
-            for _ in range(self.settings.workers):
-                self._pools[slow].schedule(_ready)
+            self._processes[slow] = [_Process(context) for _ in range(self.settings.workers)]
 
     def stop(self) -> None:
         """End the processes, and what they are at."""
-        for pool in self._pools.values():
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
-        self._pools = {}
+        for one in [one for each in self._processes.values() for one in each]:
+            one.pool.stop()  # type: ignore[no-untyped-call]
+            one.pool.join()
+        self._processes = {}
 
     async def reply(self, job: Job) -> Reply:
         """The reply to a job; a refusal where it takes too long or too many wait."""
@@ -66,17 +80,32 @@ class Workers:
         return reply
 
     async def _worked(self, job: Job, slow: bool) -> Reply:
-        if not self._pools:
+        if not self._processes:
             return await run_in_threadpool(reply_to, job)
         limit = self.settings.slow_s if slow else self.settings.quick_s
+        process = self._process(job, self._processes[slow])
+        process.pending += 1
         try:
-            return await asyncio.wrap_future(self._pools[slow].schedule(reply_to, args=(job,), timeout=limit))
+            return await asyncio.wrap_future(process.pool.schedule(reply_to, args=(job,), timeout=limit))
         except TimeoutError:
             message = f"the answer took longer than {limit:g} s; ask less at once, or use the command"
             problem = Problem("took-too-long", message)
         except (ProcessExpired, CancelledError, RuntimeError):
             problem = Problem("internal", "the process that was to answer ended; ask again")
+        finally:
+            process.pending -= 1
         return refused(VIEWS[job.view], job, dict(job.values), problem)
+
+    def _process(self, job: Job, processes: list[_Process]) -> _Process:
+        """Where the question was answered before, for another form of it; else where least is to do."""
+        question = (job.view, job.values)
+        home = self._homes.pop(question, None)
+        if home is None or processes[home].pending > 1:
+            home = min(range(len(processes)), key=lambda number: processes[number].pending)
+        self._homes[question] = home
+        if len(self._homes) > KEPT_HOMES:
+            self._homes.popitem(last=False)
+        return processes[home]
 
     def _keep(self, job: Job, reply: Reply) -> None:
         self._kept[job] = reply

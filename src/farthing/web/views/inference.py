@@ -17,6 +17,7 @@ from farthing.records.search import SearchResult
 from farthing.report.estimate import hardware
 from farthing.report.inference import inference_answer, serving_facts
 from farthing.report.inference_charts import batch_chart, sensitivity_chart
+from farthing.report.search import search_table
 from farthing.web import estimate_parts
 from farthing.web.asks import Ask
 from farthing.web.estimate_parts import LIMITS, MODEL_ASKS, MONEY_ASKS, launch_of
@@ -298,6 +299,7 @@ ASKS: Final = (
 class _Answer:
     """The estimate, what else the search found, and the commands, for one cluster."""
 
+    given: Given
     cluster: Cluster
     estimate: InferenceEstimate
     found: SearchResult | None
@@ -311,18 +313,39 @@ def _options(given: Given) -> dict[str, Any]:
 
 def _ask(given: Given) -> _Answer:
     model, machines, options = model_of(given), cluster_of(given), _options(given)
-    estimate, found = plan(model, machines, sensitivity=True, **options)
+    # What is told beside the best plan takes longer than the plan itself: it comes later.
+    quickly = options if options.get("search") is False else options | {"others": False}
+    estimate, found = plan(model, machines, sensitivity=True, **quickly)
     curve: tuple[BatchPoint, ...] = ()
     if estimate.fits:
         curve = api.batch_curve(
             model, machines, workload=estimate.workload, plan=estimate.plan, **priced(options)
         )
     launch = launch_of(given, machines, estimate, found)
-    return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
+    return _Answer(given=given, cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
+
+
+def _later(given: Given, answer: _Answer) -> Mapping[str, Any]:
+    """Plans with workers that read prompts for others, and with machines moved or left out."""
+    found = _whole(answer)
+    if found is None:
+        return {"others": None, "header": (), "rows": ()}
+    header, rows = search_table(found)
+    return {"others": found, "header": header, "rows": [row for row in rows if row[0] in ("+", "~")]}
+
+
+def _whole(answer: _Answer) -> SearchResult | None:
+    """The search with all that it tells beside the best plan."""
+    if answer.found is None:
+        return None
+    given = answer.given
+    found = plan(model_of(given), answer.cluster, sensitivity=True, **_options(given))[1]
+    assert found is not None  # it was searched before
+    return found
 
 
 def _record(answer: _Answer) -> Any:
-    return estimate_parts.record(answer.estimate, answer.found, answer.launch)
+    return estimate_parts.record(answer.estimate, _whole(answer), answer.launch)
 
 
 def _show(given: Given, answer: _Answer) -> Shown:
@@ -394,6 +417,7 @@ VIEW: Final = View(
     asks=ASKS,
     ask=_ask,
     show=_show,
+    later=_later,
     record=_record,
     rows=_rows,
     explain=_explain,

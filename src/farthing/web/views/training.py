@@ -65,6 +65,11 @@ def _charts(given: Given, answer: _Answer) -> Sequence[Chart]:
     return stages_chart(found, stages), timeline_chart(api.step_timeline(shape, machines, **question))
 
 
+def _later(given: Given, answer: _Answer) -> Mapping[str, Any]:
+    """Charts that take as long as a tenth of the search."""
+    return {"charts": _charts(given, answer)}
+
+
 def _show(given: Given, answer: _Answer) -> Shown:
     estimate, found = answer.estimate, answer.found
     miss = found.miss if found and not found.best else None
@@ -78,12 +83,12 @@ def _show(given: Given, answer: _Answer) -> Shown:
         headline=f"{estimate.model} on {hardware(answer.cluster)}",
         verdict=verdict,
         good=estimate.fits and not miss,
-        charts=_charts(given, answer),
         more={
             "estimate": estimate,
             "intervals": {bar.name: bar for bar in (*estimate.intervals, *_of_run(estimate))},
             "energy": energy_words(estimate.energy_j),
             "facts": tuple(training_facts(estimate)) if estimate.fits else (),
+            "staged": estimate.plan.pp > 1 and estimate.fits,
             "better": sensitivity_cells(estimate, "time a step"),
             "launch": answer.launch,
             **estimate_parts.search_context(found, estimate),
@@ -193,6 +198,7 @@ VIEW: Final = View(
     asks=ASKS,
     ask=_ask,
     show=_show,
+    later=_later,
     record=_record,
     rows=_rows,
     explain=_explain,
