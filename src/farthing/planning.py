@@ -8,7 +8,6 @@ from typing import Any, Final, Literal
 
 from farthing import api
 from farthing.errors import Infeasible, InvalidInput
-from farthing.records.batch_point import BatchPoint
 from farthing.records.cluster_comparison import ClusterPlan
 from farthing.records.hardware import Cluster
 from farthing.records.model import Model
@@ -152,20 +151,46 @@ def compare(
     if not 1 <= len(named) <= MOST_CLUSTERS:
         raise InvalidInput(f"compare one to {MOST_CLUSTERS} clusters, not {len(named)}")
     shape = api.find_model(model) if isinstance(model, str) else model
-    plans = [_cluster_plan(shape, cluster, curves, dict(asked)) for cluster in named]
+    machines = [api.find_cluster(one) if isinstance(one, str) else one for one in named]
+    names = [one if isinstance(one, str) else one.name for one in named]
+    plans = [_cluster_plan(shape, *pair, asked) for pair in zip(names, machines, strict=True)]
     first = _figures(plans[0])
-    return tuple(
+    found = tuple(
         dataclasses.replace(
             one,
             relative={name: value / first[name] for name, value in _figures(one).items() if first.get(name)},
         )
         for one in plans
     )
+    return with_curves(shape, machines, found, **asked) if curves else found
 
 
-def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dict[str, Any]) -> ClusterPlan:
-    name = cluster if isinstance(cluster, str) else cluster.name
-    machines = api.find_cluster(cluster) if isinstance(cluster, str) else cluster
+def with_curves(
+    model: Model, clusters: Sequence[Cluster], plans: Sequence[ClusterPlan], **asked: Any
+) -> tuple[ClusterPlan, ...]:
+    """What `compare` gave without curves, and what each plan does with other batches.
+
+    Examples
+    --------
+    >>> model, cluster = api.find_model("llama-2-7b"), api.find_cluster("rtx-4090")
+    >>> plans = compare(model, [cluster], curves=False)
+    >>> with_curves(model, [cluster], plans) == compare(model, [cluster])
+    True
+    """
+    return tuple(
+        dataclasses.replace(
+            one,
+            curve=api.batch_curve(
+                model, cluster, workload=one.estimate.workload, plan=one.estimate.plan, **priced(asked)
+            ),
+        )
+        if one.estimate is not None and one.estimate.fits
+        else one
+        for one, cluster in zip(plans, clusters, strict=True)
+    )
+
+
+def _cluster_plan(model: Model, name: str, machines: Cluster, asked: Mapping[str, Any]) -> ClusterPlan:
     try:
         only: dict[str, Any] = {} if asked.get("search") is False else {"top": 1, "others": False}
         estimate, found = plan(model, machines, **asked, **only)
@@ -174,12 +199,7 @@ def _cluster_plan(model: Model, cluster: str | Cluster, curves: bool, asked: dic
     breaks = "" if estimate.fits else estimate.misfit
     if found is not None and not found.best and found.miss:
         breaks = found.miss.breaks
-    curve: tuple[BatchPoint, ...] = ()
-    if curves and estimate.fits:
-        curve = api.batch_curve(
-            model, machines, workload=estimate.workload, plan=estimate.plan, **priced(asked)
-        )
-    return ClusterPlan(cluster=name, estimate=estimate, breaks=breaks, curve=curve)
+    return ClusterPlan(cluster=name, estimate=estimate, breaks=breaks)
 
 
 _COMPARED: Final = (

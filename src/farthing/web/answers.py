@@ -109,7 +109,9 @@ def _remembered(name: str, given: tuple[tuple[str, Any], ...]) -> Any:
 def _answered(view: View, job: Job, given: dict[str, Any]) -> Reply:
     answer = _remembered(view.name, tuple(sorted(given.items())))
     if job.form == "json":
-        return Reply(status=200, media_type="application/json", body=json_text(view.record(answer)).encode())
+        return Reply(
+            status=200, media_type="application/json", body=json_text(view.record(given, answer)).encode()
+        )
     if job.form == "csv":
         named = (("content-disposition", f'attachment; filename="farthing-{view.name}.csv"'),)
         return Reply(status=200, media_type="text/csv", body=_csv(view.rows(answer)), headers=named)

@@ -119,7 +119,7 @@ class View:
     asks: Sequence[Ask]
     ask: Callable[[Given], Any]
     show: Callable[[Given, Any], Shown]
-    record: Callable[[Any], Any]
+    record: Callable[[Given, Any], Any]
     rows: Callable[[Any], Sequence[Mapping[str, Any]]]
     explain: Callable[[Given, Any, str], Explanation] | None = None
     later: Callable[[Given, Any], Mapping[str, Any]] | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from farthing.planning import MOST_CLUSTERS, compare
+from farthing.planning import MOST_CLUSTERS, compare, with_curves
 from farthing.records.cluster_comparison import ClusterPlan
 from farthing.report.cluster_comparison import comparison_charts, comparison_rows
 from farthing.report.estimate import hardware
@@ -51,8 +51,20 @@ FIRST: Final = {"model": "llama-2-70b", "clusters": ("1x8:rtx-4090", "1x8:h100-s
 
 
 def _ask(given: Given) -> tuple[ClusterPlan, ...]:
-    machines = clusters_of(given)
-    return compare(model_of(given), machines, **without(given, "model", "clusters", "changes"))
+    return compare(model_of(given), clusters_of(given), curves=False, **_options(given))
+
+
+def _options(given: Given) -> dict[str, Any]:
+    return without(given, "model", "clusters", "changes")
+
+
+def _later(given: Given, plans: tuple[ClusterPlan, ...]) -> Mapping[str, Any]:
+    """Charts, whose curves take as long as a quarter of the plans."""
+    return {"charts": comparison_charts(_whole(given, plans))}
+
+
+def _whole(given: Given, plans: tuple[ClusterPlan, ...]) -> tuple[ClusterPlan, ...]:
+    return with_curves(model_of(given), clusters_of(given), plans, **_options(given))
 
 
 def _verdict(plans: Sequence[ClusterPlan]) -> str:
@@ -81,7 +93,6 @@ def _show(given: Given, plans: tuple[ClusterPlan, ...]) -> Shown:
         headline=f"{model_of(given).id} on {' or '.join(hardware(one) for one in machines)}",
         verdict=_verdict(plans),
         good=any(one.does for one in plans),
-        charts=comparison_charts(plans),
         more={
             "plans": list(zip(plans, machines, strict=True)),
             "rows": comparison_rows(plans),
@@ -95,7 +106,9 @@ def _show(given: Given, plans: tuple[ClusterPlan, ...]) -> Shown:
 
 def _one_query(given: Given, name: str) -> str:
     """The inference view's query of one of the clusters."""
-    return urlencode([*without(given, "clusters").items(), ("cluster", name)], safe=":,/@")
+    kept = without(given, "clusters") | {"cluster": name}
+    texts = {name: ",".join(map(str, one)) if isinstance(one, tuple) else one for name, one in kept.items()}
+    return urlencode(texts, safe=":,/@")
 
 
 def _rows(plans: tuple[ClusterPlan, ...]) -> Sequence[Mapping[str, Any]]:
@@ -131,7 +144,8 @@ VIEW: Final = View(
     asks=ASKS,
     ask=_ask,
     show=_show,
-    record=lambda plans: plans,
+    later=_later,
+    record=_whole,
     rows=_rows,
     explain=_explain,
     intro="Eight gaming cards or a server of H100s for LLaMA-2 70B? A first question, asked for you: change "

@@ -53,7 +53,7 @@ def _ask(given: Given) -> FaultsResult:
     return api.simulate_faults(given.get("preset", ""), **asked)
 
 
-def _record(found: FaultsResult) -> Any:
+def _record(given: Given, found: FaultsResult) -> Any:
     return found
 
 

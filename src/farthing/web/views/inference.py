@@ -299,7 +299,6 @@ ASKS: Final = (
 class _Answer:
     """The estimate, what else the search found, and the commands, for one cluster."""
 
-    given: Given
     cluster: Cluster
     estimate: InferenceEstimate
     found: SearchResult | None
@@ -322,30 +321,29 @@ def _ask(given: Given) -> _Answer:
             model, machines, workload=estimate.workload, plan=estimate.plan, **priced(options)
         )
     launch = launch_of(given, machines, estimate, found)
-    return _Answer(given=given, cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
+    return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
 
 
 def _later(given: Given, answer: _Answer) -> Mapping[str, Any]:
     """Plans with workers that read prompts for others, and with machines moved or left out."""
-    found = _whole(answer)
+    found = _whole(given, answer)
     if found is None:
         return {"others": None, "header": (), "rows": ()}
     header, rows = search_table(found)
     return {"others": found, "header": header, "rows": [row for row in rows if row[0] in ("+", "~")]}
 
 
-def _whole(answer: _Answer) -> SearchResult | None:
+def _whole(given: Given, answer: _Answer) -> SearchResult | None:
     """The search with all that it tells beside the best plan."""
     if answer.found is None:
         return None
-    given = answer.given
     found = plan(model_of(given), answer.cluster, sensitivity=True, **_options(given))[1]
     assert found is not None  # it was searched before
     return found
 
 
-def _record(answer: _Answer) -> Any:
-    return estimate_parts.record(answer.estimate, _whole(answer), answer.launch)
+def _record(given: Given, answer: _Answer) -> Any:
+    return estimate_parts.record(answer.estimate, _whole(given, answer), answer.launch)
 
 
 def _show(given: Given, answer: _Answer) -> Shown:

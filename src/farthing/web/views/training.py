@@ -46,7 +46,7 @@ def _ask(given: Given) -> _Answer:
     return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch)
 
 
-def _record(answer: _Answer) -> Any:
+def _record(given: Given, answer: _Answer) -> Any:
     return estimate_parts.record(answer.estimate, answer.found, answer.launch)
 
 
