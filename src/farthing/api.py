@@ -400,8 +400,8 @@ def search(
     sensitivity
         Say what a 10% better part gives the best plan.
     others
-        Look also for plans that are told beside the best: with workers that read prompts for others, and with
-        machines moved or left out. Inference only.
+        Look also for plans that are told beside the best: with workers that read prompts for others, with
+        machines moved or left out, and the nearest that would be better. Inference only.
     progress, workers
         Called with the pieces of work done and all of them; processes that share a large search (more than
         one needs a script that guards its entry with ``if __name__ == "__main__"``). Training only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -93,6 +94,20 @@ def label_boxes(
     >>> near.shared(far)
     0.0
     """
+    return list(_placed(tuple(anchors), tuple(texts), tuple(points), width, height, size, limit))
+
+
+@functools.lru_cache(maxsize=64)
+def _placed(
+    anchors: tuple[tuple[float, float], ...],
+    texts: tuple[str, ...],
+    points: tuple[tuple[float, float], ...],
+    width: float,
+    height: float,
+    size: float,
+    limit: float,
+) -> tuple[Box, ...]:
+    """As `label_boxes`: a chart is drawn for a light and for a dark ground, its labels in the same places."""
     across_signs = np.array(points, float).reshape(-1, 2)
     signs = np.hstack([across_signs - 4, across_signs + 4])
     area = np.array([[0.0, 0.0, width, height]])
@@ -110,7 +125,7 @@ def label_boxes(
         )
         # Of equals the first is the best; a sum's last digits are no difference.
         taken = np.vstack([taken, boxes[np.argmin(np.round(cost, 6))]])
-    return [Box(*map(float, box)) for box in taken]
+    return tuple(Box(*map(float, box)) for box in taken)
 
 
 def _boxes(x: float, y: float, wide: float, high: float) -> Boxes:

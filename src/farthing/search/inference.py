@@ -96,8 +96,8 @@ def search_inference(
     front
         Two or three objectives whose Pareto front is returned too.
     others
-        Also look for the best plan where some workers read prompts for others that decode, and for one over
-        the machines in another order or over fewer.
+        Also look for what is told beside the best plan: one where some workers read prompts for others that
+        decode, one over the machines in another order or over fewer, and the nearest that would be better.
     ideal
         Paper arithmetic.
 
@@ -171,7 +171,7 @@ def search_inference(
         reasons=reasons(*(_times(objective, one) for one in best[:2])) if len(best) > 1 else (),
         disaggregated=best_disaggregated(setting, words, objective, notes) if others else None,
         rearranged=_rearranged(setting, words, notes, best[0] if best else None) if others else None,
-        miss=_miss(setting, ranking, chooser),
+        miss=_miss(setting, ranking, chooser) if others or not best else None,
     )
     return Search(result, lambda: _table(found, ranking), seconds=time.perf_counter() - began)
 

@@ -31,7 +31,6 @@ def search(
     chosen: dict[str, Any] | None = None,
     **more: Any,
 ) -> Search:
-    more.setdefault("disaggregate", False)
     return search_inference(
         catalog.model(model),
         parse_cluster(cluster),

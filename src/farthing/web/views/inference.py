@@ -17,7 +17,7 @@ from farthing.records.search import SearchResult
 from farthing.report.estimate import hardware
 from farthing.report.inference import inference_answer, serving_facts
 from farthing.report.inference_charts import batch_chart, sensitivity_chart
-from farthing.report.search import search_table
+from farthing.report.search import plan_words, search_table
 from farthing.web import estimate_parts
 from farthing.web.asks import Ask
 from farthing.web.estimate_parts import LIMITS, MODEL_ASKS, MONEY_ASKS, launch_of
@@ -328,9 +328,14 @@ def _later(given: Given, answer: _Answer) -> Mapping[str, Any]:
     """Plans with workers that read prompts for others, and with machines moved or left out."""
     found = _whole(given, answer)
     if found is None:
-        return {"others": None, "header": (), "rows": ()}
+        return {"others": None, "rows": ()}
     header, rows = search_table(found)
-    return {"others": found, "header": header, "rows": [row for row in rows if row[0] in ("+", "~")]}
+    return {
+        "others": found,
+        "header": header,
+        "rows": [row for row in rows if row[0] in ("+", "~")],
+        "miss_words": plan_words(found.miss.choice) if found.miss else "",
+    }
 
 
 def _whole(given: Given, answer: _Answer) -> SearchResult | None:
