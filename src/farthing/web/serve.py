@@ -39,12 +39,13 @@ def listening(settings: Settings) -> socket.socket:
         The address cannot be listened on.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made = socket.socket(family, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((settings.host, settings.port))
         made.listen(2048)
     except (OSError, OverflowError) as error:
+        made.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise FarthingError(
             f"cannot listen on {settings.host} port {settings.port}: {reason}; name another with --port"
