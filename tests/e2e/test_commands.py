@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -95,6 +96,11 @@ def test_every_example_of_the_help_runs(
     Path("my-prices.csv").write_text(PRICES, "utf-8")
     if line == ["validate"]:
         pytest.skip("all shipped measurements are compared once, in tests/validation")
+    if line[0] == "web":
+        # It would serve until an interrupt, on a port that may be taken: tests/e2e/test_web.py has both.
+        monkeypatch.setattr("farthing.web.serve.serve", lambda settings, listener: None)
+        monkeypatch.setattr("farthing.web.serve.listening", lambda settings: socket.create_server(("", 0)))
+        monkeypatch.setattr("click.launch", lambda address: 0)
     found = run(*line)
     assert (found.code, found.err) == (0, ""), (command, line)
     assert found.out
