@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo web test lint format docs layouts simulation calibrate bench check-launch vendor lock clean
+.PHONY: help setup demo web test lint format docs layouts simulation picture calibrate bench check-launch vendor lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ layouts: $(STAMP) ## write docs/layouts.md: published layouts beside the best fo
 
 simulation: $(STAMP) ## write docs/simulation.md: simulated queueing beside measured first tokens
 	$(BIN)/python docs/generate_simulation.py
+
+picture: $(STAMP) ## take docs/web/compare.png, the picture of the page (needs Chromium)
+	$(BIN)/python docs/generate_page.py
 
 calibrate: $(STAMP) ## fit all constants and intervals again from the shipped measurements
 	$(BIN)/python -m farthing.calibrate

@@ -135,3 +135,11 @@ def test_the_first_question_is_shown_before_any_is_asked(ask: Ask) -> None:
     page = ask("compare", "page").body.decode()
     assert "8 x GeForce RTX 4090 or 8 x H100" in page
     assert "A first question" in page
+
+
+def test_a_compared_number_is_derived_for_each_cluster(ask: Ask) -> None:
+    text = ask("compare", "explain", number="tpot_s", **COMPARED[0]).body.decode()
+    for name in ("1x8:rtx-4090", "1x8:h100-sxm"):
+        assert f"{name}: time per output token" in text
+    said = json.loads(ask("compare", **COMPARED[0]).body)
+    assert f"{said[0]['estimate']['tpot_s'] * 1e3:.1f} ms" in text

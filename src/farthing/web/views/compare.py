@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from farthing.planning import MOST_CLUSTERS, compare, with_curves
+from farthing import api
+from farthing.planning import MOST_CLUSTERS, compare, priced, with_curves
 from farthing.records.cluster_comparison import ClusterPlan
+from farthing.records.hardware import Cluster
+from farthing.records.term import Term
 from farthing.report.cluster_comparison import comparison_charts, comparison_rows
 from farthing.report.estimate import hardware
 from farthing.units import format_usd
@@ -133,8 +137,30 @@ def _explain(given: Given, plans: tuple[ClusterPlan, ...], number: str) -> Expla
         for cost in one.estimate.costs
         if number.startswith(cost.way)
     ]
-    notes.append("The derivation of each cluster's number is in its own view: follow its name in the table.")
-    return Explanation(title=title, meaning=meaning("InferenceEstimate", number), notes=notes)
+    terms = [
+        term
+        for one, machines in zip(plans, clusters_of(given), strict=True)
+        for term in _derived(given, one, machines, number)
+    ]
+    return Explanation(title=title, meaning=meaning("InferenceEstimate", number), terms=terms, notes=notes)
+
+
+def _derived(given: Given, one: ClusterPlan, machines: Cluster, number: str) -> Iterator[Term]:
+    """The derivation of one cluster's number, where it has one."""
+    name = inference.TERMS.get(number)
+    if name is None or one.estimate is None:
+        return
+    told = api.infer(
+        model_of(given),
+        machines,
+        workload=one.estimate.workload,
+        plan=one.estimate.plan,
+        explain=True,
+        **priced(_options(given)),
+    )
+    for term in told.terms:
+        if term.name == name:
+            yield dataclasses.replace(term, name=f"{one.cluster}: {name}")
 
 
 VIEW: Final = View(

@@ -400,7 +400,7 @@ def _rows(answer: _Answer) -> Sequence[Mapping[str, Any]]:
     )
 
 
-_TERMS: Final = {
+TERMS: Final = {
     "memory": "memory of the fullest card",
     "ttft_s": "time to first token",
     "tpot_s": "time per output token",
@@ -410,7 +410,7 @@ _TERMS: Final = {
 
 def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
     estimate, _ = plan(model_of(given), cluster_of(given), explain=True, **_options(given))
-    return estimate_parts.explanation(estimate, number, _TERMS)
+    return estimate_parts.explanation(estimate, number, TERMS)
 
 
 VIEW: Final = View(
