@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from farthing import api
 from farthing.web.asks import Ask
@@ -53,33 +52,21 @@ def _choices(ask: Ask) -> Sequence[tuple[str, str]]:
 
 
 @functools.cache
-def model_choices() -> Sequence[tuple[str, str]]:
-    """Ids of models, with their names."""
-    return tuple((id, model.name) for id, model in api.models().items())
+def suggestions(kind: str) -> Sequence[tuple[str, str]]:
+    """Ids of the catalogue that a control suggests, with their names.
 
-
-@functools.cache
-def accelerator_choices() -> Sequence[tuple[str, str]]:
-    """Ids of accelerators, with their names."""
-    return tuple((id, card.name) for id, card in api.accelerators().items())
-
-
-@functools.cache
-def network_choices() -> Sequence[tuple[str, str]]:
-    """Ids of networks, with their names."""
-    return tuple((id, network.name) for id, network in api.networks().items())
-
-
-FORMATS: Final = "formats"
-
-
-@functools.cache
-def listed(name: str) -> Sequence[tuple[str, str]]:
-    """Suggestions: ``models``, ``accelerators``, ``networks``, ``formats`` or ``engines``."""
-    if name == "models":
-        return model_choices()
-    if name == "accelerators":
-        return accelerator_choices()
-    if name == "networks":
-        return network_choices()
-    return tuple((id, "") for id in (api.formats() if name == FORMATS else api.engines()))
+    Examples
+    --------
+    >>> dict(suggestions("accelerators"))["rtx-4090"]
+    'GeForce RTX 4090'
+    """
+    found = {
+        "models": api.models,
+        "accelerators": api.accelerators,
+        "networks": api.networks,
+        "formats": api.formats,
+        "engines": api.engines,
+    }[kind]()
+    if isinstance(found, Mapping):
+        return tuple((id, getattr(one, "name", "")) for id, one in found.items())
+    return tuple((id, "") for id in found)

@@ -23,7 +23,7 @@ from farthing.web.view import Explanation, Given
 Estimate = InferenceEstimate | TrainingEstimate
 
 MODEL_ASKS: Final = (
-    Ask(name="model", title="Model", text="A model of the catalogue.", kind=name("model"), flag=""),
+    Ask(name="model", title="Model", text="A model of the catalogue.", kind=name("models"), flag=""),
     Ask(
         name="changes",
         title="Changes",

@@ -15,7 +15,10 @@ from pydantic import BeforeValidator, WithJsonSchema
 from farthing.errors import InvalidInput
 from farthing.units import DAY, HOUR, MONTH, parse_bytes, parse_seconds, parse_tokens
 
-Control = Literal["text", "select", "choices", "flag", "model", "cluster", "clusters", "number", "hidden"]
+Control = Literal["text", "select", "flag", "cluster", "clusters", "number", "hidden"]
+
+Suggested = Literal["", "models", "accelerators", "networks", "formats", "engines"]
+"""Names of the catalogue that a control suggests."""
 
 LONGEST: Final = 400
 """Characters of a text."""
@@ -39,6 +42,8 @@ class Kind:
         Whether a command names its option once for each of several values.
     choices
         Values that can be chosen, with their titles; looked up when the page asks.
+    suggested
+        What the page suggests while one types.
     """
 
     annotation: Any
@@ -47,6 +52,7 @@ class Kind:
     command: Callable[[Any], str] = str
     repeats: bool = False
     choices: Callable[[], Sequence[tuple[str, str]]] | None = None
+    suggested: Suggested = ""
 
 
 def _kind(
@@ -143,7 +149,7 @@ def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
         return found if always or len(found) > 1 else found[0]
 
     schema = {"anyOf": [part, {"type": "array", "items": part, "minItems": 1, "maxItems": most}]}
-    return _kind(read, schema, "text", one.words, _joined)
+    return replace(_kind(read, schema, "text", one.words, _joined), suggested=one.suggested)
 
 
 def repeated(one: Kind, most: int = 32) -> Kind:
@@ -383,9 +389,9 @@ def text(pattern: str = "", what: str = "a text", control: Control = "text") -> 
     return _kind(read, {"type": "string", "maxLength": LONGEST}, control)
 
 
-def name(listed: Control = "text") -> Kind:
+def name(suggested: Suggested = "") -> Kind:
     """A name of the catalogue."""
-    return text(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]*", "a name", listed)
+    return replace(text(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]*", "a name"), suggested=suggested)
 
 
 def cluster() -> Kind:

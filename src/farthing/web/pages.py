@@ -25,7 +25,7 @@ from farthing.report.serving_tables import three
 from farthing.report.serving_words import share
 from farthing.report.vega import vega_lite
 from farthing.web.answers import Job
-from farthing.web.controls import control, listed
+from farthing.web.controls import control, suggestions
 from farthing.web.problem import Problem
 from farthing.web.view import Explanation, Shown, View
 from farthing.web.views import VIEWS
@@ -133,7 +133,7 @@ def environment() -> Environment:
         "value_of": value_of,
         "cited": _cited,
         "control": control,
-        "listed": listed,
+        "suggestions": suggestions,
         "HOUR": units.HOUR,
         "MONTH": units.MONTH,
         "GIB": units.GIB,

@@ -20,7 +20,8 @@ from farthing.web.estimate_parts import MODEL_ASKS, MONEY_ASKS, meaning
 from farthing.web.kinds import cluster, flag, repeated
 from farthing.web.subject import clusters_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
-from farthing.web.views import inference
+from farthing.web.views.inference import TERMS
+from farthing.web.views.inference_asks import GOAL_ASKS, MORE_ASKS, PLAN_ASKS, WORKLOAD_ASKS
 
 _OWN: Final = frozenset({"front", "top"})
 """What one cluster is asked alone."""
@@ -34,10 +35,10 @@ ASKS: Final = (
         kind=repeated(cluster(), MOST_CLUSTERS),
         flag="--on",
     ),
-    *inference.WORKLOAD_ASKS,
-    *inference.PLAN_ASKS,
-    *(ask for ask in inference.GOAL_ASKS if ask.name not in _OWN),
-    *inference.MORE_ASKS,
+    *WORKLOAD_ASKS,
+    *PLAN_ASKS,
+    *(ask for ask in GOAL_ASKS if ask.name not in _OWN),
+    *MORE_ASKS,
     *MONEY_ASKS,
     Ask(
         name="ideal",
@@ -147,7 +148,7 @@ def _explain(given: Given, plans: tuple[ClusterPlan, ...], number: str) -> Expla
 
 def _derived(given: Given, one: ClusterPlan, machines: Cluster, number: str) -> Iterator[Term]:
     """The derivation of one cluster's number, where it has one."""
-    name = inference.TERMS.get(number)
+    name = TERMS.get(number)
     if name is None or one.estimate is None:
         return
     told = api.infer(

@@ -13,9 +13,9 @@ from farthing.records.term import Term
 from farthing.report import faults as told
 from farthing.report.fault_charts import fault_charts
 from farthing.units import DAY, format_seconds, format_usd
-from farthing.web.fault_asks import ASKS
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
+from farthing.web.views.faults_asks import ASKS
 
 ROUNDING: Final = 1e-9
 """Shares below are what rounding leaves of nothing."""

@@ -22,8 +22,8 @@ from farthing.units import HOUR, format_seconds, format_usd, format_watts
 from farthing.web import estimate_parts
 from farthing.web.estimate_parts import MONEY_ASKS, launch_of
 from farthing.web.subject import cluster_of, model_of, without
-from farthing.web.training_asks import ASKS
 from farthing.web.view import Explanation, Given, Shown, View
+from farthing.web.views.training_asks import ASKS
 
 _MONEY: Final = frozenset(ask.name for ask in MONEY_ASKS) | {"ideal"}
 

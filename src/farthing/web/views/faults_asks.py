@@ -39,7 +39,7 @@ _SECTIONS: Final[dict[str, tuple[_Row, ...]]] = {
             "model",
             "Model",
             "What is trained: it says how large a checkpoint is.",
-            name("model"),
+            name("models"),
             None,
             "the preset's",
         ),

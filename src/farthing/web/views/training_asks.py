@@ -129,10 +129,10 @@ _FLAGS: Final = (
 )
 
 _GIVEN: Final[tuple[tuple[str, str, str, Kind, str | None], ...]] = (
-    ("engine", "Engine", "Engine whose kernels and host count.", name("choices"), None),
-    ("weight_format", "Weights", "Number format of the stored weights.", name("choices"), "--weights"),
-    ("compute_format", "Computing", "Number format of the matrix products.", name("choices"), None),
-    ("gradient_format", "Gradients", "Number format of the gradients.", name("choices"), None),
+    ("engine", "Engine", "Engine whose kernels and host count.", name("engines"), None),
+    ("weight_format", "Weights", "Number format of the stored weights.", name("formats"), "--weights"),
+    ("compute_format", "Computing", "Number format of the matrix products.", name("formats"), None),
+    ("gradient_format", "Gradients", "Number format of the gradients.", name("formats"), None),
     ("loss_chunks", "Loss chunks", "Pieces whose logits are made and dropped in turn.", count(), None),
     ("offload_to", "Offload to", f"{_words(OffloadTo)}.".capitalize(), word(get_args(OffloadTo)), None),
     *(
