@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from farthing.search.training_bound import Work, work_of
+from farthing.search.training_bound import ROUNDING, Work, work_of
 from farthing.search.training_columns import blocks
 from farthing.search.training_miss import Suspects
 from farthing.search.training_question import Question
@@ -25,6 +25,9 @@ from farthing.search.unlike import Indices
 
 SCOUTS: Final = 64
 """Rows of a number of stages that are tried first."""
+
+FEW: Final = 4
+"""Less than so many times as many rows are ranked without."""
 
 Column = NDArray[np.float64]
 
@@ -62,8 +65,9 @@ def promising(
     entries: list[tuple[_Entry, Ranked, Indices]] = []
     if fitting:
         found = _entries(questions, groups, rooms)
-        contest.scout(found)
-        entries = list(contest.ranked(found))
+        hopeful = sorted(found, key=lambda one: one.least_s[one.order].min(initial=math.inf))
+        contest.scout(hopeful)
+        entries = sorted(contest.ranked(hopeful), key=lambda one: one[0].blocks[0])
 
     def suspects(bound: float) -> Iterator[Suspects]:
         if not fitting:
@@ -169,7 +173,7 @@ class _Contest:
     Attributes
     ----------
     bound, best
-        Step times that the best kinds, and the best of all, are not above [s].
+        Step times that none of the best kinds, and the best of all, are above [s].
     """
 
     def __init__(self, questions: Sequence[Question], top: int) -> None:
@@ -178,25 +182,26 @@ class _Contest:
         self.bound = self.best = math.inf
 
     def scout(self, entries: Sequence[_Entry]) -> None:
-        """Rank the most promising rows with few words; others too until enough kinds are known."""
-        done, size, few = 0, SCOUTS, True
-        while self.bound == math.inf and any(done < len(entry.order) for entry in entries):
-            for entry in sorted(entries, key=lambda one: one.least_s[one.order].min(initial=math.inf)):
-                rows = entry.order[done:size]
-                rows = np.sort(rows[entry.least_s[rows] <= self.bound])
-                for one, _ in self._ranked(entry, rows, few=few):
-                    self._see(entry.variant, one)
-            done, size, few = done if few else size, size * 8, False
+        """Let the bound fall by the most promising rows, tried with few words where these suffice."""
+        size = max(SCOUTS, 4 * self.top)
+        for entry in entries:
+            if len(entry.order) < FEW * size:
+                continue
+            rows = entry.order[:size]
+            rows = np.sort(rows[entry.least_s[rows] <= self.bound])
+            for few in (True, False):
+                if few or self.bound == math.inf:
+                    list(self._ranked(entry, rows, few=few))
 
-    def ranked(self, entries: Sequence[_Entry]) -> Iterator[tuple[_Entry, Ranked, Indices]]:
-        """All rows that may hold one of the best, or a better one that finds no room; in order."""
-        roomier = math.inf
+    def ranked(self, entries: Sequence[_Entry]) -> list[tuple[_Entry, Ranked, Indices]]:
+        """All rows that may hold one of the best, or a better one that finds no room."""
+        found: list[tuple[_Entry, Ranked, Indices]] = []
         for entry in entries:
             least = entry.least_s
             rows = np.flatnonzero((entry.roomy & (least <= self.bound)) | (least <= self.best))
-            for one, own in self._ranked(entry, rows, roomier):
-                roomier = one.roomier
-                yield entry, one, own
+            roomier = found[-1][1].roomier if found else math.inf
+            found += [(entry, one, own) for one, own in self._ranked(entry, rows, roomier)]
+        return found
 
     def _ranked(
         self, entry: _Entry, rows: Indices, roomier: float = math.inf, *, few: bool = False
@@ -211,6 +216,7 @@ class _Contest:
         sheet = Sheet(question.run, part, entry.work.of(rows).passes)
         for block in blocks(part):
             one = rank(question, block, roomier=roomier, sheet=sheet, start=start, bound=self.bound)
+            self._see(entry.variant, one)
             yield one, rows[start : start + len(block)]
             roomier, start = one.roomier, start + len(block)
 
@@ -222,6 +228,6 @@ class _Contest:
             kind = (variant, one.rows.pp, *own)
             self.kinds[kind] = min(value, self.kinds.get(kind, math.inf))
         values = sorted(self.kinds.values())
-        self.best = min(values, default=math.inf)
+        self.best = min(values, default=math.inf) / ROUNDING
         if len(values) >= self.top:
-            self.bound = values[self.top - 1]
+            self.bound = values[self.top - 1] / ROUNDING

@@ -70,12 +70,12 @@ class _Stage:
 
     def within(self, kept: Column, most: float) -> Mask:
         """Where a card has room for so much of each kind."""
-        return np.asarray(self.states + kept[self.kind] <= most)
+        return np.asarray(self.states + kept.take(self.kind) <= most)
 
     def total_bytes(self, places: Indices) -> Column:
         """For all ways to recompute; places count ways to shard and to offload, and of each the rows."""
-        kept = self.kept[self.kind[places % len(self.kind)]]
-        kept += self.states.reshape(-1)[places, None]
+        kept = self.kept.take(self.kind[places % len(self.kind)], axis=0)
+        kept += self.states.reshape(-1).take(places)[:, None]
         return kept
 
 
@@ -87,20 +87,22 @@ def room(question: Question, rows: Rows) -> Room:
     question, rows
         What is asked of which plans; its limits are of memory alone.
     """
-    sheet = Sheet(question.run, rows)
     found = Room(np.zeros(len(rows), dtype=bool))
-    # What a card keeps of a batch does not depend on how the experts are spread.
-    columns = [getattr(rows, name) for name in ("tp", "dp", "cp", "expert_tp", "micro_batch_size")]
-    first, kind = unlike_rows(~rows.sequence_parallel, rows.ep > 1, *columns)
+    # What a card keeps of a batch does not depend on how experts are spread, nor its states on the batch.
+    sizes = (rows.tp, rows.dp, rows.cp, rows.expert_tp)
+    first, kind = unlike_rows(~rows.sequence_parallel, rows.ep > 1, rows.micro_batch_size, *sizes)
     block, ways = Block(question.run, rows.part(first)), len(rows.recomputations)
+    layouts, layout = unlike_rows(rows.ep, *sizes)
+    sheet = Sheet(question.run, rows.part(layouts))
     # Nor does memory depend on the order of ranks.
     orders = sum(rows.rank_orders >> bit & 1 for bit in range(len(rows.words["rank_order"])))
-    whole = sheet.micro_batches[:, 0] % rows.pp == 0
+    whole = (block.micro_batches[:, 0] % rows.pp == 0)[kind]
     words = list(itertools.product(enumerate(rows.words["zero_stage"]), rows.words["offload"]))
     legal = np.array([rows.zero_stages >> bit & 1 for (bit, _), _ in words])
 
     def column(values: Any) -> Column:
-        return np.array([np.broadcast_to(np.ravel(one), len(rows)) for one in values])
+        each = np.array([np.broadcast_to(np.ravel(one), len(layouts)) for one in values])
+        return each.take(layout, axis=1)
 
     @functools.cache
     def states(pipeline: Pipeline) -> list[tuple[Column, Column]]:
