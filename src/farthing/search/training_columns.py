@@ -20,8 +20,9 @@ from farthing.estimate.training import TrainingRun
 from farthing.predict.trace import Number
 from farthing.predict.training import LayerTimes, StagePasses, layer_times, stage_passes
 from farthing.predict.training_memory import (
+    StageActivations,
     driver_bytes,
-    training_activations,
+    stage_activations,
     workspace_bytes,
 )
 from farthing.predict.training_traffic import (
@@ -99,6 +100,7 @@ class Block:
         self.widths = [len(indices) for indices in self.segments.values()]
         self.setting = replace(run, plan=self.plan).setting
         self.layers: dict[bool, LayerTimes] = {}
+        self.stages: dict[Key, list[StageActivations]] = {}
         self.ends: dict[Key, dict[int, Ends]] = {}
 
     def _own(self, value: Any, rows: Any) -> Any:
@@ -222,12 +224,21 @@ class Block:
         found, micro_batches = [], self.micro_batches[rows]
         for word, indices in self.segments.items():
             own = _recomputing(plan, word, indices)
-            layers = self._own(self.sheet.activations(word), rows)
-            found.append(
-                training_activations(self.model, self.workload, own, micro_batches, layers, self.sizes)
-            )
+            stages = self._stage_activations(own, word, rows)
+            found.append([one.of_all(own, micro_batches) for one in stages])
         outside = driver_bytes(plan, kind=self.sizes.kind)
         return [one + workspace_bytes(outside, one) for one in joined(found, 1, self.widths)]
+
+    def _stage_activations(self, plan: TrainingPlan, word: Recompute, rows: Any) -> list[StageActivations]:
+        """For ways to recompute of one word; pipelines that all rows may have share them."""
+        key = (word, plan.first_spared, plan.last_spared)
+        found = self.stages.get(key) if isinstance(rows, slice) else None
+        if found is None:
+            layers = self._own(self.sheet.activations(word), rows)
+            found = stage_activations(self.model, self.workload, plan, layers, self.sizes)
+            if isinstance(rows, slice):
+                self.stages[key] = found
+        return found
 
 
 def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> TrainingPlan:

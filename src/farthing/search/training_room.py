@@ -132,9 +132,9 @@ def _count(found: Room, stages: Sequence[_Stage], plans: Ints, card: float, host
     """
     ways = stages[0].kept.shape[1]
     some = functools.reduce(np.logical_and, [one.within(one.kept.min(axis=1), card) for one in stages])
-    surely = [one.within(one.kept.max(axis=1), card) for one in stages]
+    every = functools.reduce(np.logical_and, [one.within(one.kept.max(axis=1), card) for one in stages])
     spilt = functools.reduce(np.logical_or, [one.outside > host for one in stages])
-    every = functools.reduce(np.logical_and, surely) & ~spilt
+    every &= ~spilt
     found.rows |= (some & (plans > 0)).any(axis=0)
     total, left = int(plans.sum()), int(plans[every].sum()) * ways
     found.evaluated += total * ways
@@ -143,8 +143,7 @@ def _count(found: Room, stages: Sequence[_Stage], plans: Ints, card: float, host
     # Few numbers of plans occur: those of one are counted together.
     for number in range(1, int(plans.max()) + 1):
         places = np.flatnonzero(tried & (plans == number))
-        unsure = [~sure.reshape(-1)[places] for sure in surely]
-        here, there = _tried(stages, places, unsure, spilt.reshape(-1)[places], host, card)
+        here, there = _tried(stages, places, spilt.reshape(-1)[places], card, host)
         on_card, on_host = on_card + number * here, on_host + number * there
     found.fitting += on_host
     found.take_out(CARD_FULL, total * ways - on_card)
@@ -152,29 +151,18 @@ def _count(found: Room, stages: Sequence[_Stage], plans: Ints, card: float, host
 
 
 def _tried(
-    stages: Sequence[_Stage],
-    places: Indices,
-    unsure: Sequence[Mask],
-    spilt: Mask,
-    host: float,
-    card: float,
+    stages: Sequence[_Stage], places: Indices, spilt: Mask, card: float, host: float
 ) -> tuple[int, int]:
-    """Combinations of place and way that cards have room for, and hosts too."""
+    """Combinations of place and way that cards have room for, and of these hosts too."""
     on_card = on_host = 0
-    ways = stages[0].kept.shape[1]
-    size = max(AT_ONCE // ways, 1)
+    size = max(AT_ONCE // stages[0].kept.shape[1], 1)
     for start in range(0, len(places), size):
-        here = slice(start, start + size)
-        own = places[here]
-        fits = np.ones((len(own), ways), dtype=bool)
-        for stage, asked in zip(stages, unsure, strict=True):
-            which = np.flatnonzero(asked[here])
-            if len(which) == len(own):
-                fits &= stage.total_bytes(own) <= card
-            elif len(which):
-                fits[which] &= stage.total_bytes(own[which]) <= card
+        own = places[start : start + size]
+        fits = stages[0].total_bytes(own) <= card
+        for stage in stages[1:]:
+            fits &= stage.total_bytes(own) <= card
         on_card += int(np.count_nonzero(fits))
-        which = np.flatnonzero(spilt[here])
+        which = np.flatnonzero(spilt[start : start + size])
         if len(which):
             fullest = last_to_end([stage.total_bytes(own[which]) for stage in stages])
             outside = fullest.of([stage.outside.reshape(-1)[own[which], None] for stage in stages])
