@@ -19,6 +19,7 @@ from farthing.search.training_columns import Block, beginnings
 from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import FIGURES, Question
 from farthing.search.training_ranking import kept
+from farthing.search.training_sheet import Sheet
 from farthing.search.training_space import Rows
 from farthing.units import DAY, format_bytes, format_seconds, format_usd
 
@@ -43,12 +44,15 @@ class Suspects:
         That they share; None for all that there are.
     place
         Of the rows among all: of equal misses the first counts.
+    sheet
+        Of the rows, where something of it is known.
     """
 
     variant: int
     rows: Rows
     words: Sequence[dict[str, Any]] | None
     place: Any
+    sheet: Sheet | None = None
 
 
 def nearest_miss(
@@ -88,7 +92,7 @@ def _nearest(question: Question, suspects: Suspects, bound: float) -> tuple[_Mis
     executed = question.executed(rows)
     nearest: tuple[_Miss, TrainingPlan] | None = None
     only = None if suspects.words is None else beginnings(suspects.words)
-    for plans in Block(question.run, rows).evaluated(only):
+    for plans in Block(question.run, rows, suspects.sheet).evaluated(only):
         value = question.figure(question.objective, plans, executed)
         out = ~kept(question, plans, executed) & (value < bound)
         if plans.legal is not None:

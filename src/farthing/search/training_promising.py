@@ -76,9 +76,9 @@ def promising(
         for entry, one, own in entries:
             better = np.flatnonzero(one.least < bound)
             if len(better):
-                yield Suspects(
-                    entry.variant, one.rows.part(better), one.words_below(bound), entry.blocks[own[better]]
-                )
+                rows, places = one.rows.part(better), own[better]
+                sheet = Sheet(questions[entry.variant].run, rows, entry.work.of(places).passes)
+                yield Suspects(entry.variant, rows, one.words_below(bound), entry.blocks[places], sheet)
 
     return Found(
         variants=[entry.variant for entry, _, _ in entries],
