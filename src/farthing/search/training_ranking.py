@@ -26,14 +26,23 @@ class Front:
 
     def add(self, points: Column, codes: NDArray[np.int64]) -> None:
         """See more plans, one a row."""
-        alive = np.arange(len(points))
-        for point in self.points:
-            alive = alive[~(point <= points[alive]).all(axis=1)]
-            if not len(alive):
-                return
+        alive = self._unbeaten(points)
+        if not len(alive):
+            return
         every = np.concatenate([self.points, points[alive]])
         kept = pareto_front(every)
         self.points, self.codes = every[kept], np.concatenate([self.codes, codes[alive]])[kept]
+
+    def _unbeaten(self, points: Column) -> NDArray[np.intp]:
+        """Those that no plan seen so far beats or equals."""
+        if points.shape[1] == 2:
+            # A front of two figures falls in the second as it rises in the first.
+            better = np.searchsorted(self.points[:, 0], points[:, 0], side="right")
+            return np.flatnonzero(points[:, 1] < np.r_[np.inf, self.points[:, 1]][better])
+        alive = np.arange(len(points))
+        for point in self.points:
+            alive = alive[~(point <= points[alive]).all(axis=1)]
+        return alive
 
 
 @dataclass(slots=True)
