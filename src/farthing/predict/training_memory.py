@@ -549,6 +549,78 @@ def training_activations(
     >>> first > middle > last
     True
     """
+    return [
+        one.of_all(plan, micro_batches)
+        for one in stage_activations(model, workload, plan, layers, sizes, places)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class StageActivations:
+    """Activations on a card of one unlike stage, whatever the schedule.
+
+    Attributes
+    ----------
+    stage
+        Of the pipeline.
+    stored
+        What each micro-batch in flight keeps [byte].
+    working
+        What one of them adds at its fullest: a layer that is computed again, or the loss [byte].
+    """
+
+    stage: Stage
+    stored: Number
+    working: Number
+
+    def of_all(self, plan: TrainingPlan, micro_batches: Number) -> Number:
+        """Of as many micro-batches as a schedule keeps in flight [byte]."""
+        in_flight = in_flight_micro_batches(
+            plan.pp,
+            self.stage.index,
+            micro_batches,
+            interleave=plan.interleave,
+            schedule=plan.schedule,
+        )
+        return named(
+            "activations_bytes", self.stored * in_flight + self.working, reference="korthikanti-2022"
+        )
+
+
+def stage_activations(
+    model: Model,
+    workload: TrainingWorkload,
+    plan: TrainingPlan,
+    layers: Sequence[LayerActivations],
+    sizes: MemorySizes = SIXTEEN_BITS,
+    places: Sequence[Stage] = (),
+) -> list[StageActivations]:
+    """Activations on a card of each unlike stage, which plans of unlike schedules share.
+
+    Parameters
+    ----------
+    model, workload, plan, layers, sizes, places
+        As in `training_activations`.
+
+    Returns
+    -------
+    list of StageActivations
+        [byte], in the order of the stages.
+
+    References
+    ----------
+    korthikanti-2022
+
+    Examples
+    --------
+    >>> from farthing.catalog import model
+    >>> load = TrainingWorkload(sequence_tokens=4096, global_batch_size=64)
+    >>> plan = TrainingPlan(tp=8, pp=4)
+    >>> kept = layer_activations(model("llama-2-7b"), load, plan)
+    >>> first, middle, last = stage_activations(model("llama-2-7b"), load, plan, kept)
+    >>> first.stored == last.stored, last.working > first.working
+    (True, True)
+    """
     rows = plan.micro_batch_size * (workload.sequence_tokens / plan.cp)
     # The last stage: input of the head, and logits with all that the loss makes of them, for one micro-batch.
     learned = MASKED_SHARE if model.encoder else 1.0
@@ -571,15 +643,7 @@ def training_activations(
             if plan.recompute == "operations":
                 # What one layer computes again is there while its backward pass lasts.
                 largest = larger(largest, layer.whole - layer.kept)
-        in_flight = in_flight_micro_batches(
-            plan.pp,
-            stage.index,
-            micro_batches,
-            interleave=plan.interleave,
-            schedule=plan.schedule,
-        )
         head = stage.last * rows * (2.0 * model.hidden + logits)
         # What the loss made is dropped before the first layer is computed again.
-        peak = stored * in_flight + larger(largest, head)
-        found.append(named("activations_bytes", peak, reference="korthikanti-2022"))
+        found.append(StageActivations(stage, stored, larger(largest, head)))
     return found

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from farthing.errors import InvalidInput
@@ -21,25 +16,20 @@ from farthing.records.plan import TrainingPlan
 from farthing.records.search import Limits, Removed, SearchResult, TrainingObjective
 from farthing.records.workload import TrainingWorkload
 from farthing.search.reasons import reasons
-from farthing.search.table import Search
+from farthing.search.table import Search, Table
 from farthing.search.training_choice import Chooser, best_of_sizes, step_parts
-from farthing.search.training_columns import blocks
 from farthing.search.training_miss import nearest_miss
+from farthing.search.training_promising import promises, promising
 from farthing.search.training_question import Question
-from farthing.search.training_ranking import Ranked, rank
-from farthing.search.training_sheet import Sheet
-from farthing.search.training_space import Rows, TrainingSpace, card_numbers, training_space
+from farthing.search.training_space import TrainingSpace, card_numbers, training_space
+from farthing.search.training_thorough import Progress, thorough
 from farthing.search.wishes import check_known, check_wishes
-
-Progress = Callable[[int, int], None]
-Piece = tuple[int, Rows]
-"""A block of plans, and the number of its question."""
-
-BATCH: Final = 8
-"""Blocks that are handed out together."""
 
 SHARED: Final = 50_000_000
 """Plans from which on several processes are worth their start."""
+
+COUNTED: Final = 500_000_000
+"""The same where the times of few are needed."""
 
 
 def search_training(
@@ -121,20 +111,13 @@ def search_training(
         )
         for variant in space.variants
     ]
-    pieces = [
-        (variant, block) for variant in range(len(questions)) for rows in space.rows for block in blocks(rows)
-    ]
-    ranked: list[Ranked] = []
-    for some in _ranked(questions, pieces, workers if space.evaluated >= SHARED else 1):
-        ranked += some
-        if progress:
-            progress(len(ranked), len(pieces))
-    variants = [variant for variant, _ in pieces]
-    chooser = Chooser(questions, variants, ranked)
-    best = chooser.best(top)
-    broken: Counter[str] = Counter()
-    for one in ranked:
-        broken.update(one.broken)
+    groups = [(variant, rows) for variant in range(len(questions)) for rows in space.rows]
+    quick = all(map(promises, questions))
+    search = functools.partial(promising, top=top) if quick else thorough
+    large = space.evaluated >= (COUNTED if quick else SHARED)
+    found = search(questions, groups, workers=workers if large else 1, progress=progress)
+    chooser = Chooser(questions, found.variants, found.ranked)
+    best = chooser.best(top) if found.ranked else ()
     result = SearchResult(
         task="training",
         model=model.id,
@@ -142,46 +125,25 @@ def search_training(
         objective=objective,
         limits=limits,
         candidates=space.candidates,
-        evaluated=sum(one.evaluated for one in ranked),
-        fitting=sum(one.fitting for one in ranked),
+        evaluated=found.evaluated,
+        fitting=found.fitting,
         removed=_counts(space.removed),
-        broken=_counts(broken),
+        broken=_counts(found.broken),
         best=best,
         front_objectives=tuple(front),
         front=chooser.front() if front else (),
         reasons=reasons(step_parts(best[0]), step_parts(best[1])) if len(best) > 1 else (),
-        miss=nearest_miss(questions, pieces, ranked, best[0] if best else None),
+        miss=nearest_miss(questions, found.suspects, best[0] if best else None),
     )
-    table = functools.partial(best_of_sizes, questions, variants, ranked)
     more_memory = 1.0
     if best and objective == "step":
-        more_memory = min(one.roomier for one in ranked) / best[0].figures["step_s"]
+        more_memory = min(one.roomier for one in found.ranked) / best[0].figures["step_s"]
+
+    def table() -> Table:
+        known = thorough(questions, groups) if quick else found
+        return best_of_sizes(questions, known.variants, known.ranked)
+
     return Search(result, table, seconds=time.perf_counter() - began, more_memory=more_memory)
-
-
-def _ranked(questions: Sequence[Question], pieces: Sequence[Piece], workers: int) -> Iterator[list[Ranked]]:
-    """The blocks in order, ranked some at a time."""
-    batches = [pieces[start : start + BATCH] for start in range(0, len(pieces), BATCH)]
-    rank_some = functools.partial(rank_in_turn, questions)
-    if workers == 1 or len(batches) == 1:
-        yield from map(rank_some, batches)
-        return
-    # Fresh interpreters: a process that runs threads must not be copied.
-    with ProcessPoolExecutor(min(workers, len(batches)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(rank_some, batches)
-
-
-def rank_in_turn(questions: Sequence[Question], pieces: Sequence[Piece]) -> list[Ranked]:
-    """Blocks ranked one after the other, each as the question of its number asks."""
-    found: list[Ranked] = []
-    for (number, _), alike in itertools.groupby(pieces, key=lambda piece: (piece[0], piece[1].pp)):
-        question, group = questions[number], [block for _, block in alike]
-        sheet, start = Sheet(question.run, Rows.together(group)), 0
-        for block in group:
-            roomier = found[-1].roomier if found else math.inf
-            found.append(rank(question, block, roomier=roomier, sheet=sheet, start=start))
-            start += len(block)
-    return found
 
 
 def _counts(rules: Mapping[str, int]) -> tuple[Removed, ...]:

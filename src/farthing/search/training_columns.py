@@ -10,7 +10,7 @@ import itertools
 import operator
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,14 +20,15 @@ from farthing.estimate.training import TrainingRun
 from farthing.predict.trace import Number
 from farthing.predict.training import LayerTimes, StagePasses, layer_times, stage_passes
 from farthing.predict.training_memory import (
+    StageActivations,
     driver_bytes,
-    training_activations,
+    stage_activations,
     workspace_bytes,
 )
 from farthing.predict.training_traffic import (
     data_parallel_time_s,
 )
-from farthing.records.plan import RankOrder, Recompute, TrainingPlan
+from farthing.records.plan import Offload, RankOrder, Recompute, TrainingPlan
 from farthing.search.column_records import joined, taken
 from farthing.search.training_evaluated import Ends, Evaluated
 from farthing.search.training_sheet import Key, Sheet, spared
@@ -99,6 +100,7 @@ class Block:
         self.widths = [len(indices) for indices in self.segments.values()]
         self.setting = replace(run, plan=self.plan).setting
         self.layers: dict[bool, LayerTimes] = {}
+        self.stages: dict[Key, list[StageActivations]] = {}
         self.ends: dict[Key, dict[int, Ends]] = {}
 
     def _own(self, value: Any, rows: Any) -> Any:
@@ -139,7 +141,7 @@ class Block:
     ) -> Iterator[Evaluated]:
         """All ways to shard and to offload."""
         plan = replace(taken(self.plan, rows), **words)
-        activations = self._kept(plan, rows, self.micro_batches[rows])
+        activations = cache(partial(self._kept, plan, rows))
         passes: dict[bool, list[StagePasses]] = {}
         ends = self._ends_so_far(pipeline, plan.rank_order)
         for bit, zero_stage in enumerate(self.rows.words["zero_stage"]):
@@ -160,7 +162,7 @@ class Block:
                     update_s=self._own(self.sheet.update_s(pipeline, zero_stage, offload), rows),
                     host_s=self.run.about.overheads.step_s,
                     streamed_s=partial(self._streamed_s, pipeline, zero_stage, rows) if streams else None,
-                    states=self._own(self.sheet.states(pipeline, zero_stage, offload), rows),
+                    states=partial(self._states, pipeline, zero_stage, offload, rows),
                     activations=activations,
                 )
 
@@ -201,21 +203,42 @@ class Block:
             micro_batches,
         )
 
+    def _states(
+        self, pipeline: Pipeline, zero_stage: int, offload: Offload, rows: Any
+    ) -> list[tuple[Number, Number]]:
+        """What a card of each stage holds whatever the batch, and what lies outside of it."""
+        found: list[tuple[Number, Number]] = self._own(self.sheet.states(pipeline, zero_stage, offload), rows)
+        return found
+
     def _streamed_s(self, pipeline: Pipeline, zero_stage: int, rows: Any) -> Number:
         """Weights that come from the host."""
         return self._own(self.sheet.streamed_s(pipeline, zero_stage), rows)
 
-    def _kept(self, plan: TrainingPlan, rows: Any, micro_batches: Column) -> list[Number]:
-        """Activations of each unlike stage for all ways to recompute, with their workspace [byte]."""
-        found = []
+    def kept(self, pipeline: Pipeline) -> list[Number]:
+        """Activations of each unlike stage of all rows, for all ways to recompute, with their workspace
+        [byte]."""
+        return self._kept(replace(self.plan, **asdict(pipeline)), slice(None))
+
+    def _kept(self, plan: TrainingPlan, rows: Any) -> list[Number]:
+        """The same of some rows."""
+        found, micro_batches = [], self.micro_batches[rows]
         for word, indices in self.segments.items():
             own = _recomputing(plan, word, indices)
-            layers = self._own(self.sheet.activations(word), rows)
-            found.append(
-                training_activations(self.model, self.workload, own, micro_batches, layers, self.sizes)
-            )
+            stages = self._stage_activations(own, word, rows)
+            found.append([one.of_all(own, micro_batches) for one in stages])
         outside = driver_bytes(plan, kind=self.sizes.kind)
         return [one + workspace_bytes(outside, one) for one in joined(found, 1, self.widths)]
+
+    def _stage_activations(self, plan: TrainingPlan, word: Recompute, rows: Any) -> list[StageActivations]:
+        """For ways to recompute of one word; pipelines that all rows may have share them."""
+        key = (word, plan.first_spared, plan.last_spared)
+        found = self.stages.get(key) if isinstance(rows, slice) else None
+        if found is None:
+            layers = self._own(self.sheet.activations(word), rows)
+            found = stage_activations(self.model, self.workload, plan, layers, self.sizes)
+            if isinstance(rows, slice):
+                self.stages[key] = found
+        return found
 
 
 def _recomputing(plan: TrainingPlan, word: Recompute, indices: list[int]) -> TrainingPlan:

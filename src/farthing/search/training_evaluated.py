@@ -67,9 +67,10 @@ class Evaluated:
     streamed_s
         Works out the time in which weights come from the host, hidden or not [s]; None where they stay.
     states
-        Of each unlike stage: what its card holds whatever the batch, and what lies outside the card [byte].
+        Works out for each unlike stage what its card holds whatever the batch, and what lies outside the card
+        [byte].
     activations
-        Of each unlike stage, with its workspace [byte].
+        Works out those of each unlike stage, with its workspace [byte].
     """
 
     words: dict[str, Any]
@@ -79,8 +80,8 @@ class Evaluated:
     update_s: Number
     host_s: float
     streamed_s: Callable[[], Number] | None
-    states: Sequence[tuple[Number, Number]]
-    activations: Sequence[Number]
+    states: Callable[[], Sequence[tuple[Number, Number]]]
+    activations: Callable[[], Sequence[Number]]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -110,7 +111,7 @@ class Evaluated:
 
     @cached_property
     def _stage_bytes(self) -> list[Column]:
-        return [held + kept for (held, _), kept in zip(self.states, self.activations, strict=True)]
+        return [held + kept for (held, _), kept in zip(self.states(), self.activations(), strict=True)]
 
     @cached_property
     def total_bytes(self) -> Column:
@@ -122,4 +123,4 @@ class Evaluated:
         """Outside a card of that stage."""
         if self.words["offload"] == "none":
             return 0.0
-        return last_to_end(self._stage_bytes).of([outside for _, outside in self.states])
+        return last_to_end(self._stage_bytes).of([outside for _, outside in self.states()])

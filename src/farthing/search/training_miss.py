@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,22 +18,45 @@ from farthing.search.training_choice import choice_of
 from farthing.search.training_columns import Block, beginnings
 from farthing.search.training_evaluated import Evaluated
 from farthing.search.training_question import FIGURES, Question
-from farthing.search.training_ranking import Ranked, kept
+from farthing.search.training_ranking import kept
+from farthing.search.training_sheet import Sheet
 from farthing.search.training_space import Rows
 from farthing.units import DAY, format_bytes, format_seconds, format_usd
 
 BETTER: Final = 1 - 1e-9
 """Of the winner's figure: what equals it but for rounding is no better."""
 
-_Miss: TypeAlias = tuple[bool, float]
-"""Whether a plan finds no room, and by which share it exceeds the limit that it exceeds most."""
+_Miss: TypeAlias = tuple[bool, float, int]
+"""Whether a plan finds no room, by which share it exceeds the limit that it exceeds most, and its place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suspects:
+    """Plans among which the nearest miss is looked for.
+
+    Attributes
+    ----------
+    variant
+        Number of their question.
+    rows
+        Of sizes.
+    words
+        That they share; None for all that there are.
+    place
+        Of the rows among all: of equal misses the first counts.
+    sheet
+        Of the rows, where something of it is known.
+    """
+
+    variant: int
+    rows: Rows
+    words: Sequence[dict[str, Any]] | None
+    place: Any
+    sheet: Sheet | None = None
 
 
 def nearest_miss(
-    questions: Sequence[Question],
-    pieces: Sequence[tuple[int, Rows]],
-    ranked: Sequence[Ranked],
-    best: Choice | None,
+    questions: Sequence[Question], suspects: Callable[[float], Iterable[Suspects]], best: Choice | None
 ) -> NearestMiss | None:
     """The plan that exceeds a limit by the least, of those that would be better than the best one.
 
@@ -40,20 +64,18 @@ def nearest_miss(
     ----------
     questions
         One for each variant of the plan.
-    pieces, ranked
-        Blocks with the number of their variant, and what was found of them.
+    suspects
+        Plans that may be better than a figure. They are few, and evaluated again, to keep no plan of all
+        others.
     best
         The winner; None where no plan keeps the limits.
     """
     bound = best.figures[FIGURES[questions[0].objective]] * BETTER if best else math.inf
     nearest: tuple[_Miss, TrainingPlan, int] | None = None
-    for (variant, block), one in zip(pieces, ranked, strict=True):
-        # The rows that hold a better plan are few: they are evaluated again, to keep no plan of all others.
-        better = np.flatnonzero(one.least < bound)
-        words = [own for own, least in zip(one.words, one.words_least, strict=True) if least < bound]
-        found = _nearest(questions[variant], block.part(better), words, bound) if len(better) else None
+    for some in suspects(bound):
+        found = _nearest(questions[some.variant], some, bound)
         if found is not None and (nearest is None or found[0] < nearest[0]):
-            nearest = *found, variant
+            nearest = *found, some.variant
     if nearest is None:
         return None
     _, plan, variant = nearest
@@ -63,14 +85,14 @@ def nearest_miss(
     return NearestMiss(choice=choice, breaks=breaks, would_help=help_with)
 
 
-def _nearest(
-    question: Question, rows: Rows, words: Sequence[dict[str, Any]], bound: float
-) -> tuple[_Miss, TrainingPlan] | None:
-    """Of the plans with some words that are below a bound and break a limit, how far the nearest is off, and
-    which it is."""
+def _nearest(question: Question, suspects: Suspects, bound: float) -> tuple[_Miss, TrainingPlan] | None:
+    """Of the plans that are below a bound and break a limit, how far the nearest is off, and which it is."""
+    rows = suspects.rows
+    places = np.broadcast_to(suspects.place, len(rows))
     executed = question.executed(rows)
     nearest: tuple[_Miss, TrainingPlan] | None = None
-    for plans in Block(question.run, rows).evaluated(beginnings(words)):
+    only = None if suspects.words is None else beginnings(suspects.words)
+    for plans in Block(question.run, rows, suspects.sheet).evaluated(only):
         value = question.figure(question.objective, plans, executed)
         out = ~kept(question, plans, executed) & (value < bound)
         if plans.legal is not None:
@@ -88,9 +110,9 @@ def _nearest(
             worst = np.maximum(worst, taken / most - 1)
         worst = np.where(out, worst, np.inf)
         place, way = np.unravel_index(int(worst.argmin()), worst.shape)
-        miss = (roomless, float(worst[place, way]))
+        row = int(np.arange(len(rows))[plans.rows][place])
+        miss = (roomless, float(worst[place, way]), int(places[row]))
         if nearest is None or miss < nearest[0]:
-            row = int(np.arange(len(rows))[plans.rows][place])
             nearest = miss, rows.plan(question.run.plan, plans.words, row, int(way))
     return nearest
 

@@ -32,6 +32,9 @@ FIGURES: Final = {
 }
 """The figure that each objective looks at; less is better."""
 
+CARD_FULL: Final = "too much memory on a card"
+HOST_FULL: Final = "too much memory on a host"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -145,6 +148,12 @@ class Question:
             return plans.least_s
         return np.asarray(self.figure(self.objective, plans, executed).min(axis=1))
 
+    @property
+    def limits_memory_alone(self) -> bool:
+        """Whether no plan takes too long or is too dear."""
+        limits = self.limits
+        return not (limits.run_s or limits.usd_per_million_tokens or limits.run_usd)
+
     def limited(
         self, plans: Evaluated, executed: Column, memory_factor: float = 1.0
     ) -> Iterator[tuple[str, Column, float]]:
@@ -152,9 +161,9 @@ class Question:
 
         ``memory_factor`` is of the cards' memory.
         """
-        yield "too much memory on a card", plans.total_bytes, self.room_bytes * memory_factor
+        yield CARD_FULL, plans.total_bytes, self.room_bytes * memory_factor
         if plans.words["offload"] != "none" and self.run.host_room_bytes < np.inf:
-            yield "too much memory on a host", np.asarray(plans.offloaded_bytes), self.run.host_room_bytes
+            yield HOST_FULL, np.asarray(plans.offloaded_bytes), self.run.host_room_bytes
         limits = self.limits
         if limits.run_s:
             yield "too long a run", self.steps * plans.step_s, limits.run_s

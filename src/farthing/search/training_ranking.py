@@ -26,14 +26,23 @@ class Front:
 
     def add(self, points: Column, codes: NDArray[np.int64]) -> None:
         """See more plans, one a row."""
-        alive = np.arange(len(points))
-        for point in self.points:
-            alive = alive[~(point <= points[alive]).all(axis=1)]
-            if not len(alive):
-                return
+        alive = self._unbeaten(points)
+        if not len(alive):
+            return
         every = np.concatenate([self.points, points[alive]])
         kept = pareto_front(every)
         self.points, self.codes = every[kept], np.concatenate([self.codes, codes[alive]])[kept]
+
+    def _unbeaten(self, points: Column) -> NDArray[np.intp]:
+        """Those that no plan seen so far beats or equals."""
+        if points.shape[1] == 2:
+            # A front of two figures falls in the second as it rises in the first.
+            better = np.searchsorted(self.points[:, 0], points[:, 0], side="right")
+            return np.flatnonzero(points[:, 1] < np.r_[np.inf, self.points[:, 1]][better])
+        alive = np.arange(len(points))
+        for point in self.points:
+            alive = alive[~(point <= points[alive]).all(axis=1)]
+        return alive
 
 
 @dataclass(slots=True)
@@ -79,6 +88,10 @@ class Ranked:
     fitting: int = 0
     broken: dict[str, int] = field(default_factory=dict)
 
+    def words_below(self, bound: float) -> list[dict[str, Any]]:
+        """Combinations of words that may have plans below a figure."""
+        return [own for own, least in zip(self.words, self.words_least, strict=True) if least < bound]
+
     def code(self, row: Any, words: int, way: Any) -> Any:
         """One number for a plan of the block."""
         return (words * len(self.rows) + row) * len(self.rows.recomputations) + way
@@ -91,7 +104,13 @@ class Ranked:
 
 
 def rank(
-    question: Question, rows: Rows, *, roomier: float = np.inf, sheet: Sheet | None = None, start: int = 0
+    question: Question,
+    rows: Rows,
+    *,
+    roomier: float = np.inf,
+    sheet: Sheet | None = None,
+    start: int = 0,
+    bound: float = np.inf,
 ) -> Ranked:
     """Evaluate all plans of a block of rows, and keep what a search needs of them.
 
@@ -103,6 +122,9 @@ def rank(
         As in `Ranked`, of the blocks before.
     sheet, start
         As in `Block`.
+    bound
+        Of the objective's figure: plans with words that none of the rows stays within are not looked at, nor
+        counted.
     """
     count, figures = len(rows), len(question.front)
     found = Ranked(
@@ -120,16 +142,18 @@ def rank(
     executed = question.executed(rows)
     for plans in Block(question.run, rows, sheet, start).evaluated():
         found.words.append(plans.words)
-        _fold(question, found, plans, executed)
+        _fold(question, found, plans, executed, bound)
     return found
 
 
-def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column) -> None:
+def _fold(question: Question, found: Ranked, plans: Evaluated, executed: Column, bound: float) -> None:
+    least = question.least(plans, executed)
+    found.words_least.append(float(least.min()))
+    if found.words_least[-1] > bound:
+        return
     fits = kept(question, plans, executed, found)
     rows = np.arange(len(found.rows))[plans.rows]
-    least = question.least(plans, executed)
     found.least[rows] = np.minimum(found.least[rows], least)
-    found.words_least.append(float(least.min()))
     if question.objective == "step" and least.min() < found.roomier:
         more = kept(question, plans, executed, memory_factor=BETTER)
         found.roomier = min(found.roomier, float(plans.step_s[more].min(initial=np.inf)))

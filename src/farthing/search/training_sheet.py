@@ -47,9 +47,11 @@ class Sheet:
         A run with the formats and the engine of the plans.
     rows
         The rows.
+    passes
+        Of one micro-batch for all rows, where they are known.
     """
 
-    def __init__(self, run: TrainingRun, rows: Rows) -> None:
+    def __init__(self, run: TrainingRun, rows: Rows, passes: PassTimes | None = None) -> None:
         self.rows = rows
         self.model, self.workload, self.sizes = run.about.model, run.workload, run.memory_sizes
         self.rates = run.offload_bytes_per_s
@@ -60,7 +62,7 @@ class Sheet:
         self.plan = replace(run.plan, pp=rows.pp, recompute="full", **columns)
         self.micro_batches = self.workload.global_batch_size / (self.plan.dp * self.plan.micro_batch_size)
         self.setting = replace(run, plan=self.plan).setting
-        self.shared: dict[Key, Any] = {}
+        self.shared: dict[Key, Any] = {} if passes is None else {("passes",): passes}
 
     def passes(self) -> PassTimes:
         """Of one micro-batch, for all rows."""

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -303,6 +303,18 @@ def card_numbers(model: Model, workload: TrainingWorkload, given: Mapping[str, A
     return [int(cards) for cards in found[::-1]]
 
 
+_Layout: TypeAlias = tuple[int, int, int, int, int, bool, int, int]
+"""What rows that differ in the micro-batch alone share of `COLUMNS`."""
+
+
+def _columns(layouts: Sequence[tuple[_Layout, Ints]]) -> Ints:
+    """All rows of some layouts, each with sizes of its micro-batches."""
+    shared = np.array([layout for layout, _ in layouts], dtype=np.int64).T
+    found = np.repeat(shared, [len(sizes) for _, sizes in layouts], axis=1)
+    place = COLUMNS.index("micro_batch_size")
+    return np.insert(found, place, np.concatenate([sizes for _, sizes in layouts]), axis=0)
+
+
 @dataclass(slots=True)
 class _Builder:
     """Walks through the layouts, and counts what it leaves out."""
@@ -314,14 +326,18 @@ class _Builder:
     cards: int
     variants: tuple[TrainingPlan, ...]
     space: TrainingSpace = field(init=False)
+    words: dict[str, tuple[Any, ...]] = field(init=False)
+    offloads: tuple[Offload, ...] = field(init=False)
 
     def build(self) -> TrainingSpace:
         self.space = TrainingSpace(self.variants)
-        columns: dict[int, list[Ints]] = {}
+        self.words = {name: self._words(name) for name in WORDS}
+        self.offloads = self._offloads(self.words["offload"])
+        layouts: dict[int, list[tuple[_Layout, Ints]]] = {}
+        batches = self._micro_batches()
         for tp, pp, cp, dp in self._layouts():
             options = self._options(pp)
             inner = self._plans(options)
-            batches = self._micro_batches()
             pairs = self._experts(tp)
             every = inner * len(pairs) * len(batches)
             self.space.candidates += every
@@ -335,6 +351,7 @@ class _Builder:
                 continue
             local = self.workload.global_batch_size // dp
             fitting = batches[local % batches == 0]
+            odd = int(np.count_nonzero(local // fitting % pp))
             for ep, expert_tp in pairs:
                 rule = self._experts_broken(tp, ep, expert_tp, tp * cp * dp)
                 if rule:
@@ -343,10 +360,11 @@ class _Builder:
                 self.space.remove(
                     "micro-batches do not divide a replica's batch", inner * (len(batches) - len(fitting))
                 )
-                self._add(columns, options, (tp, pp, cp, dp, ep, expert_tp), fitting)
-        for pp, parts in columns.items():
+                for layout in self._kept(options, (tp, pp, cp, dp, ep, expert_tp), len(fitting), odd):
+                    layouts.setdefault(pp, []).append((layout, fitting))
+        for pp, parts in layouts.items():
             options = self._options(pp)
-            found = np.concatenate(parts, axis=1)
+            found = _columns(parts)
             found = found[:, np.argsort(~found[len(SIZE_COLUMNS)].astype(bool), kind="stable")]
             own = dict(zip(COLUMNS, found, strict=True))
             own["sequence_parallel"] = own["sequence_parallel"].astype(bool)
@@ -359,9 +377,9 @@ class _Builder:
                 Rows(
                     pp=pp,
                     words={
-                        "zero_stage": self._words("zero_stage"),
-                        "rank_order": self._words("rank_order"),
-                        "offload": self._offloads(self._words("offload")),
+                        "zero_stage": self.words["zero_stage"],
+                        "rank_order": self.words["rank_order"],
+                        "offload": self.offloads,
                     },
                     pipelines=options.pipelines,
                     recomputations=options.recomputations,
@@ -408,46 +426,38 @@ class _Builder:
             return "ep x expert_tp does not divide tp x cp x dp"
         return ""
 
-    def _add(
-        self,
-        columns: dict[int, list[Ints]],
-        options: StageOptions,
-        sizes: tuple[int, int, int, int, int, int],
-        micro_batches: Ints,
-    ) -> None:
-        """Rows of one layout with the choices that they have; counts those that they have not."""
-        tp, pp, cp, dp, ep, expert_tp = sizes
-        plans = self._plans(options) * len(micro_batches)
-        words = {}
+    def _kept(
+        self, options: StageOptions, sizes: tuple[int, int, int, int, int, int], batches: int, odd: int
+    ) -> Iterator[_Layout]:
+        """Choices that one layout has, with and without sequence parallelism; counts those that it has not.
+
+        ``batches`` are sizes of a micro-batch, and ``odd`` those that make no multiple of the stages.
+        """
+        tp, _, cp, dp, ep, expert_tp = sizes
+        plans = self._plans(options) * batches
+        words, masks = {}, []
         for name, choose, rule in (
             ("sequence_parallel", self._sequence_parallel, "sequence parallelism changes or cuts nothing"),
             ("zero_stage", self._zero_stages, "one replica has nothing to shard"),
             ("rank_order", self._rank_orders, "another order of ranks is the same, or parts experts"),
         ):
-            every = self._words(name)
+            every = self.words[name]
             words[name] = choose(every, sizes)
+            masks.append(sum(1 << every.index(word) for word in words[name]))
             plans = self._keep(rule, plans, len(every), len(words[name]))
-        every = self._words("offload")
         plans = self._keep(
-            "the card computes in the host's memory", plans, len(every), len(self._offloads(every))
+            "the card computes in the host's memory", plans, len(self.words["offload"]), len(self.offloads)
         )
         if not plans:
             return
         plans //= options.pipeline_choices
         for rule, share in options.removed.items():
             self.space.remove(rule, plans * share)
-        odd = int(((self.workload.global_batch_size // dp // micro_batches) % pp != 0).sum())
-        lost = plans // len(micro_batches) * options.interleaved * odd
+        lost = plans // batches * options.interleaved * odd
         self.space.remove("interleaving needs a multiple of pp micro-batches", lost)
-        masks = [
-            sum(1 << self._words(name).index(word) for word in words[name])
-            for name in ("zero_stage", "rank_order")
-        ]
+        _, zero_stages, rank_orders = masks
         for sequence_parallel in words["sequence_parallel"]:
-            block = np.empty((len(COLUMNS), len(micro_batches)), dtype=np.int64)
-            block[:] = np.array([tp, dp, cp, ep, expert_tp, 0, sequence_parallel, *masks])[:, None]
-            block[len(SIZE_COLUMNS) - 1] = micro_batches
-            columns.setdefault(pp, []).append(block)
+            yield tp, dp, cp, ep, expert_tp, bool(sequence_parallel), zero_stages, rank_orders
 
     def _keep(self, rule: str, plans: int, every: int, kept: int) -> int:
         """Plans that are left of so many where a field keeps some of its values."""
@@ -493,10 +503,10 @@ class _Builder:
         return stage_options(
             self.model.layers,
             pp,
-            schedules=self._words("schedule"),
+            schedules=self.words["schedule"],
             interleaves=self.choices.get("interleave"),
             spared=self._spared(),
-            words=self._words("recompute"),
+            words=self.words["recompute"],
             groups=self.choices.get("recompute_layers"),
             shares=self.choices.get("recompute_share"),
             flash_attention=all(variant.flash_attention for variant in self.variants),
@@ -506,7 +516,7 @@ class _Builder:
         """Plans of one combination of sizes before any rule."""
         words = ("sequence_parallel", "zero_stage", "rank_order", "offload")
         count = options.pipeline_choices * len(options.recomputations) * len(self.variants)
-        return count * math.prod(len(self._words(name)) for name in words)
+        return count * math.prod(len(self.words[name]) for name in words)
 
     def _spared(self) -> tuple[tuple[int, int], ...]:
         if "first_spared" not in self.choices and "last_spared" not in self.choices:

@@ -23,7 +23,7 @@ from farthing.records.hardware import Cluster
 from farthing.records.plan import TrainingPlan
 from farthing.records.search import Choice, Limits, SearchResult
 from farthing.records.workload import TrainingWorkload
-from farthing.search import rank, training
+from farthing.search import rank, training, training_thorough
 from farthing.search.table import Search
 from farthing.search.training import search_training
 from farthing.search.training_question import FIGURES
@@ -670,7 +670,7 @@ def test_offload_that_the_cards_have_no_place_for() -> None:
 
 
 def test_progress_ends_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "BATCH", 2)
+    monkeypatch.setattr(training_thorough, "BATCH", 2)
     told: list[tuple[int, int]] = []
     search(progress=lambda done, whole: told.append((done, whole)))
     assert len(told) > 1
@@ -714,9 +714,11 @@ def test_ideal_is_faster() -> None:
     assert winner(search(ideal=True)).step_s < winner(search()).step_s
 
 
-def test_processes_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("front", [(), ("step", "memory")])
+def test_processes_find_the_same(front: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "SHARED", 0)
-    monkeypatch.setattr(training, "BATCH", 3)
+    monkeypatch.setattr(training, "COUNTED", 0)
+    monkeypatch.setattr(training_thorough, "BATCH", 3)
     model, cluster = catalog.model("llama-2-7b"), parse_cluster("2x8:a100-sxm-80gb@ib-hdr")
     load = TrainingWorkload(sequence_tokens=4096, global_batch_size=64)
     told: list[tuple[int, int]] = []
@@ -726,7 +728,7 @@ def test_processes_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             cluster,
             load,
             {"offload": "none"},
-            front=("step", "memory"),
+            front=front,
             workers=workers,
             progress=lambda done, all_: told.append((done, all_)),
         )
