@@ -22,6 +22,7 @@ from farthing.catalog import accelerator, accelerators, chips, engines, formats,
 from farthing.catalog import own as _own
 from farthing.catalog import references as _references
 from farthing.catalog.cluster import find_cluster
+from farthing.catalog.cluster import parsed_cluster as parse_cluster
 from farthing.catalog.fault_presets import fault_presets
 from farthing.catalog.glossary import glossary, term
 from farthing.catalog.gpuhunt import update_prices
@@ -117,6 +118,7 @@ __all__ = [
     "outcomes",
     "own_constants",
     "own_prices",
+    "parse_cluster",
     "parsed_changes",
     "perfetto_trace",
     "price_build",

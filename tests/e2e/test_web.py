@@ -63,7 +63,8 @@ def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--prefix", "plans"], "begin with /"),
+        (["--prefix", "plans"], "begins with /"),
+        (["--prefix", "/a?b"], "plain path"),
         (["--prefix", "/plans/"], "not end"),
         (["--port", "70000"], "out of range"),
         (["--host", "no.such.host.invalid", "--port", "0"], "cannot listen"),

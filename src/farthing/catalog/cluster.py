@@ -412,7 +412,7 @@ def find_cluster(text: str) -> Cluster:
     """
     where = text.strip()
     if where != "-" and not where.lower().endswith(".toml"):
-        return _remembered(where)
+        return parsed_cluster(where)
     name = "standard input" if where == "-" else where
     try:
         content = sys.stdin.read(_MAX_FILE_CHARACTERS + 1) if where == "-" else _read(Path(where))
@@ -426,7 +426,16 @@ def find_cluster(text: str) -> Cluster:
 
 
 # Questions of one cluster come in rows.
-_remembered = functools.lru_cache(maxsize=1024)(lambda text: parse_cluster(text))
+@functools.lru_cache(maxsize=1024)
+def parsed_cluster(text: str) -> Cluster:
+    """The cluster of a text, which is remembered; reads no files.
+
+    Examples
+    --------
+    >>> parsed_cluster("2x8:h100-sxm@ib-ndr").count
+    16
+    """
+    return parse_cluster(text)
 
 
 def _read(path: Path) -> str:

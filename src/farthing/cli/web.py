@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import sys
 
 import click
@@ -104,8 +106,11 @@ def web(
     from farthing.web.serve import listening, serve
     from farthing.web.settings import LOOPBACK, Settings
 
-    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-        raise InvalidInput(f"--prefix {prefix!r} must begin with / and not end with one, such as /farthing")
+    if prefix and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix):
+        raise InvalidInput(
+            f"--prefix {prefix!r} must be a plain path that begins with / and does not end with one, such as "
+            "/farthing"
+        )
     alone = host in LOOPBACK
     settings = Settings(
         host=host,
@@ -128,4 +133,6 @@ def web(
         write(f"farthing is at {address} (Ctrl-C ends it)\n")
         if browser:
             click.launch(address)
-        serve(settings, listener)
+        # An interrupt is how it ends.
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(settings, listener)

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from farthing.errors import FarthingError, InvalidInput
 from farthing.report.encoding import json_text
-from farthing.web.asks import read_question
+from farthing.web.asks import in_text, read_question
 from farthing.web.problem import Problem, problem_of
 from farthing.web.view import View
 from farthing.web.views import VIEWS
@@ -97,8 +97,13 @@ def reply_to(job: Job) -> Reply:
 def _given(view: View, values: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in SI units; the view's first question where none is given at all."""
     sent = {name: value for name, value in values.items() if value not in ("", None)}
-    needed = {name: view.first[name] for name in view.needed} | sent
-    return read_question(view.question, needed if sent else dict(view.first)).given
+    if not sent:
+        return read_question(view.question, dict(view.first)).given
+    given = read_question(view.question, {name: view.first[name] for name in view.filled} | sent).given
+    for name in view.needed:
+        if name not in given:
+            raise InvalidInput(f"{name} is missing: give one, such as {in_text(view.first[name])}")
+    return given
 
 
 @functools.lru_cache(maxsize=KEPT)

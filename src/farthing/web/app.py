@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -23,6 +23,7 @@ from farthing.web.openapi import openapi_document
 from farthing.web.problem import Problem
 from farthing.web.routes import api_router, page_router
 from farthing.web.settings import Settings
+from farthing.web.views import VIEWS
 from farthing.web.workers import Workers
 
 
@@ -74,7 +75,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(page_router())
     app.mount("/static", _Assets(directory=pages.STATIC), name="static")
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=4)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(chosen.names), www_redirect=False)
     app.add_middleware(Guard, settings=chosen)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_such)
@@ -84,7 +84,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 async def _invalid(request: Request, error: Any) -> Response:
     """What is wrong with a question, without repeating it."""
-    return Problem("invalid-input", complaint(error.errors())).response()
+    name = request.url.path.rpartition("/api/")[2].removesuffix(".csv")
+    known = VIEWS[name].question.model_fields if name in VIEWS else ()
+    return Problem("invalid-input", complaint(error.errors(), known)).response()
 
 
 async def _no_such(request: Request, error: Any) -> Response:
@@ -99,11 +101,8 @@ async def _no_such(request: Request, error: Any) -> Response:
     }
     problem = Problem(kind, words.get(kind, "the request cannot be answered"))
     path = request.url.path.removeprefix(request.app.state.prefix)
-    if path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-        response = problem.response()
-    else:
-        page = pages.plain_page("problem.html", request.app.state.prefix, problem=problem)
-        response = HTMLResponse(page, problem.status)
+    asked = Headers() if path.startswith("/api/") else request.headers
+    response: Response = pages.refusal(problem, asked, request.app.state.prefix)
     if error.headers:
         response.headers.update(error.headers)
     return response

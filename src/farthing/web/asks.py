@@ -83,6 +83,19 @@ class Question(BaseModel):
         }
 
 
+def in_text(value: Any) -> str:
+    """A value as an address or a field has it.
+
+    Examples
+    --------
+    >>> in_text(("a", "b")), in_text(True)
+    ('a,b', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(in_text, value)) if isinstance(value, (tuple, list)) else f"{value}"
+
+
 def question_model(name: str, asks: Iterable[Ask], doc: str) -> type[Question]:
     """A pydantic model of the fields that a view asks.
 
@@ -114,6 +127,16 @@ def read_question(model: type[Question], values: Mapping[str, Any]) -> Question:
         raise InvalidInput(complaint(error.errors(include_url=False), model.model_fields)) from None
 
 
+_BODIES: Final = {
+    "json_invalid": 'the body is not JSON; send an object of fields such as {"model": "llama-2-70b"}',
+    "missing": "the body is empty; send an object of fields as JSON",
+    "model_attributes_type": "the body is no object of fields; send JSON, and say so: content-type: "
+    "application/json",
+    "model_type": "the question is no object of fields; send JSON",
+}
+"""What is wrong with a body as a whole, by pydantic's word for it."""
+
+
 def complaint(errors: Sequence[Any], known: Iterable[str] = ()) -> str:
     """What is wrong, in a sentence that names the field; nothing else of what was sent."""
     first = errors[0]
@@ -122,6 +145,8 @@ def complaint(errors: Sequence[Any], known: Iterable[str] = ()) -> str:
     if first["type"] == "extra_forbidden":
         listed = ", ".join(known)
         return f"unknown field; known: {listed}" if listed else "unknown field"
+    if first["type"] in _BODIES:
+        return _BODIES[first["type"]]
     cause = first.get("ctx", {}).get("error")
     return f"{where}: {cause}" if isinstance(cause, InvalidInput) else f"{where}: {first['msg']}"
 

@@ -7,9 +7,10 @@ import time
 from collections import OrderedDict
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from farthing.web.pages import refusal
 from farthing.web.problem import Problem
 from farthing.web.settings import Settings
 from farthing.web.views import VIEWS
@@ -96,28 +97,9 @@ class Guard:
                 headers["server-timing"] = f"total;dur={(time.perf_counter() - begun) * 1e3:.1f}"
             await send(message)
 
-        wait_s = self._wait_s(scope)
-        if wait_s:
-            message = f"too many questions from one place; ask again in {max(1, round(wait_s))} s"
-            await Problem("too-many", message, wait_s).response()(scope, receive, guarded)
-            return
-        if len(scope.get("query_string", b"")) > LONGEST_QUERY:
-            await Problem("too-long", "the address is too long; send the question as a JSON body").response()(
-                scope, receive, guarded
-            )
-            return
-        try:
-            body = await asyncio.wait_for(self._body(receive), self.settings.body_s)
-        except TimeoutError:
-            await Problem("too-slow", "the body did not come in time; send it at once").response()(
-                scope, receive, guarded
-            )
-            return
-        if body is None:
-            most = self.settings.body_bytes
-            await Problem("too-large", f"the body is larger than {most:,} bytes; send less").response()(
-                scope, receive, guarded
-            )
+        problem, body = await self._checked(scope, receive)
+        if problem is not None:
+            await refusal(problem, Headers(scope=scope), self.settings.prefix)(scope, receive, guarded)
             return
         told = False
 
@@ -129,6 +111,33 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, whole, guarded)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> tuple[Problem | None, bytes]:
+        """What is wrong with a request before anyone looks at what it asks; else its body."""
+        if not self._is_named(Headers(scope=scope).get("host", "")):
+            message = "this server does not answer to that name; start it with --name NAME"
+            return Problem("wrong-host", message), b""
+        wait_s = self._wait_s(scope)
+        if wait_s:
+            message = f"too many questions from one place; ask again in {max(1, round(wait_s))} s"
+            return Problem("too-many", message, wait_s), b""
+        if len(scope.get("query_string", b"")) > LONGEST_QUERY:
+            return Problem("too-long", "the address is too long; send the question as a JSON body"), b""
+        most = self.settings.body_bytes
+        too_large = Problem("too-large", f"the body is larger than {most:,} bytes; send less")
+        told = Headers(scope=scope).get("content-length", "0")
+        if not told.isdecimal() or int(told) > most:
+            return too_large, b""
+        try:
+            body = await asyncio.wait_for(self._body(receive), self.settings.body_s)
+        except TimeoutError:
+            return Problem("too-slow", "the body did not come in time; send it at once"), b""
+        return (too_large, b"") if body is None else (None, body)
+
+    def _is_named(self, host: str) -> bool:
+        """Whether a request asks for one of the server's names, whatever the port."""
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        return "*" in self.settings.names or name.lower() in self.settings.names
 
     def _with_prefix(self, scope: Scope) -> Scope:
         """The request as under the prefix, whether or not a proxy took it off."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, TypeAdapter, WithJsonSchema
 
 from farthing.errors import InvalidInput
 from farthing.units import DAY, HOUR, MONTH, parse_bytes, parse_seconds, parse_tokens
@@ -77,7 +77,7 @@ def _is_number(value: Any) -> bool:
 
 def _in_range(number: float, least: float, most: float, value: Any) -> float:
     if not least <= number <= most:
-        raise InvalidInput(f"{_short(value)} is out of range: give {least:,g} to {most:,g}")
+        raise InvalidInput(f"{_short(value)} is out of range: give {least:,.12g} to {most:,.12g}")
     return number
 
 
@@ -87,9 +87,10 @@ def _read_count(value: Any, least: int, most: int) -> int:
         number = value
     elif isinstance(value, str):
         try:
-            number = parse_tokens(value)
+            number = parse_tokens(value.strip().removeprefix("-"))
         except InvalidInput:
             number = math.nan
+        number = -number if value.strip().startswith("-") else number
     if not math.isfinite(number) or number != int(number):
         raise InvalidInput(f"{_short(value)} is not a whole number; write it like 8 or 4k (4000)")
     return int(_in_range(number, least, most, value))
@@ -135,8 +136,6 @@ def several(one: Kind, always: bool = False, most: int = 32) -> Kind:
     >>> TypeAdapter(several(count()).annotation).validate_python("4,8")
     (4, 8)
     """
-    from pydantic import TypeAdapter
-
     adapter = TypeAdapter(one.annotation)
     part = adapter.json_schema()
 
@@ -342,8 +341,6 @@ def or_word(other: Kind, own: str) -> Kind:
     >>> adapter.validate_python("Market"), adapter.validate_python("0.3")
     ('market', 0.3)
     """
-    from pydantic import TypeAdapter
-
     adapter = TypeAdapter(other.annotation)
 
     def read(value: Any) -> Any:
@@ -394,12 +391,38 @@ def name(suggested: Suggested = "") -> Kind:
     return replace(text(r"[A-Za-z0-9][A-Za-z0-9 ._/+-]*", "a name"), suggested=suggested)
 
 
+_LOOSE: Final = re.compile(r"(?:(\d+)\s*[x×*]\s*)?([a-z][a-z0-9 .-]*)", re.IGNORECASE)
+"""Cards as people write them: ``3x RTX 3090``."""
+
+
 def cluster() -> Kind:
-    """Hardware such as ``2x8:h100-sxm@ib-ndr``; no file."""
-    return text(
-        r"(?!.*\.toml$)[A-Za-z0-9][A-Za-z0-9.:@+x_ -]*",
+    """Hardware such as ``2x8:h100-sxm@ib-ndr``, or cards as people write them; no file.
+
+    Examples
+    --------
+    >>> from pydantic import TypeAdapter
+    >>> adapter = TypeAdapter(cluster().annotation)
+    >>> adapter.validate_python("3x RTX 3090"), adapter.validate_python("rtx3090")
+    ('1x3:rtx-3090', 'rtx-3090')
+    """
+    kind = text(
+        r"(?i:(?!.*\.toml$))[A-Za-z0-9][A-Za-z0-9.:@+x×*_ -]*",
         "a cluster; write it like 2x8:h100-sxm@ib-ndr: hosts x cards, the accelerator, the network",
         "cluster",
+    )
+    adapter = TypeAdapter(kind.annotation)
+
+    def read(value: Any) -> str:
+        found: str = adapter.validate_python(value)
+        loose = _LOOSE.fullmatch(found)
+        if loose is None:
+            return found
+        count, card = loose.groups()
+        id = re.sub(r"^(rtx|gtx|rx)[- ]*(?=\d)", r"\1-", "-".join(card.lower().split()))
+        return f"1x{count}:{id}" if count else id
+
+    return replace(
+        kind, annotation=Annotated[Any, BeforeValidator(read), WithJsonSchema(adapter.json_schema())]
     )
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
+from starlette.datastructures import Headers
+from starlette.responses import Response
 
 from farthing import __version__, api, units
 from farthing.errors import UnknownName
@@ -25,6 +27,7 @@ from farthing.report.serving_tables import three
 from farthing.report.serving_words import share
 from farthing.report.vega import vega_lite
 from farthing.web.answers import Job
+from farthing.web.asks import in_text
 from farthing.web.controls import control, suggestions
 from farthing.web.problem import Problem
 from farthing.web.view import Explanation, Shown, View
@@ -150,19 +153,13 @@ def query_of(view: View, values: Mapping[str, Any]) -> str:
     'cluster=rtx-4090&tp=8'
     """
     kept = [(ask.name, values[ask.name]) for ask in view.asks if values.get(ask.name) not in ("", None)]
-    return urlencode([(name, _text(value)) for name, value in kept], safe=":,/@")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(_text, value)) if isinstance(value, (tuple, list)) else f"{value}"
+    return urlencode([(name, in_text(value)) for name, value in kept], safe=":,/@")
 
 
 def _context(view: View, job: Job) -> dict[str, Any]:
     """What every page needs."""
     values = dict(job.values) or dict(view.first)
-    texts = {name: _text(value) for name, value in values.items() if value not in ("", None)}
+    texts = {name: in_text(value) for name, value in values.items() if value not in ("", None)}
     query = query_of(view, texts)
 
     def asking(**changes: Any) -> str:
@@ -228,3 +225,14 @@ def explanation_page(view: View, job: Job, explanation: Explanation) -> str:
 def plain_page(template: str, prefix: str, **context: Any) -> str:
     """A page that asks nothing."""
     return environment().get_template(template).render(prefix=prefix, view=None, **context)
+
+
+def refusal(problem: Problem, asked: Headers, prefix: str) -> Response:
+    """What is told of a request that no view was asked for: a page, a part of one, or JSON."""
+    if asked.get("hx-request") == "true":
+        text = environment().get_template("refused.html").render(problem=problem)
+    elif "text/html" in asked.get("accept", ""):
+        text = plain_page("problem.html", prefix, problem=problem)
+    else:
+        return problem.response()
+    return Response(text, problem.status, problem.headers, "text/html")

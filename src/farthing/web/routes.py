@@ -1,7 +1,8 @@
 """Addresses: a page and a part of it, a table, an explanation and the API of every view."""
 
 # Annotations are looked at where an endpoint is made: they are no texts here.
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
@@ -27,9 +28,33 @@ def _job(request: Request, view: View, form: Form, values: Mapping[str, Any], nu
     return Job(view=view.name, form=form, values=kept, prefix=request.app.state.prefix, number=number)
 
 
+def _values(request: Request) -> dict[str, Any]:
+    """What an address asks, by field; a field that comes again has several values."""
+    sent = request.query_params
+    return {name: texts[0] if len(texts := sent.getlist(name)) == 1 else tuple(texts) for name in sent}
+
+
 async def _response(request: Request, job: Job) -> Response:
-    reply: Reply = await request.app.state.workers.reply(job)
+    reply: Reply | None = await _unless_gone(request, request.app.state.workers.reply(job))
+    if reply is None:
+        return Response(status_code=499)
     return Response(reply.body, reply.status, dict(reply.headers), reply.media_type)
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Reply]) -> Reply | None:
+    """An answer, as long as whoever asked is there: nobody works for a connection that was closed."""
+    work, gone = asyncio.create_task(answer), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return work.result() if work.done() else None
+    finally:
+        gone.cancel()
+        work.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def api_router() -> APIRouter:
@@ -65,13 +90,13 @@ def _add_api(router: APIRouter, view: View) -> None:
     common: dict[str, Any] = {"responses": responses, "response_class": Response, "summary": view.lead}
 
     async def by_query(request: Request, question: Annotated[view.question, Query()]) -> Response:  # type: ignore[name-defined]
-        return await _response(request, _job(request, view, "json", dict(request.query_params)))
+        return await _response(request, _job(request, view, "json", _values(request)))
 
     async def by_body(request: Request, question: Annotated[view.question, Body()]) -> Response:  # type: ignore[name-defined]
         return await _response(request, _job(request, view, "json", question.given))
 
     async def as_table(request: Request, question: Annotated[view.question, Query()]) -> Response:  # type: ignore[name-defined]
-        return await _response(request, _job(request, view, "csv", dict(request.query_params)))
+        return await _response(request, _job(request, view, "csv", _values(request)))
 
     name = view.name.replace("-", "_")
     router.add_api_route(f"/{view.name}", by_query, methods=["GET"], operation_id=name, **common)
@@ -92,13 +117,14 @@ def page_router() -> APIRouter:
     for view in VIEWS.values():
         _add_pages(router, view)
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     async def home(request: Request) -> Response:
         return await _response(request, _job(request, VIEWS[HOME], "page", {}))
 
-    @router.get("/api")
+    @router.api_route("/api", methods=["GET", "HEAD"])
     async def about_api(request: Request) -> Response:
-        page = pages.plain_page("api.html", request.app.state.prefix, document=request.app.openapi())
+        document, base = request.app.openapi(), str(request.base_url).rstrip("/")
+        page = pages.plain_page("api.html", request.app.state.prefix, document=document, base=base)
         return HTMLResponse(page)
 
     @router.get("/favicon.ico")
@@ -115,11 +141,11 @@ def _add_pages(router: APIRouter, view: View) -> None:
             request.headers.get("hx-request") == "true"
             and "hx-history-restore-request" not in request.headers
         )
-        job = _job(request, view, "part" if part else "page", dict(request.query_params))
+        job = _job(request, view, "part" if part else "page", _values(request))
         response = await _response(request, job)
         response.headers["vary"] = "HX-Request"
         if part:
-            query = pages.query_of(view, dict(request.query_params))
+            query = pages.query_of(view, _values(request))
             address = f"{request.app.state.prefix}/{view.name}" + (f"?{query}" if query else "")
             # What the browser shows already is no new step of its history.
             if not request.headers.get("hx-current-url", "").endswith(address):
@@ -127,7 +153,7 @@ def _add_pages(router: APIRouter, view: View) -> None:
         return response
 
     async def explain(request: Request) -> Response:
-        values = dict(request.query_params)
+        values = _values(request)
         number = values.pop("number", "")[:LONGEST]
         # A browser without scripts, or one that opens it in a tab, gets a whole page.
         form: Form = "explain" if request.headers.get("hx-request") == "true" else "explain-page"
@@ -136,8 +162,8 @@ def _add_pages(router: APIRouter, view: View) -> None:
         return response
 
     async def later(request: Request) -> Response:
-        return await _response(request, _job(request, view, "later", dict(request.query_params)))
+        return await _response(request, _job(request, view, "later", _values(request)))
 
-    router.add_api_route(f"/{view.name}", page, methods=["GET"])
-    router.add_api_route(f"/{view.name}/later", later, methods=["GET"])
-    router.add_api_route(f"/{view.name}/explain", explain, methods=["GET"])
+    router.add_api_route(f"/{view.name}", page, methods=["GET", "HEAD"])
+    router.add_api_route(f"/{view.name}/later", later, methods=["GET", "HEAD"])
+    router.add_api_route(f"/{view.name}/explain", explain, methods=["GET", "HEAD"])

@@ -28,7 +28,9 @@ class Settings:
     quick_s, slow_s
         Longest time of an answer [s]; then its process is ended.
     waiting
-        Questions that may wait; more are refused with 503.
+        Questions that may wait; more are refused with 503, and so are slow ones beyond ``slow_waiting``.
+    head_s
+        Longest time in which the head of a request may come [s].
     requests_per_s, burst
         Of one client: steady rate, and how many at once; more are refused with 429. A slow question counts
         as `slow_counts`. A rate of 0 is no limit.
@@ -46,6 +48,8 @@ class Settings:
     quick_s: float = 20.0
     slow_s: float = 120.0
     waiting: int = 400
+    slow_waiting: int = 40
+    head_s: float = 10.0
     requests_per_s: float = 20.0
     burst: float = 100.0
     slow_counts: float = 5.0

@@ -37,12 +37,12 @@ def model_of(given: Given) -> Model:
 
 def cluster_of(given: Given) -> Cluster:
     """The cluster of a question."""
-    return api.find_cluster(str(given.get("cluster", CLUSTER)))
+    return api.parse_cluster(str(given.get("cluster", CLUSTER)))
 
 
 def clusters_of(given: Given) -> list[Cluster]:
     """The clusters of a question."""
-    return [api.find_cluster(text) for text in given.get("clusters", (CLUSTER,))]
+    return [api.parse_cluster(text) for text in given.get("clusters", (CLUSTER,))]
 
 
 def without(given: Given, *names: str) -> dict[str, Any]:

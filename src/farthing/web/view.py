@@ -107,8 +107,8 @@ class View:
         call, and what it takes besides.
     call
         The Python call from what was given, where it is not that function of these fields as they stand.
-    needed
-        Fields that stand as in ``first`` where a question leaves them out.
+    needed, filled
+        Fields that a question must give, and those that stand as in ``first`` where it leaves them out.
     schema
         The records of the answer, for OpenAPI.
     """
@@ -135,6 +135,7 @@ class View:
     python: Given = field(default_factory=dict)
     call: Callable[[Given], str] | None = None
     needed: Sequence[str] = ()
+    filled: Sequence[str] = ()
     schema: Any = None
 
     @property

@@ -71,13 +71,15 @@ def test_a_page_opens_no_files(client: TestClient, tmp_path: object) -> None:
         ({"model": "lama-2-70b"}, 404, "did you mean llama-2-70b"),
         ({"cluster": "1x8:rtx-4900"}, 404, "rtx-4090"),
         ({"tp": "0"}, 422, "out of range"),
-        ({"tp": "-1"}, 422, "not a whole number"),
+        ({"tp": "-1"}, 422, "out of range"),
         ({"tp": "NaN"}, 422, "not a whole number"),
         ({"tp": "1e999"}, 422, "whole number"),
         ({"batch_size": "1,,2"}, 422, "not a whole number"),
         ({"tpot_s": "fast"}, 422, "write it like 50ms"),
         ({"objective": "speed"}, 422, "tokens-per-s"),
-        ({"unheard_of": "1"}, 422, "unknown field"),
+        ({"unheard_of": "1"}, 422, "unknown field; known: model"),
+        ({"model": ""}, 422, "model is missing"),
+        ({"cluster": "SECRET.TOML"}, 422, "not a cluster"),
         ({"search": "maybe"}, 422, "neither yes nor no"),
         ({"model": "x" * 500}, 422, "at most 400"),
         ({"changes": "layers"}, 422, "layers=40"),
@@ -94,6 +96,38 @@ def test_a_bad_question_is_told_what_to_change(
     page = client.get("/inference", params={**QUESTION, **query})
     assert page.status_code in (404, 422)
     assert "No answer" in page.text
+
+
+def test_cards_are_read_as_people_write_them(client: TestClient) -> None:
+    for text, name in (
+        ("3x RTX 3090", "1x3:rtx-3090"),
+        ("GTX 1080 Ti", "gtx-1080-ti"),
+        ("rtx4090", "rtx-4090"),
+    ):
+        found = client.get("/api/inference", params={"model": "llama-2-7b", "cluster": text})
+        assert found.json()["cluster"] == name
+
+
+def test_a_field_that_comes_again_has_several_values(client: TestClient) -> None:
+    twice = client.get("/api/inference?model=llama-2-7b&cluster=1x2:rtx-4090&tp=1&tp=2")
+    assert twice.json() == client.get("/api/inference?model=llama-2-7b&cluster=1x2:rtx-4090&tp=1,2").json()
+    assert client.get("/api/inference?model=llama-2-7b&model=llama-2-13b&cluster=rtx-4090").status_code == 422
+
+
+def test_refusals_are_pages_for_people_and_json_for_programs() -> None:
+    with TestClient(create_app(Settings(workers=0, requests_per_s=0.0))) as client:
+        named = {"host": "evil.example"}
+        assert client.get("/api/inference", headers=named).json()["error"]["kind"] == "wrong-host"
+        page = client.get("/", headers=named | {"accept": "text/html"})
+        assert page.status_code == 400
+        assert "--name" in page.text
+        part = client.get("/inference", headers=named | {"hx-request": "true"}).text
+        assert part.startswith('<div class="verdict bad"')
+
+
+def test_pages_answer_monitors_that_ask_for_the_head_alone(client: TestClient) -> None:
+    assert client.head("/inference", params=QUESTION).status_code == 200
+    assert client.head("/").status_code == 200
 
 
 def test_blank_fields_are_not_given(client: TestClient) -> None:

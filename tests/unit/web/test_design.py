@@ -149,7 +149,7 @@ def test_an_unknown_number_is_refused() -> None:
         (SERVING | {"front": "usd"}, 422, "objective"),
         (SERVING | {"training_tokens": "1B"}, 422, "training_tokens: 'Tokens' is of training"),
         (TRAINING | {"tpot_s": "50ms"}, 422, "tpot_s: 'A token within' is of serving"),
-        ({"task": "training"}, 422, "tokens"),
+        ({"model": "llama-3.1-8b", "task": "training"}, 422, "tokens"),
         ({"surprise": "1"}, 422, "unknown field"),
     ],
 )

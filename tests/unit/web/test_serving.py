@@ -174,8 +174,8 @@ def test_lengths_stay_texts() -> None:
         (RUN | {"scheduler": "fifo"}, 404, "fifo"),
         (RUN | {"model": "llama-3.1-405b"}, 409, "each card needs"),
         (SOUGHT | {"tpot_s": "1us"}, 409, "no"),
-        ({"model": "llama-3.1-8b"}, 422, "say how requests come"),
-        ({"requests_per_s": "10", "duration_s": "1h"}, 422, "at most 20,000"),
+        ({"model": "llama-3.1-8b", "cluster": "rtx-4090"}, 422, "say how requests come"),
+        (RUN | {"requests_per_s": "10", "duration_s": "1h", "requests": ""}, 422, "at most 20,000"),
         ({"trace": "/etc/passwd"}, 422, "unknown field"),
     ],
 )

@@ -161,6 +161,8 @@ def test_what_is_wrong_is_said(values: dict[str, Any], status: int, words: str) 
     assert (code, words in message) == (status, True), message
 
 
-def test_model_and_cluster_stand_where_they_are_left_out() -> None:
-    found = record("training", search="no", tp=8, pp=8, recompute="full")
-    assert (found["model"], found["plan"]["tp"], found["accelerators"]) == ("llama-2-70b", 8, 512)
+def test_model_and_cluster_must_be_given() -> None:
+    assert complaint("training", tp=8) == (422, "model is missing: give one, such as llama-2-70b")
+    status, message = complaint("training", model="llama-2-70b")
+    assert status == 422
+    assert message.startswith("cluster is missing")

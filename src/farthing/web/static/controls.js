@@ -33,7 +33,7 @@
     const match = PATTERN.exec(field.value.trim().toLowerCase());
     const parts = group.querySelector(".parts");
     // Unlike machines have no parts to set one by one; their text can be changed.
-    parts.hidden = !match && field.value.trim() !== "";
+    parts.hidden = !match && field.value.trim() !== "" && !parts.contains(document.activeElement);
     const [, hosts = "1", cards = "1", accelerator = "", network = ""] = match || [];
     const values = { hosts, cards, accelerator, network };
     for (const part of parts.querySelectorAll("[data-part]"))
@@ -42,19 +42,23 @@
   const writeCluster = (group) => {
     const value = Object.fromEntries([...group.querySelectorAll("[data-part]")].map((part) =>
       [part.dataset.part, part.value.trim()]));
-    if (!value.accelerator || !(value.hosts >= 1) || !(value.cards >= 1)) return;
+    const whole = (text) => Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) < 1e6;
+    for (const name of ["hosts", "cards"])
+      group.querySelector(`[data-part="${name}"]`).setAttribute("aria-invalid", String(!whole(value[name])));
+    if (!value.accelerator || !whole(value.hosts) || !whole(value.cards)) return;
     const network = value.network || (Number(value.hosts) > 1 ? "10gbe" : "");
     const field = group.querySelector("[name]");
-    field.value = `${value.hosts}x${value.cards}:${value.accelerator}${network ? `@${network}` : ""}`;
+    field.value = `${Number(value.hosts)}x${Number(value.cards)}:${value.accelerator}${network ? `@${network}` : ""}`;
     changed(field);
   };
 
   // Several clusters: a line for each, which together make the text.
-  const readClusters = (group) => {
+  const readClusters = (group, more = false) => {
     const field = group.querySelector("[name]");
     const lines = group.querySelector(".several");
     if (lines.contains(document.activeElement) && document.activeElement.matches("input")) return;
     const names = field.value.split(",").map((name) => name.trim()).filter(Boolean);
+    if (more) names.push("");
     lines.replaceChildren(...names.map((name, place) => {
       const line = document.createElement("div");
       line.className = "line";
@@ -68,7 +72,9 @@
       drop.className = "quiet-button";
       drop.textContent = "×";
       drop.dataset.drop = place;
-      drop.setAttribute("aria-label", `Leave out ${name}`);
+      drop.setAttribute("aria-label", `Leave out ${name || "the empty line"}`);
+      input.placeholder = "1x8:h100-sxm";
+      input.setAttribute("list", "accelerators");
       line.append(input, drop);
       return line;
     }));
@@ -88,17 +94,24 @@
     field.value = names.filter(Boolean).join(",");
     changed(field);
   };
+  let typing;
   const linesOf = (group) => [...group.querySelectorAll("[data-line]")].map((line) => line.value.trim());
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-drop], [data-add]");
     if (!button) return;
     const group = button.closest("[data-clusters]");
     const names = linesOf(group);
-    if ("drop" in button.dataset) names.splice(Number(button.dataset.drop), 1);
-    else names.push(names.at(-1) || "1x8:h100-sxm");
+    if ("add" in button.dataset) {
+      // An empty line asks nothing until something stands in it.
+      readClusters(group, true);
+      [...group.querySelectorAll("[data-line]")].at(-1).focus();
+      return;
+    }
+    const place = Number(button.dataset.drop);
+    names.splice(place, 1);
     writeClusters(group, names);
-    const last = [...group.querySelectorAll("[data-line]")].at(-1);
-    if ("add" in button.dataset && last) { last.focus(); last.select(); }
+    const left = group.querySelectorAll("[data-drop]");
+    (left[Math.min(place, left.length - 1)] || group.querySelector("[data-add]"))?.focus();
   });
 
   const read = () => {
@@ -122,11 +135,16 @@
         writeCluster(target.closest("[data-cluster]"));
     } else if (target.dataset.line) {
       event.stopPropagation();
+      clearTimeout(typing);
+      const group = target.closest("[data-clusters]");
+      target.nextElementSibling.setAttribute("aria-label", `Leave out ${target.value}`);
+      typing = setTimeout(() => writeClusters(group, linesOf(group)), 500);
     } else if (target.name) read();
   }, true);
   document.addEventListener("change", (event) => {
     if (event.target.dataset.part) writeCluster(event.target.closest("[data-cluster]"));
     if (event.target.dataset.line) {
+      clearTimeout(typing);
       const group = event.target.closest("[data-clusters]");
       writeClusters(group, linesOf(group));
     }

@@ -12,6 +12,7 @@
       try {
         await navigator.clipboard.writeText(text);
         button.textContent = "Copied";
+        setTimeout(() => { button.textContent = "Copy"; }, 2000);
         say("Copied");
       } catch {
         const range = document.createRange();
@@ -57,6 +58,7 @@
       explain.scrollTop = 0;
     }
     if (target.id === "answer") {
+      target.classList.remove("stale");
       for (const summary of target.querySelectorAll("details > summary"))
         if (folded.get(summary.textContent)) summary.parentElement.open = true;
       const verdict = target.querySelector(".verdict");
@@ -70,8 +72,12 @@
   });
   document.addEventListener("htmx:sendError", () => {
     const answer = document.getElementById("answer");
-    if (answer) answer.insertAdjacentHTML("afterbegin",
-      '<div class="verdict bad" role="alert"><h2>No connection</h2><p>The server does not answer. Is it still running?</p></div>');
+    if (answer && !answer.querySelector(".gone")) answer.insertAdjacentHTML("afterbegin",
+      '<div class="verdict bad gone" role="alert"><h2>No connection</h2><p>The server does not answer. Is it still running? The next change asks again.</p></div>');
+  });
+  // What is shown is no answer to what stands in the form of a slow view until it is asked.
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("form[data-slow]")) document.getElementById("answer").classList.add("stale");
   });
   explain.addEventListener("click", (event) => { if (event.target === explain) explain.close(); });
 })();

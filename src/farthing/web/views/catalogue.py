@@ -80,6 +80,7 @@ ASKS: Final = (
         text="Only rows with this text in their names.",
         kind=text(what="a text to search for"),
         default="names",
+        belongs=("table",),
     ),
     Ask(
         name="sort",
@@ -251,7 +252,7 @@ VIEW: Final = View(
     rows=_rows,
     explain=_explain,
     first=FIRST,
-    needed=("table",),
+    filled=("table",),
     commands=_commands,
     call=_call,
     schema=Catalogue,

@@ -178,6 +178,7 @@ VIEW: Final = View(
     intro="Eight gaming cards or a server of H100s for LLaMA-2 70B? A first question, asked for you: change "
     "anything, and the numbers follow.",
     first=FIRST,
+    needed=("model", "clusters"),
     command=("compare",),
     function="compare",
     positional=("model", "clusters"),

@@ -154,6 +154,7 @@ VIEW: Final = View(
     record=_record,
     rows=_rows,
     explain=_explain,
+    needed=("model", "cluster"),
     first={"model": "llama-2-70b", "cluster": "1x8:rtx-4090", "context_tokens": 4096},
     command=("infer",),
     function="plan",
