@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from farthing import api
 from farthing.errors import UnknownName
+from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
 from farthing.records.hardware import Cluster
 from farthing.records.launch import Launch
@@ -15,7 +16,7 @@ from farthing.records.search import SearchResult
 from farthing.records.term import Term
 from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
-from farthing.units import format_bytes, format_quantity, unit_of
+from farthing.units import format_bytes, format_quantity, format_usd, unit_of
 from farthing.web.asks import Ask
 from farthing.web.kinds import name, number, repeated, text
 from farthing.web.view import Explanation, Given
@@ -148,6 +149,17 @@ def _term(terms: Sequence[Term], name: str) -> Term | None:
     return None
 
 
+def _interval(bar: ErrorBar) -> str:
+    """Where like measurements lie, in the unit that the page shows."""
+    if bar.low is None or bar.high is None:
+        return ""
+    if bar.name == "total_bytes":
+        low, high = (format_bytes(end, binary=True) for end in (bar.low, bar.high))
+    else:
+        low, high = (format_quantity(end, unit_of(bar.name)) for end in (bar.low, bar.high))
+    return f"80% of like measurements lie within {low} to {high}: "
+
+
 def explanation(
     estimate: Estimate, number: str, terms: Mapping[str, str], meanings: Mapping[str, str] | None = None
 ) -> Explanation:
@@ -173,17 +185,15 @@ def explanation(
     bar = bars.get({"memory": "total_bytes"}.get(number, number))
     notes = []
     if bar is not None:
-        notes.append(
-            f"80% of like measurements lie within {format_quantity(bar.low, unit_of(number) or 'byte')} to "
-            f"{format_quantity(bar.high, unit_of(number) or 'byte')}: {bar.basis}."
-            if bar.low is not None and bar.high is not None
-            else f"{bar.basis}."
-        )
+        notes.append(f"{_interval(bar)}{bar.basis}.")
     if number in ("costs", "run_usd", "usd_per_million_tokens"):
         notes += [f"{cost.way}: {cost.basis}." for cost in estimate.costs]
     value = found.value if found else getattr(estimate, number, None)
     if number == "memory":
-        words = format_bytes(estimate.memory.total_bytes, binary=True)
+        total = estimate.memory.total_bytes
+        words = f"{format_bytes(total, binary=True)} = {format_bytes(total)}"
+    elif number == "costs" and estimate.costs:
+        words = format_usd(estimate.costs[0].usd_per_million_tokens)
     elif isinstance(value, (int, float)):
         words = format_quantity(value, found.unit if found else unit_of(number))
     else:

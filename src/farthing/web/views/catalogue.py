@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from farthing import api
+from farthing.errors import UnknownName
 from farthing.records.catalogue import CatalogColumn, CatalogEntry, CatalogRows, CatalogTable, Plain
 from farthing.web.asks import Ask, python_call
 from farthing.web.estimate_parts import meaning
@@ -202,7 +203,11 @@ def _explain(given: Given, answer: Catalogue, number: str) -> Explanation:
     entry = answer.entry
     fact = next((one for one in entry.facts if one.name == number), None) if entry else None
     if entry is None or fact is None:
-        return Explanation(title=number.replace("_", " "), meaning=meaning(answer.found.table.record, number))
+        known = [column.field for column in answer.found.table.columns]
+        said = meaning(answer.found.table.record, number)
+        if not said:
+            raise UnknownName("column", number, known)
+        return Explanation(title=number.replace("_", " "), meaning=said)
     facts = [("of", entry.name)] + ([("as of", fact.date)] if fact.date else [])
     return Explanation(
         title=fact.label,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from farthing import api
+from farthing.errors import UnknownName
 from farthing.planning import MOST_CLUSTERS, compare, priced, with_curves
 from farthing.records.cluster_comparison import ClusterPlan
 from farthing.records.hardware import Cluster
@@ -16,6 +17,7 @@ from farthing.report.cluster_comparison import comparison_charts, comparison_row
 from farthing.report.estimate import hardware
 from farthing.units import format_usd
 from farthing.web.asks import Ask
+from farthing.web.derived import MEANINGS, derived
 from farthing.web.estimate_parts import MODEL_ASKS, MONEY_ASKS, meaning
 from farthing.web.kinds import cluster, flag, repeated
 from farthing.web.subject import clusters_of, model_of, without
@@ -130,7 +132,9 @@ def _rows(plans: tuple[ClusterPlan, ...]) -> Sequence[Mapping[str, Any]]:
 
 
 def _explain(given: Given, plans: tuple[ClusterPlan, ...], number: str) -> Explanation:
-    title = next((row.title for row in comparison_rows(plans) if row.name == number), number)
+    row = next((row for row in comparison_rows(plans) if row.name == number), None)
+    if row is None:
+        raise UnknownName("number", number, [row.name for row in comparison_rows(plans)])
     notes = [
         f"{one.cluster}, {cost.way}: {cost.basis}."
         for one in plans
@@ -143,13 +147,20 @@ def _explain(given: Given, plans: tuple[ClusterPlan, ...], number: str) -> Expla
         for one, machines in zip(plans, clusters_of(given), strict=True)
         for term in _derived(given, one, machines, number)
     ]
-    return Explanation(title=title, meaning=meaning("InferenceEstimate", number), terms=terms, notes=notes)
+    told = {one.cluster: cell.words or "unknown" for one, cell in zip(plans, row.cells, strict=True)}
+    notes = [f"{name}: {words}." for name, words in told.items()] + notes
+    said = MEANINGS.get(number) or meaning("InferenceEstimate", number)
+    return Explanation(title=row.title, meaning=said, terms=terms, notes=notes)
 
 
 def _derived(given: Given, one: ClusterPlan, machines: Cluster, number: str) -> Iterator[Term]:
     """The derivation of one cluster's number, where it has one."""
     name = TERMS.get(number)
-    if name is None or one.estimate is None:
+    if one.estimate is None:
+        return
+    if name is None:
+        for term in derived(one.estimate, number):
+            yield dataclasses.replace(term, name=f"{one.cluster}, {term.name}")
         return
     told = api.infer(
         model_of(given),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,7 @@ from farthing.report.inference import inference_answer, serving_facts
 from farthing.report.inference_charts import batch_chart, sensitivity_chart
 from farthing.report.search import plan_words, search_table
 from farthing.web import estimate_parts
+from farthing.web.derived import MEANINGS, TITLES, derived
 from farthing.web.estimate_parts import launch_of
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
@@ -140,7 +142,9 @@ TERMS: Final = {
 
 def _explain(given: Given, answer: _Answer, number: str) -> Explanation:
     estimate, _ = plan(model_of(given), cluster_of(given), explain=True, **_options(given))
-    return estimate_parts.explanation(estimate, number, TERMS)
+    explained = estimate_parts.explanation(estimate, number, TERMS, MEANINGS)
+    terms = explained.terms or tuple(derived(estimate, number))
+    return dataclasses.replace(explained, title=TITLES.get(number, explained.title), terms=terms)
 
 
 VIEW: Final = View(
