@@ -33,6 +33,7 @@ from farthing.simulate.faults.sample import sample
 from farthing.simulate.faults.scenario import scenario
 from farthing.simulate.faults.timeline import timeline
 from farthing.units import DAY
+from page import page
 from plain_faults import plain_runs
 from services import services
 from timing import seconds_per_call, seconds_per_process
@@ -300,6 +301,7 @@ def main() -> None:
         ("Designs: all accelerators, up to 64 hosts, bills and alternatives included", designs()),
         ("Services under load: a 70B model on 8 cards", services()),
         ("Training runs under faults, 16,384 cards, 18 causes", faults()),
+        ("The page, asked over loopback", page()),
     ):
         print(title)
         for name, figure, ratio, limit in rows:

@@ -71,7 +71,8 @@ def reply_to(job: Job) -> Reply:
     ...                                                             ("cluster", "rtx-4090"))))
     >>> reply.status, reply.media_type, b'"tpot_s"' in reply.body
     (200, 'application/json', True)
-    >>> reply_to(Job(view="inference", form="json", values=(("model", "lama"),))).status
+    >>> reply_to(Job(view="inference", form="json", values=(("model", "lama"),
+    ...                                                        ("cluster", "rtx-4090")))).status
     404
     """
     view = VIEWS[job.view]
