@@ -293,7 +293,7 @@ def main() -> None:
         ("One estimate, warm", estimates()),
         ("Views of the package's own data", views()),
         (
-            "Searches of training plans, everything evaluated, the best and the miss estimated in full",
+            "Searches of training plans, all counted, the best and the miss estimated in full",
             training_searches(),
         ),
         ("Memory of a search", memory()),

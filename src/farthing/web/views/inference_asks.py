@@ -15,19 +15,20 @@ WORKLOAD_ASKS: Final = (
     Ask(
         name="batch_size",
         title="Batch",
-        text="Sequences decoded together, over the whole cluster; several with commas leave a choice.",
+        text="Sequences decoded together, over the whole cluster; several with commas leave a choice. By default "
+        "1, or searched where there is a goal or a limit.",
         kind=several(count()),
         flag="--batch",
-        default="1; searched with a goal or a limit",
+        default="1",
         slider=(1, 1024),
     ),
     Ask(
         name="context_tokens",
         title="Context",
-        text="Tokens in the cache of a sequence at the step that is timed.",
+        text="Tokens in the cache of a sequence at the step that is timed; by default the mean, prompt + output / 2.",
         kind=count(),
         flag="--context",
-        default="prompt + output / 2",
+        default="mean",
         slider=(128, 131072),
     ),
     Ask(
