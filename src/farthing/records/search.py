@@ -142,7 +142,7 @@ class SearchResult:
     candidates
         Plans that the space holds, rule by rule removed or evaluated.
     evaluated
-        Plans that no rule removed: memory was worked out of all, and time of all that could be among the best.
+        Plans that no rule removed: memory was worked out of all, time of all that could be among the best.
     fitting
         Of these, how many keep every limit.
     removed

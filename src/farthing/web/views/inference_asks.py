@@ -15,8 +15,8 @@ WORKLOAD_ASKS: Final = (
     Ask(
         name="batch_size",
         title="Batch",
-        text="Sequences decoded together, over the whole cluster; several with commas leave a choice. By default "
-        "1, or searched where there is a goal or a limit.",
+        text="Sequences decoded together, over the whole cluster; several with commas leave a choice. By "
+        "default 1, or searched where there is a goal or a limit.",
         kind=several(count()),
         flag="--batch",
         default="1",
@@ -25,7 +25,7 @@ WORKLOAD_ASKS: Final = (
     Ask(
         name="context_tokens",
         title="Context",
-        text="Tokens in the cache of a sequence at the step that is timed; by default the mean, prompt + output / 2.",
+        text="Tokens in the cache of a sequence at the step that is timed; by default prompt + output / 2.",
         kind=count(),
         flag="--context",
         default="mean",
