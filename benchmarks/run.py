@@ -180,7 +180,7 @@ def inference_searches() -> list[Row]:
             )
 
         whole = seconds_per_call(search)
-        alike = seconds_per_call(lambda search=search: search(disaggregate=False))
+        alike = seconds_per_call(lambda search=search: search(others=False))
         evaluated = search().result.evaluated
         rows += [
             (f"search, {name} on 8 cards", f"{whole * 1e3:.0f} ms", f"{whole / one:.0f} x", "300 ms"),
