@@ -10,6 +10,7 @@ from farthing import api
 from farthing.errors import Infeasible, InvalidInput
 from farthing.records.cluster_comparison import ClusterPlan
 from farthing.records.hardware import Cluster
+from farthing.records.launch import Launch
 from farthing.records.model import Model
 from farthing.records.search import Limits, SearchResult, Task
 
@@ -109,6 +110,39 @@ def _refuse_choices(asked: dict[str, Any], front: Sequence[str]) -> None:
     for name, value in asked.items():
         if isinstance(value, (tuple, list)) and name != "stage_layers":
             raise InvalidInput(f"without a search one plan is evaluated: give one value of {name}")
+
+
+def launch_of(
+    engine: str, model: Model, cluster: Cluster, estimate: Any, found: SearchResult | None
+) -> Launch | None:
+    """The plan of an answer as commands of an engine; None without an engine, or where no plan does.
+
+    Examples
+    --------
+    >>> model, cluster = api.find_model("llama-2-7b"), api.find_cluster("rtx-4090")
+    >>> launch_of("vllm", model, cluster, *plan(model, cluster)).engine
+    'vllm'
+    """
+    if not engine or not estimate.fits or (found is not None and not found.best):
+        return None
+    return api.launch(engine, model, cluster, workload=estimate.workload, plan=estimate.plan)
+
+
+def answer_record(estimate: Any, found: SearchResult | None, launch: Launch | None) -> Any:
+    """An answer for JSON: the estimate's fields, what the search found and the commands beside them.
+
+    Examples
+    --------
+    >>> estimate, found = plan("llama-2-7b", "rtx-4090")
+    >>> answer_record(estimate, found, None)["search"] is found
+    True
+    >>> answer_record(estimate, None, None) is estimate
+    True
+    """
+    beside = {name: one for name, one in (("search", found), ("launch", launch)) if one is not None}
+    if not beside:
+        return estimate
+    return {field.name: getattr(estimate, field.name) for field in dataclasses.fields(estimate)} | beside
 
 
 MOST_CLUSTERS: Final = 6

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from farthing.cli.launch import launch_of, launch_option, show_launch
+from farthing.cli.launch import launch_option, show_launch
 from farthing.cli.options import (
     Command,
     Count,
@@ -30,7 +30,6 @@ from farthing.cli.options import (
 from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.cli.search import (
     answer,
-    in_json,
     priced,
     refuse_misfit,
     search_options,
@@ -254,15 +253,16 @@ def infer(
     """
     from farthing import api
     from farthing.cli.output import show, show_json
+    from farthing.planning import answer_record, launch_of
 
     refuse_two_inputs(model, cluster)
     check_plots(chart, plots, as_json)
     shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("inference", shape, machines, options, explain=explain)
-    commands = launch_of(launch, shape, machines, estimate, found)
+    commands = launch_of(launch or "", shape, machines, estimate, found)
     if as_json:
-        show_json(in_json(estimate, found, commands))
+        show_json(answer_record(estimate, found, commands))
     else:
         from farthing.report.inference import inference_report
 

@@ -11,11 +11,8 @@ from click.shell_completion import CompletionItem
 from farthing.cli.options import LAST, F, option
 
 if TYPE_CHECKING:
-    from farthing.records.estimate import InferenceEstimate, TrainingEstimate
-    from farthing.records.hardware import Cluster
     from farthing.records.launch import Launch
-    from farthing.records.model import Model
-    from farthing.records.search import SearchResult, Task
+    from farthing.records.search import Task
 
 
 def complete_launcher(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -50,21 +47,6 @@ def launch_option(task: Task) -> Callable[[F], F]:
         shell_complete=complete_launcher,
         help=f"The plan as commands of {engines}.",
     )
-
-
-def launch_of(
-    engine: str | None,
-    model: Model,
-    cluster: Cluster,
-    estimate: TrainingEstimate | InferenceEstimate,
-    found: SearchResult | None,
-) -> Launch | None:
-    """The plan of an estimate as commands; None where none were asked for, or where no plan does."""
-    if engine is None or not estimate.fits or (found is not None and not found.best):
-        return None
-    from farthing import api
-
-    return api.launch(engine, model, cluster, workload=estimate.workload, plan=estimate.plan)
 
 
 def show_launch(launch: Launch | None) -> None:

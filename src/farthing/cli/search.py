@@ -14,7 +14,6 @@ from farthing.records.search import InferenceObjective, Limits, Task, TrainingOb
 
 if TYPE_CHECKING:
     from farthing.records.hardware import Cluster
-    from farthing.records.launch import Launch
     from farthing.records.model import Model
     from farthing.records.search import SearchResult
 
@@ -146,20 +145,6 @@ def show_search(found: SearchResult | None) -> None:
     from farthing.report.search import search_report
 
     show(Group(Text(), search_report(found)))
-
-
-def in_json(estimate: Any, found: SearchResult | None, launch: Launch | None) -> Any:
-    """The estimate's fields, what the search found and the commands beside them."""
-    if found is None and launch is None:
-        return estimate
-    from farthing.report.encoding import fields_of
-
-    own: dict[str, Any] = fields_of(estimate)
-    if found is not None:
-        own["search"] = found
-    if launch is not None:
-        own["launch"] = launch
-    return own
 
 
 def refuse_misfit(estimate: Any, found: SearchResult | None) -> None:

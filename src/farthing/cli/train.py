@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from farthing.cli.launch import launch_of, launch_option, show_launch
+from farthing.cli.launch import launch_option, show_launch
 from farthing.cli.options import (
     Command,
     Count,
@@ -31,7 +31,6 @@ from farthing.cli.options import (
 from farthing.cli.plots import check_plots, plot_options, show_charts
 from farthing.cli.search import (
     answer,
-    in_json,
     priced,
     refuse_misfit,
     search_options,
@@ -290,15 +289,16 @@ def train(
     """
     from farthing import api
     from farthing.cli.output import show, show_json
+    from farthing.planning import answer_record, launch_of
 
     refuse_two_inputs(model, cluster)
     check_plots(chart, plots, as_json)
     shape = api.find_model(model, **api.parsed_changes(changes))
     machines = api.find_cluster(cluster)
     estimate, found = answer("training", shape, machines, options, explain=explain)
-    commands = launch_of(launch, shape, machines, estimate, found)
+    commands = launch_of(launch or "", shape, machines, estimate, found)
     if as_json:
-        show_json(in_json(estimate, found, commands))
+        show_json(answer_record(estimate, found, commands))
     else:
         from farthing.report.training import training_report
 

@@ -181,9 +181,7 @@ def command_line(words: Sequence[str], asks: Iterable[Ask], given: Mapping[str, 
 PYTHON_WIDTH: Final = 88
 
 
-def python_call(
-    function: str, positional: Sequence[str], given: Mapping[str, Any], ending: str = "", **more: Any
-) -> str:
+def python_call(function: str, positional: Sequence[str], given: Mapping[str, Any], **more: Any) -> str:
     """The Python call that asks the same.
 
     Examples
@@ -202,9 +200,9 @@ def python_call(
         shape = f"farthing.api.find_model({arguments[0]}, **farthing.api.parsed_changes([{words}]))"
         arguments[0] = shape
     arguments += [f"{name}={kinds.in_python(value)}" for name, value in named.items()]
-    call = f"farthing.{function}({', '.join(arguments)}){ending}"
+    call = f"farthing.{function}({', '.join(arguments)})"
     if len(call) > PYTHON_WIDTH:
         inner = "".join(f"    {argument},\n" for argument in arguments)
-        call = f"farthing.{function}(\n{inner}){ending}"
+        call = f"farthing.{function}(\n{inner})"
     module = "farthing.api" if "farthing.api." in call else "farthing"
     return f"import {module}\n\n{call}"

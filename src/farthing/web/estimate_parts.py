@@ -10,16 +10,13 @@ from farthing import api
 from farthing.errors import UnknownName
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import InferenceEstimate, TrainingEstimate
-from farthing.records.hardware import Cluster
-from farthing.records.launch import Launch
 from farthing.records.search import SearchResult
 from farthing.records.term import Term
-from farthing.report.encoding import fields_of
 from farthing.report.search import GOALS, front_table, plan_words, search_table
 from farthing.units import format_bytes, format_quantity, format_usd, unit_of
 from farthing.web.asks import Ask
 from farthing.web.kinds import name, number, repeated, text
-from farthing.web.view import Explanation, Given
+from farthing.web.view import Explanation
 
 Estimate = InferenceEstimate | TrainingEstimate
 
@@ -66,31 +63,6 @@ LIMITS: Final = (
         section="Goal and limits",
     ),
 )
-
-
-def launch_of(
-    given: Given, cluster: Cluster, estimate: Estimate, found: SearchResult | None
-) -> Launch | None:
-    """Commands for the plan on the engine that was asked for; None where none was, or nothing fits."""
-    from farthing.web.subject import model_of
-
-    if "launch" not in given or not estimate.fits or (found is not None and not found.best):
-        return None
-    return api.launch(
-        given["launch"], model_of(given), cluster, workload=estimate.workload, plan=estimate.plan
-    )
-
-
-def record(estimate: Estimate, found: SearchResult | None, launch: Launch | None) -> Any:
-    """What the command prints with ``--json``."""
-    if found is None and launch is None:
-        return estimate
-    own: dict[str, Any] = fields_of(estimate)
-    if found is not None:
-        own["search"] = found
-    if launch is not None:
-        own["launch"] = launch
-    return own
 
 
 def search_context(found: SearchResult | None, estimate: Estimate) -> dict[str, Any]:

@@ -10,11 +10,6 @@ from farthing.records.hardware import Cluster
 from farthing.records.model import Model
 from farthing.web.view import Given
 
-MODEL = "llama-2-70b"
-"""What is asked about where no model is given: the article's."""
-
-CLUSTER = "1x8:rtx-4090"
-
 
 def model_of(given: Given) -> Model:
     """The model of a question, its shape changed where that was asked.
@@ -26,7 +21,7 @@ def model_of(given: Given) -> Model:
     InvalidInput
         Changes that make no sense.
     """
-    name = str(given.get("model", MODEL)).lower()
+    name = given["model"].lower()
     known = api.model_names()
     if name not in known:
         ids = tuple(api.models())
@@ -37,12 +32,12 @@ def model_of(given: Given) -> Model:
 
 def cluster_of(given: Given) -> Cluster:
     """The cluster of a question."""
-    return api.parse_cluster(str(given.get("cluster", CLUSTER)))
+    return api.parse_cluster(given["cluster"])
 
 
 def clusters_of(given: Given) -> list[Cluster]:
     """The clusters of a question."""
-    return [api.parse_cluster(text) for text in given.get("clusters", (CLUSTER,))]
+    return [api.parse_cluster(text) for text in given["clusters"]]
 
 
 def without(given: Given, *names: str) -> dict[str, Any]:

@@ -102,9 +102,9 @@ class View:
         Whether it may take seconds: such questions wait for each other, not for the quick ones.
     commands
         The command from what was given, where its words depend on that.
-    command, function, positional, ending, python
-        The words of the command, the Python function, the fields that it takes by place, what follows its
-        call, and what it takes besides.
+    command, function, positional, python
+        The words of the command, the Python function, the fields that it takes by place, and what it takes
+        besides.
     call
         The Python call from what was given, where it is not that function of these fields as they stand.
     needed, filled
@@ -131,7 +131,6 @@ class View:
     commands: Callable[[Given], str] | None = None
     function: str = ""
     positional: Sequence[str] = ()
-    ending: str = ""
     python: Given = field(default_factory=dict)
     call: Callable[[Given], str] | None = None
     needed: Sequence[str] = ()
@@ -157,7 +156,7 @@ class View:
             return ""
         taken = {ask.name for ask in self.asks if ask.in_python}
         kept = {name: value for name, value in given.items() if name in taken}
-        return python_call(self.function, self.positional, kept, self.ending, **self.python)
+        return python_call(self.function, self.positional, kept, **self.python)
 
 
 _MODELS: dict[str, type[Question]] = {}

@@ -10,8 +10,9 @@ import pytest
 import farthing
 from farthing import catalog
 from farthing.catalog.cluster import parse_cluster
-from farthing.cli.search import answer, in_json, refuse_misfit
+from farthing.cli.search import answer, refuse_misfit
 from farthing.errors import Infeasible, InvalidInput
+from farthing.planning import answer_record
 from farthing.records.search import SearchResult
 
 MODEL, CLUSTER = catalog.model("gpt-3-1.3b"), parse_cluster("1x4:rtx-4090")
@@ -83,11 +84,11 @@ def test_serving_without_a_wish_is_of_one_sequence() -> None:
 
 def test_json_has_the_search_beside_the_fields() -> None:
     estimate, found = asked(**SMALL)
-    told = in_json(estimate, found, None)
+    told = answer_record(estimate, found, None)
     assert told["search"] is found
     assert told["step_s"] == estimate.step_s
     assert "launch" not in told
-    assert in_json(estimate, None, None) is estimate
+    assert answer_record(estimate, None, None) is estimate
 
 
 def missed(**limits: Any) -> tuple[Any, SearchResult]:

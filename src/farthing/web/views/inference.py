@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from farthing import api
-from farthing.planning import plan, priced
+from farthing.planning import answer_record, launch_of, plan, priced
 from farthing.records.batch_point import BatchPoint
 from farthing.records.chart import Chart
 from farthing.records.estimate import InferenceEstimate
@@ -21,7 +21,6 @@ from farthing.report.inference_charts import batch_chart, sensitivity_chart
 from farthing.report.search import plan_words, search_table
 from farthing.web import estimate_parts
 from farthing.web.derived import MEANINGS, TITLES, derived
-from farthing.web.estimate_parts import launch_of
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
 from farthing.web.views.inference_asks import ASKS
@@ -52,7 +51,7 @@ def _ask(given: Given) -> _Answer:
         curve = api.batch_curve(
             model, machines, workload=estimate.workload, plan=estimate.plan, **priced(options)
         )
-    launch = launch_of(given, machines, estimate, found)
+    launch = launch_of(given.get("launch", ""), model, machines, estimate, found)
     return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch, curve=curve)
 
 
@@ -80,7 +79,7 @@ def _whole(given: Given, answer: _Answer) -> SearchResult | None:
 
 
 def _record(given: Given, answer: _Answer) -> Any:
-    return estimate_parts.record(answer.estimate, _whole(given, answer), answer.launch)
+    return answer_record(answer.estimate, _whole(given, answer), answer.launch)
 
 
 def _show(given: Given, answer: _Answer) -> Shown:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from farthing import api
-from farthing.planning import plan
+from farthing.planning import answer_record, launch_of, plan
 from farthing.records.chart import Chart
 from farthing.records.error_bar import ErrorBar
 from farthing.records.estimate import TrainingEstimate
@@ -20,7 +20,7 @@ from farthing.report.training import energy_words, training_answer, training_fac
 from farthing.report.training_charts import stages_chart, timeline_chart
 from farthing.units import HOUR, format_seconds, format_usd, format_watts
 from farthing.web import estimate_parts
-from farthing.web.estimate_parts import MONEY_ASKS, launch_of
+from farthing.web.estimate_parts import MONEY_ASKS
 from farthing.web.subject import cluster_of, model_of, without
 from farthing.web.view import Explanation, Given, Shown, View
 from farthing.web.views.training_asks import ASKS
@@ -41,13 +41,14 @@ class _Answer:
 def _ask(given: Given) -> _Answer:
     machines = cluster_of(given)
     options = {"sensitivity": True} | without(given, "model", "cluster", "changes", "launch")
-    estimate, found = plan(model_of(given), machines, task="training", **options)
-    launch = launch_of(given, machines, estimate, found)
+    model = model_of(given)
+    estimate, found = plan(model, machines, task="training", **options)
+    launch = launch_of(given.get("launch", ""), model, machines, estimate, found)
     return _Answer(cluster=machines, estimate=estimate, found=found, launch=launch)
 
 
 def _record(given: Given, answer: _Answer) -> Any:
-    return estimate_parts.record(answer.estimate, answer.found, answer.launch)
+    return answer_record(answer.estimate, answer.found, answer.launch)
 
 
 def _charts(given: Given, answer: _Answer) -> Sequence[Chart]:
